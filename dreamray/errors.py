@@ -1,0 +1,28 @@
+"""What can go wrong, each with the exit code that the command line ends with.
+
+A message is one line: the thing, the reason and the next step.
+"""
+
+
+class DreamrayError(Exception):
+    """Base of every error that is told to the user in one line."""
+
+    exit_code = 1
+
+
+class RequestError(DreamrayError):
+    """The request itself is wrong: a setting, a path, a layer that does not exist."""
+
+    exit_code = 2
+
+
+class WeightsError(RequestError):
+    """The weights cannot be had, or are not what they should be."""
+
+
+class PictureError(DreamrayError):
+    """This picture cannot be read, dreamt or written; others may."""
+
+
+class StorageError(DreamrayError):
+    """A folder or bucket did not do what was asked of it."""
