@@ -10,7 +10,7 @@ class DreamrayError(Exception):
     exit_code = 1
 
 
-class RequestError(DreamrayError):
+class RequestError(DreamrayError, ValueError):
     """The request itself is wrong: a setting, a path, a layer that does not exist."""
 
     exit_code = 2
@@ -21,8 +21,12 @@ class WeightsError(RequestError):
 
 
 class PictureError(DreamrayError):
-    """This picture cannot be read, dreamt or written; others may."""
+    """One picture cannot be read, dreamt or written; others may."""
 
 
 class StorageError(DreamrayError):
     """A folder or bucket did not do what was asked of it."""
+
+
+class MemoryExhaustedError(DreamrayError):
+    """A window's gradient did not fit into memory; a smaller window may."""

@@ -1,0 +1,196 @@
+"""Tiles as pure geometry: cores that partition a picture, windows around them, ownership.
+
+Domain decomposition with owner-computes. The picture is partitioned into cores. A window is
+a core with a halo, cut off at the picture's edge. Each cell of a feature map belongs to one
+core: with stride `j`, cell `k` belongs to the core that contains pixel `j * k`. A window that
+covers the receptive field of all cells of its core computes them, and the gradient of their
+loss, exactly as the untiled network does; summed over the windows, the gradients are the
+gradient of the whole loss.
+
+Rows and columns are planned apart, by the same one-dimensional functions, and combined.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dreamray import inception
+from dreamray.octaves import BORDER, Shape
+
+
+class Interval(NamedTuple):
+    """Whole numbers from `start` up to, but not including, `stop`."""
+
+    start: int
+    stop: int
+
+    @property
+    def length(self) -> int:
+        """How many numbers."""
+        return self.stop - self.start
+
+    def shift(self, offset: int) -> Interval:
+        """The interval moved by `offset`."""
+        return Interval(self.start + offset, self.stop + offset)
+
+    def clip(self, other: Interval) -> Interval:
+        """The part inside `other`; empty, at one of its ends, if there is none."""
+        start = min(max(self.start, other.start), other.stop)
+        return Interval(start, max(start, min(self.stop, other.stop)))
+
+
+class Region(NamedTuple):
+    """A rectangle of pixels."""
+
+    rows: Interval
+    columns: Interval
+
+    @property
+    def shape(self) -> Shape:
+        """Its height and width."""
+        return Shape(self.rows.length, self.columns.length)
+
+    @property
+    def pixels(self) -> int:
+        """Its area."""
+        return self.rows.length * self.columns.length
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """An index for arrays [height, width, …]."""
+        return slice(*self.rows), slice(*self.columns)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A core, which this tile owns, and the window that its gradient is computed on."""
+
+    core: Region
+    window: Region
+
+
+@dataclass(frozen=True)
+class Halo:
+    """Pixels that a window needs before and after its core on one axis."""
+
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """The tiles of one octave, row by row; sums over tiles are made in this order."""
+
+    shape: Shape
+    core: int
+    """Side of the largest core that was allowed, in pixels."""
+    rows: Halo
+    columns: Halo
+    exact: bool
+    """Whether the halo covers the receptive field of every layer."""
+    tiles: tuple[Tile, ...]
+
+    @property
+    def largest_window(self) -> Region:
+        """The window with the most pixels, which decides the memory."""
+        return max((tile.window for tile in self.tiles), key=lambda window: window.pixels)
+
+    @property
+    def overhead(self) -> float:
+        """Pixels computed for each pixel of the picture; 1 for a single tile."""
+        return sum(t.window.pixels for t in self.tiles) / (self.shape.height * self.shape.width)
+
+
+def alignment(layers: Iterable[str]) -> int:
+    """What window origins are multiples of: the stride of the deepest layer.
+
+    Every stride of the network is a power of two, so the largest is a multiple of the others.
+    """
+    axes = [axis for name in layers for axis in _axes(name)]
+    return max(axis.stride for axis in axes)
+
+
+def exact_halo(layers: Iterable[str], axis: int) -> Halo:
+    """The halo that covers the receptive field of all layers along `axis` (0 rows, 1 columns).
+
+    Cores start at multiples of the alignment, so the last cell that a core owns lies at least
+    one stride before the core's end.
+    """
+    fields = [_axes(name)[axis] for name in layers]
+    return Halo(
+        before=max(0, *(-field.first for field in fields)),
+        after=max(0, *(field.last + 1 - field.stride for field in fields)),
+    )
+
+
+def plan_tiles(
+    shape: Shape, layers: Iterable[str], core: int | None = None, overlap: int | None = None
+) -> TilePlan:
+    """Cut a picture into equal tiles.
+
+    `core` is the largest side of a core in pixels (rounded down to the alignment, but never
+    below it), None for one tile; `overlap` a halo in pixels that is smaller than the exact
+    one, None for the exact one.
+    """
+    layers = tuple(layers)
+    align = alignment(layers)
+    exact = [exact_halo(layers, axis) for axis in (0, 1)]
+    halos = exact
+    if overlap is not None:
+        halos = [Halo(min(overlap, h.before), min(overlap, h.after)) for h in exact]
+    core = max(shape) if core is None else core
+    rows, columns = (
+        [(c, _window(c, halo, length, align)) for c in _cores(length, core, align)]
+        for length, halo in zip(shape, halos, strict=True)
+    )
+    tiles = tuple(
+        Tile(Region(core_rows, core_columns), Region(window_rows, window_columns))
+        for (core_rows, window_rows), (core_columns, window_columns) in itertools.product(
+            rows, columns
+        )
+    )
+    is_exact = len(tiles) == 1 or halos == exact
+    return TilePlan(shape, core, halos[0], halos[1], is_exact, tiles)
+
+
+def owned_cells(name: str, axis: int, core: Interval, window: Interval, length: int) -> Interval:
+    """The cells of a layer that a core owns, as indices into its window's feature map.
+
+    `length` is the picture's length along `axis`. The border of two cells is left out at the
+    picture's edge only. Cells that the window is too small to have are left out too, which
+    happens with less than the exact halo only.
+    """
+    stride = _axes(name)[axis].stride
+    in_picture = _cells(name, axis, length)
+    inside = Interval(BORDER, max(BORDER, in_picture - BORDER))
+    owned = Interval(-(-core.start // stride), -(-core.stop // stride)).clip(inside)
+    in_window = _cells(name, axis, window.length)
+    return owned.shift(-(window.start // stride)).clip(Interval(0, in_window))
+
+
+def _axes(name: str) -> tuple[inception.Axis, inception.Axis]:
+    layer = inception.layer(name)
+    return layer.rows, layer.columns
+
+
+def _cells(name: str, axis: int, length: int) -> int:
+    """Cells of a layer's feature map along one axis over `length` pixels."""
+    return inception.feature_length(name, length, axis)
+
+
+def _cores(length: int, core: int, align: int) -> list[Interval]:
+    """Partition `length` pixels into the fewest cores of at most `core`, as equal as can be."""
+    units = -(-length // align)
+    count = -(-units // max(1, core // align))
+    bounds = [units * i // count * align for i in range(count)] + [length]
+    return [Interval(start, stop) for start, stop in itertools.pairwise(bounds)]
+
+
+def _window(core: Interval, halo: Halo, length: int, align: int) -> Interval:
+    start = max(0, core.start - halo.before) // align * align
+    # Rounded up as well, so that windows come in few different sizes.
+    stop = -(-(core.stop + halo.after) // align) * align
+    return Interval(start, min(stop, length))

@@ -1,0 +1,246 @@
+"""Where the network's weights come from.
+
+| source            | weights                                                              |
+|-------------------|----------------------------------------------------------------------|
+| `imagenet`        | Keras' own: from its cache, else downloaded into it; checksum checked |
+| a path, `s3://…`  | a file that Keras wrote: `.h5`, `.weights.h5` or `.keras`             |
+| `random`, `random:7` | untrained, seeded: for tests, or with no network                  |
+| `auto`            | `$DREAMRAY_WEIGHTS`, else `imagenet`, else, with a warning, `random`  |
+
+Importing this needs NumPy only, loading weights neither TensorFlow nor Keras.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamray.download import DownloadError, download
+from dreamray.errors import DreamrayError, RequestError, WeightsError
+from dreamray.inception import CONVOLUTIONS, ancestors, layer
+from dreamray.storage import LocalFile, locate, shown
+
+__all__ = ["IMAGENET", "Published", "Weights", "load"]
+
+Array = NDArray[np.float32]
+Tell = Callable[[str], None]
+
+_BLOCKS = tuple(f"mixed{number}" for number in range(11))
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file that somebody else offers to the world."""
+
+    url: str
+    md5: str
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.url.rpartition("/")[2]
+
+
+IMAGENET = Published(
+    "https://storage.googleapis.com/tensorflow/keras-applications/"
+    "inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    "bcbd6486424b2319ff4ef7d526e38f63",
+)
+"""The weights of `keras.applications.InceptionV3(weights="imagenet", include_top=False)`."""
+
+_LARGEST_DOWNLOAD = 200 << 20
+_SHARED_CACHE = Path("/tmp/.keras")
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """An InceptionV3's convolutions with their batch norm folded in.
+
+    The tuples hold one read-only float32 array for each of `inception.CONVOLUTIONS`, in that
+    order. Before its ReLU a convolution gives `conv(x, kernel) + bias`; the convolution alone,
+    without its batch norm, gave `(that - bias) / scale`.
+    """
+
+    name: str
+    """`imagenet`, `random`, `random:7`, or the file's name."""
+    sha256: str
+    """Of the file's bytes; of random weights: of the kernels' bytes, little-endian."""
+    kernels: tuple[Array, ...]
+    """[rows, columns, in, out] each"""
+    biases: tuple[Array, ...]
+    """[out] each"""
+    scales: tuple[Array, ...]
+    """[out] each: the factor that the batch norm multiplied in"""
+
+    def __post_init__(self) -> None:
+        for array in (*self.kernels, *self.biases, *self.scales):
+            array.flags.writeable = False
+
+    def check_reaches(self, layers: Iterable[str]) -> None:
+        """Raise WeightsError if a layer needs a convolution whose weights are missing.
+
+        A file may hold a part of the network, with zeros behind it. Raises RequestError for a
+        name that is no layer's.
+        """
+        names = [layer(name).name for name in layers]
+        missing = {
+            convolution.name
+            for convolution, kernel in zip(CONVOLUTIONS, self.kernels, strict=True)
+            if not kernel.any()
+        }
+        for name in names:
+            if _needs(name, missing):
+                reached = [block for block in _BLOCKS if not _needs(block, missing)]
+                step = f"dream up to {reached[-1]}, or name" if reached else "name"
+                raise WeightsError(
+                    f"weights {shown(self.name)}: they hold nothing but zeros on the way to "
+                    f"{name}; {step} other weights with --weights"
+                )
+
+
+def _needs(name: str, convolutions: set[str]) -> bool:
+    return any(below.name in convolutions for below in ancestors([name]))
+
+
+def _print(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def load(source: str = "auto", *, tell: Tell = _print) -> Weights:
+    """The weights that a source names; see the table above.
+
+    `tell` gets what the user should know on the way, a line each: a download, a damaged file
+    in the cache, and which weights `auto` has come to. Raises WeightsError if the weights
+    cannot be had or are none of an InceptionV3, StorageError if the storage fails.
+    """
+    named = source.strip()
+    if named == "auto":
+        chosen = os.environ.get("DREAMRAY_WEIGHTS", "").strip()
+        if chosen in ("", "auto"):
+            return _auto(tell)
+        try:
+            return load(chosen, tell=tell)
+        except WeightsError as error:
+            raise WeightsError(f"$DREAMRAY_WEIGHTS: {error}") from None
+    if named == "imagenet":
+        return _imagenet(tell)
+    if named == "random" or named.startswith("random:"):
+        return _random(named)
+    return _from_file(named)
+
+
+def _auto(tell: Tell) -> Weights:
+    try:
+        return _imagenet(tell)
+    except WeightsError as error:
+        tell(
+            "WARNING: dreaming with RANDOM weights: no trained ones could be had, and the "
+            f"dreams will be mere texture. {error}"
+        )
+        return _random("random")
+
+
+def _imagenet(tell: Tell) -> Weights:
+    caches = _caches()
+    data = next((found for cache in caches if (found := _cached(cache, tell))), None)
+    if data is None:
+        tell(f"downloading the weights of InceptionV3 (84 MiB) from {IMAGENET.url}")
+        try:
+            data = download(IMAGENET.url, IMAGENET.md5, _LARGEST_DOWNLOAD, tell)
+        except DownloadError as error:
+            raise WeightsError(
+                f"weights imagenet: the download failed: {error}; get {IMAGENET.url} on another "
+                f"machine and name it with --weights FILE, or put it at {shown(caches[0])}"
+            ) from None
+        _keep(caches[0], data, tell)
+    return _from_bytes(data, "imagenet")
+
+
+def _caches() -> list[LocalFile]:
+    """Where Keras may have put the file; we put it at the first of these only.
+
+    Keras turns to the second where it cannot write to the first. Anybody could have put a link
+    there, to make us overwrite something else.
+    """
+    home = os.environ.get("KERAS_HOME") or "~/.keras"
+    folders = (Path(os.path.expanduser(home)), _SHARED_CACHE)  # noqa: PTH111, never raises
+    return [LocalFile(folder / "models" / IMAGENET.name) for folder in folders]
+
+
+def _cached(cache: LocalFile, tell: Tell) -> bytes | None:
+    """The file in a cache if there is one that can be read and is the right one."""
+    try:
+        if not cache.exists():
+            return None
+        data = cache.read(_LARGEST_DOWNLOAD + 1)
+    except DreamrayError as error:
+        tell(f"{error}; looking elsewhere for the weights")
+        return None
+    if hashlib.md5(data, usedforsecurity=False).hexdigest() != IMAGENET.md5:
+        tell(f"{shown(cache)}: wrong checksum, so it is not used; looking elsewhere")
+        return None
+    return data
+
+
+def _keep(cache: LocalFile, data: bytes, tell: Tell) -> None:
+    """Put the file where Keras would, so that neither downloads it again."""
+    try:
+        cache.path.parent.mkdir(parents=True, exist_ok=True)
+        cache.write(data)
+    except (DreamrayError, OSError) as error:
+        tell(f"the weights are not kept for the next time ({error}); set KERAS_HOME")
+
+
+def _from_file(source: str) -> Weights:
+    from dreamray import keras_files
+
+    try:
+        place = locate(source)
+        data = place.read(keras_files.LARGEST + 1)
+    except RequestError as error:
+        raise WeightsError(f"weights {error} (or name one of auto, imagenet, random)") from None
+    if len(data) > keras_files.LARGEST:
+        raise WeightsError(
+            f"weights {shown(place)}: over {keras_files.LARGEST >> 20} MiB, which no InceptionV3 "
+            "needs; name another file"
+        )
+    return _from_bytes(data, place.name, shown(place))
+
+
+def _from_bytes(data: bytes, name: str, called: str = "") -> Weights:
+    from dreamray import keras_files
+
+    convolutions = keras_files.read(data, called or name)
+    return Weights(
+        name,
+        hashlib.sha256(data).hexdigest(),
+        tuple(c.kernel for c in convolutions),
+        tuple(c.bias for c in convolutions),
+        tuple(c.scale for c in convolutions),
+    )
+
+
+def _random(source: str) -> Weights:
+    from dreamray import random_weights
+
+    text = source.partition(":")[2] if ":" in source else "0"
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise WeightsError(f"weights {shown(source)}: {text!r} is no seed; write random:7")
+    kernels = tuple(random_weights.kernels(int(text)))
+    digest = hashlib.sha256()
+    for kernel in kernels:
+        digest.update(kernel.astype("<f4", copy=False).tobytes())
+    return Weights(
+        f"random:{int(text)}" if int(text) else "random",
+        digest.hexdigest(),
+        kernels,
+        tuple(np.zeros(convolution.channels, np.float32) for convolution in CONVOLUTIONS),
+        tuple(np.ones(convolution.channels, np.float32) for convolution in CONVOLUTIONS),
+    )
