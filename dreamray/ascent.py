@@ -20,7 +20,7 @@ from dreamray.errors import MemoryExhaustedError
 from dreamray.network import Network, Precision
 from dreamray.octaves import Raster, Shape
 from dreamray.settings import Dream
-from dreamray.tiles import Region, Tile, TilePlan
+from dreamray.tiles import Tile, TilePlan
 from dreamray.weights import Weights
 
 SMALLEST_MEAN = 1e-7
@@ -62,8 +62,8 @@ class Ascent:
         weights = np.zeros(channels)
         for choice, weight in self.dream.choices.items():
             if choice.name == name:
-                chosen = slice(None) if choice.channels is None else list(choice.channels)
-                weights[chosen] += weight / (channels if choice.channels is None else len(chosen))
+                chosen = list(choice.channels or range(channels))
+                weights[chosen] += weight / len(chosen)
         if np.all(weights == weights[0]):
             return np.float32(weights[0])
         return weights.astype(np.float32)

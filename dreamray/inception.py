@@ -242,7 +242,7 @@ def layer(name: str) -> Layer:
 def ancestors(names: Iterable[str]) -> list[Layer]:
     """The named layers and all they are computed from, inputs before their users."""
     wanted = set(names)
-    for candidate in reversed(LAYERS.values()):
+    for candidate in reversed([*LAYERS.values()]):
         if candidate.name in wanted:
             wanted.update(candidate.inputs)
     return [candidate for candidate in LAYERS.values() if candidate.name in wanted]
@@ -284,7 +284,7 @@ def keras_order() -> tuple[Layer, ...]:
     layers of one depth by when a walk from the output, inputs in turn, first meets them.
     """
     depth = {OUTPUT: 0}
-    for this in reversed(LAYERS.values()):
+    for this in reversed([*LAYERS.values()]):
         for source in this.inputs:
             depth[source] = max(depth.get(source, 0), depth[this.name] + 1)
 

@@ -117,7 +117,7 @@ def _resample(image: Raster, length: int, axis: int) -> Raster:
     above = np.minimum(below + 1, source - 1)
     weight = (at - below).astype(np.float32)
     weight = weight.reshape([-1 if a == axis else 1 for a in range(image.ndim)])
-    first = np.take(image, below, axis)
+    first: Raster = np.take(image, below, axis)
     second = np.take(image, above, axis)
     second -= first
     second *= weight

@@ -35,7 +35,8 @@ class Stage:
     def flops(self) -> int:
         """Floating point operations of one step, halos included."""
         return sum(
-            inception.convolution_flops(self.layers, *tile.window.shape) for tile in self.tiles.tiles
+            inception.convolution_flops(self.layers, *tile.window.shape)
+            for tile in self.tiles.tiles
         )
 
 
@@ -84,7 +85,9 @@ class Planner:
                 f"need at least {octaves.smallest_side} pixels a side"
             )
         if not all(stage.tiles.exact for stage in stages):
-            exact = max(tiles.exact_halo(self._layers, 0).after, tiles.exact_halo(self._layers, 0).before)
+            exact = max(
+                tiles.exact_halo(self._layers, 0).after, tiles.exact_halo(self._layers, 0).before
+            )
             remarks.append(
                 f"an overlap of {self._overlap} pixels is approximate: seams may show; "
                 f"exact takes {exact}"

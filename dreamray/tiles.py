@@ -184,7 +184,7 @@ def _cells(name: str, axis: int, length: int) -> int:
 def _cores(length: int, core: int, align: int) -> list[Interval]:
     """Partition `length` pixels into the fewest cores of at most `core`, as equal as can be."""
     units = -(-length // align)
-    count = -(-units // max(1, core // align))
+    count = 1 if length <= core else -(-units // max(1, core // align))
     bounds = [units * i // count * align for i in range(count)] + [length]
     return [Interval(start, stop) for start, stop in itertools.pairwise(bounds)]
 

@@ -1,0 +1,49 @@
+"""What happens while a picture is dreamt, for progress bars and logs to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dreamray.octaves import Shape
+
+
+@dataclass(frozen=True)
+class OctaveStarted:
+    """An octave begins."""
+
+    number: int
+    """From 0, in the order in which octaves are dreamt."""
+    count: int
+    shape: Shape
+    tiles: int
+    iterations: int
+    work: int
+    """Floating point operations of one step."""
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """A step was made, or the loss ended the octave before it."""
+
+    octave: int
+    number: int
+    """From 0 in each octave."""
+    loss: float
+    moved: bool
+    """False where the loss was over `max_loss` and the octave ended instead."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something that the user should know, in one line."""
+
+    text: str
+
+
+Event = OctaveStarted | StepDone | Remark
+Listener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The listener that does nothing."""
