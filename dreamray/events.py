@@ -20,6 +20,8 @@ class OctaveStarted:
     iterations: int
     work: int
     """Floating point operations of one step."""
+    work_after: int
+    """Floating point operations of all steps of the octaves to come."""
 
 
 @dataclass(frozen=True)

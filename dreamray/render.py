@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dreamray import pictures, weights
+from dreamray.ascent import Step, ascend
 from dreamray.device import start_tensorflow
 from dreamray.errors import MemoryExhaustedError, RequestError
 from dreamray.events import Listener, OctaveStarted, Remark, StepDone, ignore
@@ -24,23 +25,34 @@ from dreamray.tiles import TilePlan
 from dreamray.version import __version__
 
 if TYPE_CHECKING:
-    from dreamray.ascent import Ascent, Step
+    from dreamray.gradient import PictureGradient
 
 
 class Dreamer:
     """Dreams pictures of any size with one dream's settings, its network built once."""
 
-    def __init__(self, dream: Dream, execution: Execution, listen: Listener = ignore) -> None:
+    def __init__(
+        self,
+        dream: Dream,
+        execution: Execution,
+        listen: Listener = ignore,
+        *,
+        loaded: weights.Weights | None = None,
+    ) -> None:
+        """`loaded` are weights to use in place of loading those that `execution` names."""
         self.dream = dream
         self.execution = execution
         self._listen = listen
         self._planner = Planner(dream, execution)
-        self._ascent: Ascent | None = None
-        self._weights: weights.Weights | None = None
-
-    def use(self, loaded: weights.Weights) -> None:
-        """Use weights that are loaded already, in place of loading them."""
         self._weights = loaded
+        self._gradient: PictureGradient | None = None
+
+    def dreaming(self, dream: Dream) -> Dreamer:
+        """A dreamer of another dream, with the same weights and, if it can be, network."""
+        other = Dreamer(dream, self.execution, self._listen, loaded=self.weights)
+        if dream.layers == self.dream.layers:
+            other._gradient = self.gradient
+        return other
 
     def plan(self, shape: Shape) -> PicturePlan:
         """The plan of a picture; see `Planner.plan`."""
@@ -56,18 +68,20 @@ class Dreamer:
         return self._weights
 
     @property
-    def ascent(self) -> Ascent:
-        """The network with its ascent, built when it is first asked for.
+    def gradient(self) -> PictureGradient:
+        """The network and its gradient, built when it is first asked for.
 
         TensorFlow is imported here, after everything that can be wrong with a request.
         """
-        if self._ascent is None:
+        if self._gradient is None:
             self.weights.check_reaches(self.dream.layer_names)
             start_tensorflow(self.execution.threads)
-            from dreamray.ascent import Ascent
+            from dreamray.gradient import PictureGradient
 
-            self._ascent = Ascent(self.dream, self.weights, self.execution.precision)
-        return self._ascent
+            self._gradient = PictureGradient(
+                self.dream.choices, self.weights, self.execution.precision
+            )
+        return self._gradient
 
     def run(self, image: Raster, plan: PicturePlan | None = None) -> Raster:
         """The dream of an image, float32 [height, width, 3] in -1 to 1; may exceed that range.
@@ -87,11 +101,14 @@ class Dreamer:
                     len(stage.tiles.tiles),
                     self.dream.iterations,
                     stage.flops,
+                    sum(s.flops for s in plan.stages[number + 1 :]) * self.dream.iterations,
                 )
             )
-            dreamt = self.ascent.run(
+            dreamt = ascend(
                 resize(dreamt, stage.shape),
                 stage.tiles,
+                self.dream,
+                self.gradient,
                 octave=number,
                 on_step=functools.partial(self._tell_step, number),
                 smaller=self._smaller,
