@@ -1,0 +1,5 @@
+"""`python -m dreamray`."""
+
+from dreamray.cli import main
+
+main()

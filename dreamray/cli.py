@@ -1,0 +1,196 @@
+"""The command line. Each command imports what it needs when it runs, and no sooner."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dreamray.errors import DreamrayError
+from dreamray.options import Given, with_settings
+from dreamray.version import __version__
+
+if TYPE_CHECKING:
+    from dreamray.progress import Reporter
+    from dreamray.render import Dreamer
+    from dreamray.request import Request
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C or a termination signal."""
+
+app = typer.Typer(
+    help="Deep Dreams of pictures of any size.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only remarks.")]
+Input = Annotated[str, typer.Argument(metavar="INPUT", help="A picture: a path or s3:// URI.")]
+Output = Annotated[
+    str, typer.Argument(metavar="OUTPUT", help="The result: a path or s3:// URI; format by suffix.")
+]
+
+
+def main() -> None:
+    """Run the command line; every error of ours ends in one line and its exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except DreamrayError as error:
+        sys.stderr.write(f"dreamray: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("dreamray: interrupted\n")
+        sys.exit(INTERRUPTED)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"dreamray {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+@with_settings
+def render(source: Input, output: Output, given: Given, quiet: Quiet = False) -> None:
+    """Dream of one picture."""
+    import time
+
+    from dreamray.progress import duration, say
+    from dreamray.render import Dreamer, render_picture
+
+    started = time.monotonic()
+    with _dreaming(given, quiet) as (request, show):
+        dreamer = Dreamer(request.dream, request.execution, show)
+        _compare_weights(request, dreamer, show)
+        rendered = render_picture(source, output, dreamer, show)
+    say(f"{rendered.output}: {rendered.shape} in {duration(time.monotonic() - started)}")
+
+
+@app.command()
+@with_settings
+def sweep(
+    source: Input,
+    output: Output,
+    given: Given,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SETTING=A,B,…",
+            help="A setting and its values, such as step=0.001,0.01 or layer=mixed0,mixed4; "
+            "repeatable. The default are the experiments of the Deep Dream paper.",
+        ),
+    ] = None,
+    width: Annotated[int, typer.Option(help="Width of each picture, in pixels.", min=80)] = 400,
+    quiet: Quiet = False,
+) -> None:
+    """A contact sheet of dreams, one setting changed at a time."""
+    from dreamray.progress import say
+    from dreamray.render import Dreamer
+    from dreamray.sweep import parse_experiments, render_sheet
+
+    with _dreaming(given, quiet) as (request, show):
+        experiments = parse_experiments(vary or [], request.dream)
+        dreamer = Dreamer(request.dream, request.execution, show)
+        _compare_weights(request, dreamer, show)
+        count = render_sheet(source, output, dreamer, experiments, width, show)
+    say(f"{output}: {count} dreams")
+
+
+@app.command()
+@with_settings
+def plan(
+    source: Input,
+    given: Given,
+    probe: Annotated[bool, typer.Option(help="Measure this machine's speed for a moment.")] = True,
+) -> None:
+    """What a render would do: octaves, tiles, memory, work and time."""
+    from dreamray.device import keep_freed_memory
+    from dreamray.estimate import measure_speed, report
+    from dreamray.octaves import Shape
+    from dreamray.planning import Planner
+    from dreamray.progress import say
+    from dreamray.render import read_picture
+    from dreamray.request import understand
+
+    request = understand(given)
+    picture = read_picture(source)
+    planned = Planner(request.dream, request.execution).plan(Shape(*picture.pixels.shape[:2]))
+    keep_freed_memory()
+    speed = measure_speed(request.dream, request.execution) if probe else None
+    for line in report(planned, request.dream, speed):
+        say(line)
+
+
+@app.command()
+def layers(
+    all_layers: Annotated[
+        bool, typer.Option("--all", help="Every layer, not only the blocks.")
+    ] = False,
+) -> None:
+    """The layers that can be dreamt: stride, receptive field and channels of each."""
+    from dreamray.inception import LAYERS
+    from dreamray.progress import say
+
+    say(f"{'layer':<26}{'stride':>7}{'sees pixels':>14}{'channels':>10}")
+    for layer in LAYERS.values():
+        if all_layers or (layer.op == "concat" and layer.name.removeprefix("mixed").isdigit()):
+            sees = f"{layer.columns.receptive_field}x{layer.rows.receptive_field}"
+            say(f"{layer.name:<26}{layer.rows.stride:>7}{sees:>14}{layer.channels:>10}")
+
+
+@app.command()
+def show(
+    picture: Annotated[str, typer.Argument(metavar="OUTPUT", help="A finished picture.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Everything that it carries, as JSON.")
+    ] = False,
+) -> None:
+    """How a finished picture was made, as YAML that --config takes."""
+    from dreamray.progress import say
+    from dreamray.request import describe_picture
+
+    say(describe_picture(picture, as_json=as_json))
+
+
+@contextlib.contextmanager
+def _dreaming(given: Given, quiet: bool) -> Iterator[tuple[Request, Reporter]]:
+    """The request understood, the process made ready, and progress shown meanwhile."""
+    from dreamray.device import keep_freed_memory
+    from dreamray.progress import reporter
+    from dreamray.request import understand
+
+    request = understand(given)
+    keep_freed_memory()
+    try:
+        with reporter(quiet=quiet) as show:
+            yield request, show
+    except KeyboardInterrupt:
+        sys.stderr.write("dreamray: interrupted\n")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _compare_weights(request: Request, dreamer: Dreamer, show: Reporter) -> None:
+    """Say so where a result is to be made again, but with other weights."""
+    from dreamray.events import Remark
+
+    if request.like_weights and request.like_weights != dreamer.weights.sha256:
+        show(
+            Remark(
+                f"--like was made with other weights than {dreamer.weights.name}: "
+                "the dream will differ"
+            )
+        )

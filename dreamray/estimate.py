@@ -1,0 +1,87 @@
+"""How long a plan takes: from its work and a short measurement of this machine's speed."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from dreamray.device import start_tensorflow
+from dreamray.execution import Execution, show_size
+from dreamray.inception import CONVOLUTIONS, LAYERS, convolution_flops
+from dreamray.octaves import Shape, smallest_side
+from dreamray.planning import PicturePlan
+from dreamray.progress import duration
+from dreamray.settings import Dream
+from dreamray.tiles import TilePlan, plan_tiles
+from dreamray.weights import Weights
+
+_PROBE_SIDE = 320
+_PROBE_STEPS = 4
+
+
+def measure_speed(dream: Dream, execution: Execution) -> float:
+    """Floating point operations a second of a step here, on a small picture of noise.
+
+    Takes a few seconds, most of them to start TensorFlow. The weights are noise too: nothing
+    is downloaded for an estimate.
+    """
+    start_tensorflow(execution.threads)
+    from dreamray.gradient import PictureGradient
+
+    gradient = PictureGradient(dream.choices, _noise_weights(), execution.precision)
+    side = _probe_side(dream)
+    tiles: TilePlan = plan_tiles(Shape(side, side), dream.layer_names)
+    noise = np.random.default_rng(0).uniform(-1, 1, (side, side, 3))
+    gradient.put(noise.astype(np.float32))
+    seconds = []
+    for _ in range(1 + _PROBE_STEPS):
+        started = time.perf_counter()
+        gradient.compute(tiles)
+        gradient.move(tiles, dream.step)
+        seconds.append(time.perf_counter() - started)
+    flops = convolution_flops(dream.layer_names, side, side)
+    return flops / statistics.median(seconds[1:])
+
+
+def report(plan: PicturePlan, dream: Dream, speed: float | None) -> Iterator[str]:
+    """The plan as lines of text, a table of the octaves among them."""
+    yield f"picture {plan.shape}, {len(plan.stages)} octaves, up to {dream.iterations} steps each"
+    yield from (f"note: {remark}" for remark in plan.remarks)
+    header = f"{'octave':<8}{'size':>13}{'tiles':>7}{'core':>7}{'halo':>9}{'window':>13}"
+    yield f"{header}{'extra':>7}{'memory':>10}{'GFLOP/step':>12}"
+    for number, stage in enumerate(plan.stages, start=1):
+        tiles = stage.tiles
+        core = max(max(tile.core.shape) for tile in tiles.tiles)
+        halo = f"{tiles.rows.before}+{tiles.rows.after}" if len(tiles.tiles) > 1 else "-"
+        yield (
+            f"{number:<8}{stage.shape!s:>13}{len(tiles.tiles):>7}{core:>7}{halo:>9}"
+            f"{tiles.largest_window.shape!s:>13}{tiles.overhead:>6.2f}x"
+            f"{show_size(stage.memory):>10}{stage.flops / 1e9:>12,.1f}"
+        )
+    yield f"memory: {show_size(plan.memory)} of a budget of {show_size(plan.budget)}"
+    work = sum(stage.flops for stage in plan.stages) * dream.iterations
+    yield f"work: {work / 1e9:,.0f} GFLOP if no octave ends early"
+    if speed is not None:
+        seconds = duration(work / speed)
+        yield f"time: about {seconds} at the {speed / 1e9:,.0f} GFLOP/s measured here"
+
+
+def _probe_side(dream: Dream) -> int:
+    """Large enough for the deepest layers."""
+    return max(_PROBE_SIDE, smallest_side(dream.layer_names))
+
+
+def _noise_weights() -> Weights:
+    random = np.random.default_rng(0)
+    kernels = []
+    for layer in CONVOLUTIONS:
+        inputs = LAYERS[layer.inputs[0]].channels
+        shape = (*layer.kernel, inputs, layer.channels)
+        scale = (2 / (layer.kernel[0] * layer.kernel[1] * inputs)) ** 0.5
+        kernels.append(np.float32(scale) * random.standard_normal(shape, np.float32))
+    zeros = tuple(np.zeros(layer.channels, np.float32) for layer in CONVOLUTIONS)
+    ones = tuple(np.ones(layer.channels, np.float32) for layer in CONVOLUTIONS)
+    return Weights("noise", "", tuple(kernels), zeros, ones)

@@ -1,0 +1,107 @@
+"""The command line's options for the settings of a dream and of its execution.
+
+The same on every command. The values are validated by `Dream` and `Execution`, which are not
+imported here: `dreamray --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option that gives one setting, as text."""
+
+    setting: str
+    metavar: str
+    help: str
+    repeatable: bool = False
+
+    @property
+    def flag(self) -> str:
+        """As it is written: `--octave-scale`."""
+        return "--" + self.setting.replace("_", "-")
+
+
+DREAM = (
+    Option(
+        "layer",
+        "NAME=WEIGHT",
+        "A layer to amplify, or some channels of it as in mixed4[12,40]=2. Repeatable; replaces "
+        "the defaults mixed2=0.2 mixed3=0.5 mixed4=2 mixed5=1.5.",
+        repeatable=True,
+    ),
+    Option("step", "NUMBER", "How far each iteration goes. Default 0.01."),
+    Option("octaves", "N|auto", "Sizes that the dream runs through. Default 3."),
+    Option("octave_scale", "NUMBER", "Ratio of one octave's size to the one before. Default 1.4."),
+    Option("iterations", "N", "Steps in each octave, at most. Default 20."),
+    Option("max_loss", "N|none", "An octave ends when its loss is over this. Default 10."),
+    Option("jitter", "PIXELS", "Roll the picture randomly by up to this in each step. Default 0."),
+    Option("seed", "N", "Seed of the jitter. Default 0."),
+)
+
+EXECUTION = (
+    Option(
+        "weights",
+        "SOURCE",
+        "auto, imagenet, random, or the path or s3:// URI of a Keras weights file. Default auto: "
+        "$DREAMRAY_WEIGHTS, else imagenet, else, with a warning, random.",
+    ),
+    Option("precision", "TYPE", "float32, or bfloat16: faster, another draw of the dream."),
+    Option("tile", "N|auto", "Largest side of a tile in pixels. Default auto: what memory allows."),
+    Option("overlap", "N|exact", "Pixels around a tile. Less than exact is approximate."),
+    Option("memory", "SIZE|auto", "Budget such as 8GiB. Default auto: half of the machine's."),
+    Option("threads", "N", "Processors to use. Default: all."),
+)
+
+FILES = (
+    Option("config", "FILE", "YAML file of settings, as `dreamray show` prints them."),
+    Option("like", "PICTURE", "Take the settings of an earlier result."),
+)
+
+_PANELS = {"Dream": DREAM, "Running": EXECUTION, "Settings from files": FILES}
+
+Given = dict[str, Any]
+"""The settings that were given, by name: text, or a list of texts where repeatable."""
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options above; it gets those that were used as `given`."""
+
+    @functools.wraps(command)
+    def wrapper(**values: Any) -> None:
+        options = {option.setting for panel in _PANELS.values() for option in panel}
+        given = {name: values.pop(name) for name in options & values.keys()}
+        command(**values, given={name: value for name, value in given.items() if value})
+
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for name, p in signature.parameters.items() if name != "given"]
+    added = [
+        inspect.Parameter(
+            option.setting,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=_annotation(option, panel),
+        )
+        for panel, options in _PANELS.items()
+        for option in options
+    ]
+    parameters = [*own, *added]
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+    return wrapper
+
+
+def _annotation(option: Option, panel: str) -> Any:
+    kind: Any = list[str] if option.repeatable else str
+    described = typer.Option(
+        option.flag, metavar=option.metavar, help=option.help, rich_help_panel=panel
+    )
+    return Annotated[kind | None, described]

@@ -1,0 +1,211 @@
+"""Progress of a render: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from dreamray.events import Event, OctaveStarted, Remark, StepDone
+
+LINE_EVERY = 10.0
+"""Seconds between plain lines within an octave."""
+
+
+class Reporter(Protocol):
+    """Shows events while it is entered."""
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def reporter(*, quiet: bool = False) -> Reporter:
+    """The one that suits standard error: a bar on a terminal, lines elsewhere."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if quiet:
+        return Remarks(console)
+    return Bar(console) if console.is_terminal else Lines(console)
+
+
+class Pace:
+    """How fast it goes, and how long it will take.
+
+    The first step of all builds the network, and is left out of the pace.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._octave: OctaveStarted | None = None
+        self._begun: float | None = None
+        self._octave_begun = 0.0
+        self._octave_steps = 0
+        self._work = 0
+        self._left = 0
+
+    def update(self, event: Event) -> None:
+        """Take note of an event."""
+        if isinstance(event, OctaveStarted):
+            self._octave = event
+            self._octave_begun, self._octave_steps = self._clock(), 0
+            self._left = event.work * event.iterations + event.work_after
+        elif isinstance(event, StepDone) and self._octave is not None:
+            octave = self._octave
+            self._left = (octave.iterations - event.number - 1) * octave.work + octave.work_after
+            if not event.moved:
+                self._left = octave.work_after
+            if self._begun is None:
+                self._begun = self._octave_begun = self._clock()
+            else:
+                self._work += octave.work
+                self._octave_steps += 1
+
+    @property
+    def steps_per_second(self) -> float | None:
+        """In this octave; None before it is known."""
+        seconds = self._clock() - self._octave_begun
+        return self._octave_steps / seconds if self._octave_steps and seconds > 0 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the last step; None before it is known."""
+        if self._begun is None or not self._work:
+            return None
+        return self._left * (self._clock() - self._begun) / self._work
+
+    @property
+    def share_done(self) -> float:
+        """Of all work, by its floating point operations; from 0 to 1."""
+        done = self._work
+        return done / (done + self._left) if done + self._left else 1.0
+
+
+def duration(seconds: float) -> str:
+    """`0:07`, `12:34`, `1:02:03`."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def _pace_text(pace: Pace) -> str:
+    speed, left = pace.steps_per_second, pace.seconds_left
+    if speed is None or left is None:
+        return ""
+    shown = f"{speed:.1f} steps/s" if speed >= 0.1 else f"{1 / speed:.0f} s a step"
+    return f"{shown}, {duration(left)} left"
+
+
+class Remarks:
+    """Shows remarks only."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, event: Event) -> None:
+        """Show a remark."""
+        if isinstance(event, Remark):
+            self._console.print(f"note: {event.text}", markup=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+class Lines(Remarks):
+    """A line for each octave, and one every few seconds within."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(console)
+        self._clock = clock
+        self._pace = Pace(clock)
+        self._octave: OctaveStarted | None = None
+        self._last = clock()
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        super().__call__(event)
+        self._pace.update(event)
+        if isinstance(event, OctaveStarted):
+            self._octave = event
+            tiles = "1 tile" if event.tiles == 1 else f"{event.tiles} tiles"
+            self._say(f"{event.shape}, {tiles}, {event.iterations} iterations")
+        elif isinstance(event, StepDone) and self._octave is not None:
+            last = event.number == self._octave.iterations - 1 or not event.moved
+            if last or self._clock() - self._last >= LINE_EVERY:
+                ended = "" if event.moved else ", over max_loss: octave ends"
+                pace = _pace_text(self._pace)
+                self._say(
+                    f"step {event.number + 1}/{self._octave.iterations}, "
+                    f"loss {event.loss:.3g}{ended}{', ' if pace else ''}{pace}"
+                )
+
+    def _say(self, text: str) -> None:
+        assert self._octave is not None
+        self._last = self._clock()
+        prefix = f"octave {self._octave.number + 1}/{self._octave.count}"
+        self._console.print(f"{prefix}: {text}", markup=False)
+
+
+class Bar(Remarks):
+    """One bar for the whole picture, by work done."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._pace = Pace()
+        self._octave: OctaveStarted | None = None
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[pace]}"),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("starting", total=1.0, pace="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        super().__call__(event)
+        self._pace.update(event)
+        if isinstance(event, OctaveStarted):
+            self._octave = event
+            self._show(event, f"{event.shape}")
+        elif isinstance(event, StepDone) and self._octave is not None:
+            steps = f"step {event.number + 1}/{self._octave.iterations}"
+            self._show(self._octave, f"{steps} loss {event.loss:.3g}")
+
+    def _show(self, octave: OctaveStarted, text: str) -> None:
+        fields: dict[str, Any] = {
+            "description": f"octave {octave.number + 1}/{octave.count} {text}",
+            "completed": self._pace.share_done,
+            "pace": _pace_text(self._pace),
+        }
+        self._progress.update(self._task, **fields)
+
+
+def say(text: str) -> None:
+    """A line of result on standard output."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
