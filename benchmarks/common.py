@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +34,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--threads", type=int, default=available_threads(), help="default: one a processor"
+    )
+    made.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write the result there as well"
     )
     return made
 
@@ -95,32 +95,6 @@ def in_fresh_process(script: str, case: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def interleaved(
-    contestants: Mapping[str, Callable[[], object]],
-    rounds: int,
-    fewer: Mapping[str, int] | None = None,
-) -> dict[str, list[float]]:
-    """Seconds of each contestant, one call of each in turn, so that all share a disturbance.
-
-    `fewer` gives those that are to run in fewer rounds; the rounds are spread out evenly.
-    """
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for number in range(rounds):
-        for name, call in contestants.items():
-            wanted = min(rounds, (fewer or {}).get(name, rounds))
-            if (number * wanted) // rounds == ((number + 1) * wanted) // rounds:
-                continue
-            start = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - start)
-    return times
-
-
-def medians(times: Mapping[str, Iterable[float]]) -> dict[str, float]:
-    """The median of each."""
-    return {name: statistics.median(seconds) for name, seconds in times.items()}
-
-
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table, its columns aligned: the first to the left, the others to the right."""
     lines = [[str(cell) for cell in row] for row in (header, *rows)]
@@ -140,8 +114,3 @@ def report(text: str, path: Path | None) -> None:
     print(text, flush=True)
     if path is not None:
         path.write_text(text + "\n")
-
-
-def quiet_keras() -> None:
-    """Keep TensorFlow's greetings out of the result; before it is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

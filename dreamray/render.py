@@ -91,6 +91,9 @@ class Dreamer:
         """
         shape = Shape(*image.shape[:2])
         plan = plan or self.plan(shape)
+        gradient = self.gradient
+        for remark in plan.remarks:
+            self._listen(Remark(remark))
         dreamt, previous = image, plan.stages[0].shape
         for number, stage in enumerate(plan.stages):
             self._listen(
@@ -108,7 +111,7 @@ class Dreamer:
                 resize(dreamt, stage.shape),
                 stage.tiles,
                 self.dream,
-                self.gradient,
+                gradient,
                 octave=number,
                 on_step=functools.partial(self._tell_step, number),
                 smaller=self._smaller,
@@ -193,8 +196,6 @@ def render_picture(
     shape = Shape(*picture.pixels.shape[:2])
     pictures.check_output(format, shape.width, shape.height)
     plan = dreamer.plan(shape)
-    for remark in plan.remarks:
-        listen(Remark(remark))
     dreamt = dreamer.run(pictures.to_tensor(picture.pixels), plan)
     metadata = describe(dreamer, picture, plan)
     pixels = pictures.from_tensor(dreamt, picture.pixels.dtype)

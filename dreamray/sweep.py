@@ -90,11 +90,11 @@ def render_sheet(
     shape = Shape(*small.shape[:2])
     unchanged = Experiment("as set", dreamer.dream)
     rows = [[unchanged, *row] for row in rows]
+    # What may be wrong with any of them is raised now, and not after the first hours.
     cells = {experiment.dream.digest(): experiment for row in rows for experiment in row}
     for cell in cells.values():
         dreamer.weights.check_reaches(cell.dream.layer_names)
-        for remark in Planner(cell.dream, dreamer.execution).plan(shape).remarks:
-            listen(Remark(f"{cell.label}: {remark}"))
+        Planner(cell.dream, dreamer.execution).plan(shape)
 
     image = pictures.to_tensor(small)
     dreams: dict[str, pictures.Pixels] = {}

@@ -82,7 +82,7 @@ class Reference:
             image, curve = self._ascend(resize(image, shape), step, iterations, max_loss)
             losses.append(curve)
             shrunk = resize(original, before)
-            image = image + resize(original, shape) - resize(shrunk, shape)
+            image = image + (resize(original, shape) - resize(shrunk, shape))
         return Dreamt(to_pixels(image), losses)
 
     def _ascend(
@@ -94,7 +94,7 @@ class Reference:
             losses.append(loss)
             if max_loss is not None and loss > max_loss:
                 break
-            image = image + step * gradient / np.maximum(np.abs(gradient).mean(), 1e-7)
+            image = image + step * (gradient / np.maximum(np.abs(gradient).mean(), 1e-7))
         return image, losses
 
 

@@ -1,0 +1,43 @@
+# make demo   a dream of the example picture
+# make test   the tests
+# make lint   format, lint and types
+# make clean  away with the virtual environment and what was built
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+DEVELOPED := $(VENV)/developed
+DEMO := out/lake-dream.png
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint clean
+
+demo: $(INSTALLED)
+	@mkdir -p $(dir $(DEMO))
+	$(BIN)/dreamray render examples/lake.png $(DEMO)
+	@echo "The dream of examples/lake.png is in $(CURDIR)/$(DEMO)"
+
+test: $(DEVELOPED)
+	$(BIN)/pytest
+
+lint: $(DEVELOPED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build dist out *.egg-info
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(DEVELOPED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,323 @@
+"""How much memory a dream takes, against what `dreamray.memory` predicts.
+
+    python benchmarks/memory.py [--fit] [--weights FILE]
+    python benchmarks/memory.py --memory 2GiB --size 3000x2000 --octaves 2
+
+The first measures the peak of two real steps for sets of layers, precisions and sizes of the
+window, and prints it beside the prediction; then octaves that are much larger than their
+windows, and whole renders. `--fit` finds constants for the prediction: the least that, with a
+margin, are over every measurement.
+
+The second renders a picture under a budget, and says whether it was kept to.
+
+Each measurement is a process of its own, and its peak the VmHWM that Linux counts. It does not
+depend on what else the machine does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import common
+import numpy as np
+from PIL import Image
+from scipy.optimize import linprog
+
+from dreamray import memory
+from dreamray.device import keep_freed_memory
+from dreamray.execution import parse_size, show_size
+from dreamray.octaves import Shape
+
+LAYERS = {
+    "mixed0": ("mixed0",),
+    "mixed2": ("mixed2",),
+    "mixed3": ("mixed3",),
+    "mixed2-5": common.DEFAULT,
+    "mixed6": ("mixed6",),
+    "mixed8": ("mixed8",),
+    "mixed10": ("mixed10",),
+}
+CONSTANTS = (
+    "PROCESS",
+    "PARAMETER",
+    "ACTIVATION",
+    "WINDOW_PIXEL",
+    "OCTAVE_PIXEL",
+    "PICTURE_PIXEL",
+)
+NOTHING = Shape(0, 0)
+MARGIN = 0.03
+"""Peaks vary by so much from run to run: the order in which threads end is not always the same."""
+
+Case = dict[str, Any]
+Measured = dict[str, Any]
+"""A case with its `peak`, and its largest `window` in pixels."""
+
+
+def grid(given: argparse.Namespace) -> Iterator[Case]:
+    """Steps in one window, for every combination of what was asked for."""
+    for name in given.layers:
+        for precision in given.precisions:
+            for megapixels in given.megapixels:
+                side = round(math.sqrt(megapixels * common.MEGAPIXEL) / 32) * 32
+                yield _case(given, name, precision, [side, side])
+
+
+def large_octaves(given: argparse.Namespace) -> Iterator[Case]:
+    """Steps in small windows of a large octave, and whole renders with them."""
+    for side in (2048, 4096):
+        yield _case(given, "mixed0", "float32", [side, side], core=512)
+    for octaves in (1, 2):
+        yield _case(given, "mixed0", "float32", [3072, 3072], core=512, octaves=octaves)
+
+
+def _case(given: argparse.Namespace, name: str, precision: str, shape: list[int], **more: int):
+    return {
+        "name": name,
+        "layers": LAYERS[name],
+        "precision": precision,
+        "shape": shape,
+        "weights": given.weights,
+        "threads": given.threads,
+        **more,
+    }
+
+
+def measure(case: Case) -> Measured:
+    """Be the process of a case."""
+    keep_freed_memory()
+    weights = common.load_reaching(case["weights"], case["layers"])
+    common.tensorflow(case["threads"])
+    from dreamray.ascent import ascend
+    from dreamray.gradient import PictureGradient
+    from dreamray.settings import Dream
+    from dreamray.tiles import plan_tiles
+
+    shape = Shape(*case["shape"])
+    dream = Dream(layers=dict.fromkeys(case["layers"], 1.0), iterations=2, max_loss=None)
+    plan = plan_tiles(shape, dream.layer_names, case.get("core"))
+    gradient = PictureGradient(dream.choices, weights, case["precision"])
+    ascend(common.picture(*shape), plan, dream, gradient)
+    return {**case, "window": plan.largest_window.pixels, "peak": common.peak_memory()}
+
+
+def measure_render(case: Case) -> Measured:
+    """Be the process of a case that renders a file as the command does."""
+    keep_freed_memory()
+    from dreamray.execution import Execution
+    from dreamray.render import Dreamer, render_picture
+    from dreamray.settings import Dream
+
+    dream = Dream(
+        layers=dict.fromkeys(case["layers"], 1.0),
+        octaves=case["octaves"],
+        iterations=1,
+        max_loss=None,
+    )
+    execution = Execution(
+        weights=case["weights"],
+        precision=case["precision"],
+        threads=case["threads"],
+        tile=case.get("core", "auto"),
+        memory=case.get("memory", "auto"),
+    )
+    dreamer = Dreamer(
+        dream, execution, loaded=common.load_reaching(case["weights"], dream.layer_names)
+    )
+    plan = dreamer.plan(Shape(*case["shape"]))
+    octaves: list[int] = []
+    with tempfile.TemporaryDirectory() as folder:
+        source = str(Path(folder) / "picture.png")
+        render_picture(
+            case["picture"],
+            str(Path(source).with_name("dreamt.png")),
+            dreamer,
+            lambda event: octaves.append(common.peak_memory()),
+        )
+    return {
+        **case,
+        "window": max(stage.tiles.largest_window.pixels for stage in plan.stages),
+        "tiles": [len(stage.tiles.tiles) for stage in plan.stages],
+        "predicted": plan.memory,
+        "peak": common.peak_memory(),
+    }
+
+
+def measured(cases: Iterable[Case]) -> list[Measured]:
+    """Measure each case in a process of its own; those that fail are said and left out."""
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        for case in cases:
+            if "octaves" in case:
+                case["picture"] = str(Path(folder) / "picture.png")
+                paint(Path(case["picture"]), Shape(*case["shape"]))
+            result = common.in_fresh_process(__file__, case)
+            if "failed" in result:
+                print(f"{label(case)}: {result['failed']}", flush=True)
+            else:
+                results.append(result)
+    return results
+
+
+def paint(path: Path, shape: Shape) -> None:
+    """Save a picture of any size: a small one enlarged."""
+    pixels = ((common.picture(64, 64) + 1) * 127).astype(np.uint8)
+    Image.fromarray(pixels).resize((shape.width, shape.height)).save(path, compress_level=1)
+
+
+def label(case: Case) -> str:
+    """A case in a few words."""
+    height, width = case["shape"]
+    words = [case["name"], case["precision"], f"{width}x{height}"]
+    if "core" in case:
+        words.append(f"tiles of {case['core']}")
+    if "octaves" in case:
+        words.append(f"render, {case['octaves']} octaves")
+    return ", ".join(words)
+
+
+def predict(result: Measured) -> int:
+    """What `dreamray.memory` says of a case."""
+    shape = Shape(*result["shape"])
+    return memory.predict_peak(
+        window=result["window"],
+        octave=shape,
+        picture=shape if "octaves" in result else NOTHING,
+        layers=result["layers"],
+        precision=result["precision"],
+    )
+
+
+def comparison(results: list[Measured]) -> str:
+    """Measured and predicted side by side."""
+    rows = []
+    for result in results:
+        predicted = predict(result)
+        rows.append(
+            (
+                label(result),
+                f"{result['window'] / common.MEGAPIXEL:.2f}",
+                f"{result['peak'] / 2**20:.0f}",
+                f"{predicted / 2**20:.0f}",
+                f"{predicted / result['peak'] - 1:+.0%}",
+            )
+        )
+    return common.table(("", "window, MP", "measured, MiB", "predicted, MiB", "error"), rows)
+
+
+def fit(results: list[Measured]) -> None:
+    """Set the constants of `dreamray.memory` to the least that are over every measurement.
+
+    The prediction is linear in its constants, so each one's share of a case is the prediction
+    with that one at 1 and the others at 0. Of all constants that put every prediction over its
+    measurement, by the margin, those with the least sum of relative errors are taken.
+    """
+    slots = [*_slots({result["precision"] for result in results})]
+    shares = np.zeros((len(results), len(slots)))
+    for column, slot in enumerate(slots):
+        for other in slots:
+            _set(other, 1.0 if other == slot else 0.0)
+        shares[:, column] = [predict(result) for result in results]
+    peaks = np.array([result["peak"] for result in results], float)
+    relative = shares / peaks[:, None]
+    scale = relative.max(axis=0)
+    scale[scale == 0] = 1.0
+    relative /= scale
+    lower = np.full(len(results), 1 + MARGIN)
+    solved = linprog(relative.sum(axis=0), A_ub=-relative, b_ub=-lower)
+    if not solved.success:
+        raise SystemExit(f"no fit: {solved.message}")
+    for slot, value in zip(slots, solved.x / scale, strict=True):
+        _set(slot, float(value))
+
+
+Slot = tuple[str, str | None]
+"""A constant's name, and the precision if it has a value for each."""
+
+
+def _slots(precisions: set[str]) -> Iterator[Slot]:
+    for name in CONSTANTS:
+        if isinstance(getattr(memory, name), dict):
+            yield from ((name, precision) for precision in sorted(precisions))
+        else:
+            yield name, None
+
+
+def _set(slot: Slot, value: float) -> None:
+    name, precision = slot
+    if precision is None:
+        setattr(memory, name, value)
+    else:
+        getattr(memory, name)[precision] = value
+
+
+def constants() -> str:
+    """The constants as they are now."""
+    return "\n".join(f"{name} = {_show(getattr(memory, name))}" for name in CONSTANTS)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, dict):
+        return json.dumps({key: round(number, 1) for key, number in value.items()})
+    return f"{value / 2**20:.0f} << 20" if value > 1 << 20 else f"{value:.1f}"
+
+
+def keep_to_budget(given: argparse.Namespace) -> None:
+    """Render a picture under a budget, and print whether it was kept to."""
+    width, height = (int(side) for side in given.size.split("x"))
+    rows = []
+    for name in given.layers:
+        for precision in given.precisions:
+            case = _case(given, name, precision, [height, width], octaves=given.octaves)
+            case["memory"] = parse_size(given.memory)
+            for result in measured([case]):
+                tiles = "+".join(map(str, result["tiles"]))
+                sizes = [show_size(result[key]) for key in ("predicted", "peak")]
+                verdict = "kept" if result["peak"] <= result["memory"] else "EXCEEDED"
+                rows.append((label(case), tiles, given.memory, *sizes, verdict))
+    header = ("", "tiles", "budget", "predicted", "measured", "")
+    common.report(common.table(header, rows), given.markdown)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = common.parser(__doc__)
+    parser.add_argument("--layers", nargs="+", choices=LAYERS)
+    parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--megapixels", type=float, nargs="+", default=[0.3, 1, 2, 4])
+    parser.add_argument("--fit", action="store_true", help="find better constants")
+    parser.add_argument("--save", type=Path, help="keep the measurements, as lines of JSON")
+    parser.add_argument("--load", type=Path, help="take measurements kept earlier")
+    parser.add_argument("--memory", help="render under this budget instead")
+    parser.add_argument("--size", default="3000x2000", help="of the picture to render")
+    parser.add_argument("--octaves", type=int, default=1)
+    parser.add_argument("--case", type=json.loads, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.case:
+        do = measure_render if "octaves" in given.case else measure
+        print(json.dumps(do(given.case)))
+        return
+    if given.memory:
+        given.layers = given.layers or ["mixed2-5"]
+        keep_to_budget(given)
+        return
+    given.layers = given.layers or [*LAYERS]
+    if given.load:
+        results = [json.loads(line) for line in given.load.read_text().splitlines()]
+    else:
+        results = measured([*grid(given), *large_octaves(given)])
+    if given.save:
+        given.save.write_text("".join(json.dumps(result) + "\n" for result in results))
+    if given.fit:
+        fit(results)
+    common.report(f"```\n{constants()}\n```\n\n{comparison(results)}", given.markdown)
+
+
+if __name__ == "__main__":
+    main()
