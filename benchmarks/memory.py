@@ -290,7 +290,7 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--layers", nargs="+", choices=LAYERS)
     parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
-    parser.add_argument("--megapixels", type=float, nargs="+", default=[0.3, 1, 2, 4])
+    parser.add_argument("--megapixels", type=float, nargs="*", default=[0.3, 1, 2, 4])
     parser.add_argument("--fit", action="store_true", help="find better constants")
     parser.add_argument("--save", type=Path, help="keep the measurements, as lines of JSON")
     parser.add_argument("--load", type=Path, help="take measurements kept earlier")

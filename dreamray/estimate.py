@@ -50,14 +50,13 @@ def report(plan: PicturePlan, dream: Dream, speed: float | None) -> Iterator[str
     """The plan as lines of text, a table of the octaves among them."""
     yield f"picture {plan.shape}, {len(plan.stages)} octaves, up to {dream.iterations} steps each"
     yield from (f"note: {remark}" for remark in plan.remarks)
-    header = f"{'octave':<8}{'size':>13}{'tiles':>7}{'core':>7}{'halo':>9}{'window':>13}"
+    header = f"{'octave':<8}{'size':>13}{'tiles':>7}{'tile':>7}{'halo':>9}{'window':>13}"
     yield f"{header}{'extra':>7}{'memory':>10}{'GFLOP/step':>12}"
     for number, stage in enumerate(plan.stages, start=1):
         tiles = stage.tiles
-        core = max(max(tile.core.shape) for tile in tiles.tiles)
         halo = f"{tiles.rows.before}+{tiles.rows.after}" if len(tiles.tiles) > 1 else "-"
         yield (
-            f"{number:<8}{stage.shape!s:>13}{len(tiles.tiles):>7}{core:>7}{halo:>9}"
+            f"{number:<8}{stage.shape!s:>13}{len(tiles.tiles):>7}{tiles.largest_side:>7}{halo:>9}"
             f"{tiles.largest_window.shape!s:>13}{tiles.overhead:>6.2f}x"
             f"{show_size(stage.memory):>10}{stage.flops / 1e9:>12,.1f}"
         )

@@ -17,6 +17,8 @@ class OctaveStarted:
     count: int
     shape: Shape
     tiles: int
+    tile: int
+    """Largest side of a tile, in pixels."""
     iterations: int
     work: int
     """Floating point operations of one step."""

@@ -108,6 +108,10 @@ def _pace_text(pace: Pace) -> str:
     return f"{shown}, {duration(left)} left"
 
 
+def _tiles(octave: OctaveStarted) -> str:
+    return "1 tile" if octave.tiles == 1 else f"{octave.tiles} tiles of {octave.tile} pixels"
+
+
 class Remarks:
     """Shows remarks only."""
 
@@ -142,8 +146,7 @@ class Lines(Remarks):
         self._pace.update(event)
         if isinstance(event, OctaveStarted):
             self._octave = event
-            tiles = "1 tile" if event.tiles == 1 else f"{event.tiles} tiles"
-            self._say(f"{event.shape}, {tiles}, {event.iterations} iterations")
+            self._say(f"{event.shape}, {_tiles(event)}, {event.iterations} iterations")
         elif isinstance(event, StepDone) and self._octave is not None:
             last = event.number == self._octave.iterations - 1 or not event.moved
             if last or self._clock() - self._last >= LINE_EVERY:
@@ -191,7 +194,7 @@ class Bar(Remarks):
         self._pace.update(event)
         if isinstance(event, OctaveStarted):
             self._octave = event
-            self._show(event, f"{event.shape}")
+            self._show(event, f"{event.shape}, {_tiles(event)}")
         elif isinstance(event, StepDone) and self._octave is not None:
             steps = f"step {event.number + 1}/{self._octave.iterations}"
             self._show(self._octave, f"{steps} loss {event.loss:.3g}")

@@ -99,6 +99,11 @@ class TilePlan:
         return max((tile.window for tile in self.tiles), key=lambda window: window.pixels)
 
     @property
+    def largest_side(self) -> int:
+        """The longest side of a core, in pixels."""
+        return max(max(tile.core.shape) for tile in self.tiles)
+
+    @property
     def overhead(self) -> float:
         """Pixels computed for each pixel of the picture; 1 for a single tile."""
         return sum(t.window.pixels for t in self.tiles) / (self.shape.height * self.shape.width)

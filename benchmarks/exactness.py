@@ -1,0 +1,94 @@
+"""How exact tiles are: the error of the tiled gradient against the untiled one.
+
+    python benchmarks/exactness.py PICTURE --weights FILE
+
+Prints the tables of docs/exactness.md. The picture is cut to 768x768 pixels, and for the odd
+sizes to parts of that.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from dreamray import pictures, weights
+from dreamray.device import start_tensorflow
+from dreamray.inception import LAYERS
+from dreamray.octaves import Raster, Shape
+from dreamray.settings import Dream
+from dreamray.tiles import exact_halo, plan_tiles
+
+BLOCKS = [f"mixed{number}" for number in range(2, 9)]
+SIZES = (Shape(768, 768), Shape(517, 403), Shape(701, 130))
+CORES = (128, 256, 384)
+OVERLAPS = (0, 64, 128, 192, 256, 272, None)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--weights", default="auto")
+    arguments = parser.parse_args()
+
+    start_tensorflow()
+    loaded = weights.load(arguments.weights)
+    picture = pictures.decode(arguments.picture.read_bytes(), arguments.picture.name)
+    image = pictures.to_tensor(picture.pixels[:768, :768])
+
+    print("| layer | stride | receptive field | halo before | halo after |\n|---|---|---|---|---|")
+    for name in BLOCKS:
+        layer, halo = LAYERS[name], exact_halo([name], 0)
+        field = layer.rows.receptive_field
+        print(f"| {name} | {layer.rows.stride} | {field} | {halo.before} | {halo.after} |")
+
+    print(f"\n| layers | {' | '.join(map(str, SIZES))} |\n|---|{'---|' * len(SIZES)}")
+    for label, dream in {
+        "the defaults": Dream(),
+        **{name: Dream(layers={name: 1.0}) for name in BLOCKS},
+    }.items():
+        errors = [worst(image, shape, dream, loaded) for shape in SIZES]
+        print(f"| {label} | {' | '.join(f'{error:.1e}' for error in errors)} |", flush=True)
+
+    print("\n| overlap | error |\n|---|---|")
+    measure = Measure(Dream(), loaded)
+    whole = measure.gradient(image, None, None)
+    for overlap in OVERLAPS:
+        error = relative_error(measure.gradient(image, 384, overlap), whole)
+        print(f"| {'exact' if overlap is None else overlap} | {error:.1e} |", flush=True)
+
+
+class Measure:
+    """Gradients of one dream."""
+
+    def __init__(self, dream: Dream, loaded: weights.Weights) -> None:
+        from dreamray.gradient import PictureGradient
+
+        self._dream = dream
+        self._gradient = PictureGradient(dream.choices, loaded)
+
+    def gradient(self, image: Raster, core: int | None, overlap: int | None) -> Raster:
+        """The first gradient of an image in tiles of `core` pixels, None for untiled."""
+        self._gradient.put(image)
+        shape = Shape(*image.shape[:2])
+        self._gradient.compute(plan_tiles(shape, self._dream.layer_names, core, overlap))
+        return self._gradient.gradient
+
+
+def worst(image: Raster, shape: Shape, dream: Dream, loaded: weights.Weights) -> float:
+    """The largest error over the core sizes, on the upper left part of an image."""
+    part = image[: shape.height, : shape.width]
+    measure = Measure(dream, loaded)
+    whole = measure.gradient(part, None, None)
+    return max(relative_error(measure.gradient(part, core, None), whole) for core in CORES)
+
+
+def relative_error(one: Raster, other: Raster) -> float:
+    """Of the L2 norm."""
+    return float(np.linalg.norm(one - other) / np.linalg.norm(other))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Progress: the pace that is shown is right, and each kind of output gets its own form."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from dreamray.events import OctaveStarted, Remark, StepDone
+from dreamray.octaves import Shape
+from dreamray.progress import Bar, Lines, Pace, Remarks, duration
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def octave(
+    number: int = 0, *, work: int = 10, after: int = 0, iterations: int = 3
+) -> OctaveStarted:
+    return OctaveStarted(number, 2, Shape(60, 80), 4, 48, iterations, work, after)
+
+
+def test_time_left_is_by_work_and_the_first_step_does_not_count() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    pace.update(octave(work=10, after=40))
+    clock.now = 100.0  # The first step builds the network.
+    pace.update(StepDone(0, 0, 1.0, moved=True))
+    assert pace.seconds_left is None
+    clock.now = 102.0
+    pace.update(StepDone(0, 1, 1.0, moved=True))
+    assert pace.steps_per_second == pytest.approx(0.5)
+    assert pace.seconds_left == pytest.approx((10 + 40) * 2.0 / 10)
+    assert pace.share_done == pytest.approx(10 / 60)
+
+
+def test_an_octave_that_ends_early_leaves_only_those_after_it() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    pace.update(octave(work=10, after=20, iterations=100))
+    pace.update(StepDone(0, 0, 1.0, moved=True))
+    clock.now = 1.0
+    pace.update(StepDone(0, 1, 11.0, moved=False))
+    assert pace.seconds_left == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (7.4, "0:07"), (754, "12:34"), (3723, "1:02:03")]
+)
+def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def written(kind: type[Remarks], *, terminal: bool) -> str:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=terminal, width=100, highlight=False)
+    with kind(console) as show:
+        show(Remark("[not markup] mind this"))
+        show(octave(0))
+        for step in range(3):
+            show(StepDone(0, step, 1.5 + step, moved=True))
+    return out.getvalue()
+
+
+def test_lines_tell_octaves_and_their_last_step() -> None:
+    assert [line.partition(" steps/s")[0] for line in written(Lines, terminal=False).splitlines()][
+        :2
+    ] == ["note: [not markup] mind this", "octave 1/2: 80x60, 4 tiles of 48 pixels, 3 iterations"]
+    assert "octave 1/2: step 3/3, loss 3.5" in written(Lines, terminal=False)
+
+
+def test_lines_come_every_ten_seconds_within_an_octave() -> None:
+    clock, out = Clock(), io.StringIO()
+    show = Lines(Console(file=out, width=100), clock)
+    show(octave(iterations=100))
+    for step in range(30):
+        clock.now += 1.0
+        show(StepDone(0, step, 1.0, moved=True))
+    assert [line.split()[3] for line in out.getvalue().splitlines()[1:]] == [
+        "10/100,", "20/100,", "30/100,",
+    ]  # fmt: skip
+
+
+def test_the_bar_shows_octave_step_and_loss() -> None:
+    assert "octave 1/2 step 3/3 loss 3.5" in written(Bar, terminal=True)
+
+
+def test_quiet_shows_remarks_alone() -> None:
+    assert written(Remarks, terminal=False) == "note: [not markup] mind this\n"
