@@ -43,21 +43,20 @@ LAYERS = {
     "mixed8": ("mixed8",),
     "mixed10": ("mixed10",),
 }
-CONSTANTS = (
-    "PROCESS",
-    "PARAMETER",
-    "ACTIVATION",
-    "WINDOW_PIXEL",
-    "OCTAVE_PIXEL",
-    "PICTURE_PIXEL",
+CONSTANTS = tuple(
+    name
+    for name, value in vars(memory).items()
+    if name.isupper() and not name.startswith("_") and isinstance(value, int | float | dict)
 )
+"""Those of the prediction, which is linear in them."""
+
 NOTHING = Shape(0, 0)
 MARGIN = 0.03
-"""Peaks vary by so much from run to run: the order in which threads end is not always the same."""
+"""Peaks creep up by so much over more steps, and vary so much from run to run."""
 
 Case = dict[str, Any]
 Measured = dict[str, Any]
-"""A case with its `peak`, and its largest `window` in pixels."""
+"""A case with its `peak`, its largest `window` in pixels, and how many `shapes` windows had."""
 
 
 def grid(given: argparse.Namespace) -> Iterator[Case]:
@@ -73,11 +72,13 @@ def large_octaves(given: argparse.Namespace) -> Iterator[Case]:
     """Steps in small windows of a large octave, and whole renders with them."""
     for side in (2048, 4096):
         yield _case(given, "mixed0", "float32", [side, side], core=512)
-    for octaves in (1, 2):
-        yield _case(given, "mixed0", "float32", [3072, 3072], core=512, octaves=octaves)
+    for side in (2048, 3072):
+        yield _case(given, "mixed0", "float32", [side, side], core=512, octaves=2)
 
 
-def _case(given: argparse.Namespace, name: str, precision: str, shape: list[int], **more: int):
+def _case(
+    given: argparse.Namespace, name: str, precision: str, shape: list[int], **more: int
+) -> Case:
     return {
         "name": name,
         "layers": LAYERS[name],
@@ -104,7 +105,12 @@ def measure(case: Case) -> Measured:
     plan = plan_tiles(shape, dream.layer_names, case.get("core"))
     gradient = PictureGradient(dream.choices, weights, case["precision"])
     ascend(common.picture(*shape), plan, dream, gradient)
-    return {**case, "window": plan.largest_window.pixels, "peak": common.peak_memory()}
+    return {
+        **case,
+        "window": plan.largest_window.pixels,
+        "shapes": len({tile.window.shape for tile in plan.tiles}),
+        "peak": common.peak_memory(),
+    }
 
 
 def measure_render(case: Case) -> Measured:
@@ -131,18 +137,11 @@ def measure_render(case: Case) -> Measured:
         dream, execution, loaded=common.load_reaching(case["weights"], dream.layer_names)
     )
     plan = dreamer.plan(Shape(*case["shape"]))
-    octaves: list[int] = []
-    with tempfile.TemporaryDirectory() as folder:
-        source = str(Path(folder) / "picture.png")
-        render_picture(
-            case["picture"],
-            str(Path(source).with_name("dreamt.png")),
-            dreamer,
-            lambda event: octaves.append(common.peak_memory()),
-        )
+    render_picture(case["picture"], str(Path(case["picture"]).with_name("dreamt.png")), dreamer)
     return {
         **case,
         "window": max(stage.tiles.largest_window.pixels for stage in plan.stages),
+        "shapes": len({tile.window.shape for stage in plan.stages for tile in stage.tiles.tiles}),
         "tiles": [len(stage.tiles.tiles) for stage in plan.stages],
         "predicted": plan.memory,
         "peak": common.peak_memory(),
@@ -173,8 +172,7 @@ def paint(path: Path, shape: Shape) -> None:
 
 def label(case: Case) -> str:
     """A case in a few words."""
-    height, width = case["shape"]
-    words = [case["name"], case["precision"], f"{width}x{height}"]
+    words = [case["name"], case["precision"], str(Shape(*case["shape"]))]
     if "core" in case:
         words.append(f"tiles of {case['core']}")
     if "octaves" in case:

@@ -1,8 +1,8 @@
 """The ascent step in PyTorch, for `step.py` where torch and torchvision are installed.
 
 The same network, cut off behind mixed5 and with random weights, which take the same time as
-trained ones. Batch norms are not folded: nor does anybody who writes it like this. NOT RUN YET
-on a GPU.
+trained ones. Batch norms are not folded: nor does anybody who writes it like this. It has been
+run on a CPU; on a GPU, which it uses where there is one, it has not been run.
 """
 
 from __future__ import annotations

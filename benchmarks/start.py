@@ -26,7 +26,7 @@ from contestants import keras_weights
 HERE = Path(__file__).parent
 LAKE = HERE.parent / "examples" / "lake.png"
 PARTS = (
-    "Python",
+    "Python, NumPy",
     "import dreamray",
     "read picture",
     "load weights",
@@ -88,7 +88,7 @@ def measure_split(given: argparse.Namespace) -> dict[str, float]:
 def split(case: dict[str, object]) -> dict[str, float]:
     """Render as the command does, and time each part."""
     clock = _Clock(float(str(case["started"])))
-    clock.lap("Python")
+    clock.lap("Python, NumPy")
     from dreamray import cli, pictures  # noqa: F401
     from dreamray.device import keep_freed_memory, start_tensorflow
     from dreamray.events import Event, OctaveStarted, StepDone

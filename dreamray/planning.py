@@ -81,13 +81,12 @@ class Planner:
         if octaves.skipped:
             skipped = ", ".join(map(str, octaves.skipped))
             remarks.append(
-                f"{_octaves(len(octaves.skipped))} of {skipped} skipped: {', '.join(self._layers)} "
-                f"need at least {octaves.smallest_side} pixels a side"
+                f"{_octaves(len(octaves.skipped))} of {skipped} skipped, too small for "
+                f"{', '.join(self._layers)}: the least is {octaves.smallest_side} pixels a side"
             )
         if not all(stage.tiles.exact for stage in stages):
-            exact = max(
-                tiles.exact_halo(self._layers, 0).after, tiles.exact_halo(self._layers, 0).before
-            )
+            halo = tiles.exact_halo(self._layers, 0)
+            exact = max(halo.before, halo.after)
             remarks.append(
                 f"an overlap of {self._overlap} pixels is approximate: seams may show; "
                 f"exact takes {exact}"

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
@@ -17,6 +18,9 @@ from dreamray import inception
 from dreamray.errors import RequestError
 
 DEFAULT_LAYERS = {"mixed2": 0.2, "mixed3": 0.5, "mixed4": 2.0, "mixed5": 1.5}
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxlong, _BRIEF.maxother = 1, 60, 60, 60
 
 _LAYER = re.compile(r"(?P<name>\w+)(\[(?P<channels>[\d\s,]+)\])?")
 
@@ -40,7 +44,7 @@ class LayerChoice:
         match = _LAYER.fullmatch(text.strip())
         if match is None:
             raise RequestError(
-                f"layer {text!r} is not of the form NAME or NAME[CHANNEL,CHANNEL,…], "
+                f"layer {_shown(text)} is not of the form NAME or NAME[CHANNEL,CHANNEL,…], "
                 "such as mixed4 or mixed4[12,40]"
             )
         layer = inception.layer(match["name"])
@@ -50,11 +54,12 @@ class LayerChoice:
             channels = tuple(sorted({int(c) for c in match["channels"].split(",")}))
         except ValueError:
             raise RequestError(
-                f"layer {text!r}: channels are numbers with commas between them, such as [12,40]"
+                f"layer {_shown(text)}: channels are numbers with commas between them, "
+                "such as [12,40]"
             ) from None
         if channels[-1] >= layer.channels:
             raise RequestError(
-                f"layer {layer.name} has no channel {channels[-1]}; "
+                f"layer {layer.name} has no channel {_shown(channels[-1])}; "
                 f"allowed: 0 to {layer.channels - 1}"
             )
         return cls(layer.name, channels)
@@ -69,9 +74,14 @@ def parse_layer_option(text: str) -> tuple[str, float]:
         return name.strip(), float(weight)
     except ValueError:
         raise RequestError(
-            f"--layer {text!r} is not of the form NAME=WEIGHT, such as mixed4=2 "
+            f"--layer {_shown(text)} is not of the form NAME=WEIGHT, such as mixed4=2 "
             "or mixed4[12,40]=1.5"
         ) from None
+
+
+def _shown(value: object) -> str:
+    """A value in a message: on one line, and not a long one, whoever wrote it."""
+    return _BRIEF.repr(value)
 
 
 def _none_as_word(value: object) -> object:
@@ -92,6 +102,15 @@ class Settings(BaseModel):
             super().__init__(**settings)
         except ValidationError as error:
             raise RequestError(_explain(error, type(self))) from None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truths(cls, value: object) -> object:
+        """YAML reads `yes` and `on` as true, which would be taken for the number 1."""
+        values = value.values() if isinstance(value, Mapping) else [value]
+        if any(isinstance(v, bool) for v in values):
+            raise ValueError
+        return value
 
     def replace(self, **settings: Any) -> Self:
         """A copy with some settings changed, validated anew."""
@@ -155,6 +174,12 @@ class Dream(Settings):
             raise ValueError
         return octaves
 
+    @field_validator("max_loss")
+    @classmethod
+    def _one_zero(cls, max_loss: float | None) -> float | None:
+        """Zero without a sign: both zeros are equal, and so are to be the digests."""
+        return None if max_loss is None else max_loss + 0.0
+
     @property
     def choices(self) -> dict[LayerChoice, float]:
         """The layers parsed, with their weights, in the network's order."""
@@ -180,11 +205,15 @@ class Dream(Settings):
         return cls.from_mapping(read_yaml_mapping(text, name), name)
 
 
+_NOT_YAML = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What PyYAML raises; of values such as `2020-13-45` or `!!bool x` anything."""
+
+
 def read_yaml_mapping(text: str | bytes, name: str) -> dict[str, Any]:
     """The mapping that a YAML text holds, empty for an empty text; RequestError names `name`."""
     try:
         settings = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except _NOT_YAML as error:
         reason = " ".join(str(error).split())
         raise RequestError(f"{name} is not YAML: {reason}") from None
     if settings is None:
@@ -202,12 +231,12 @@ def _explain(error: ValidationError, kind: type[Settings]) -> str:
     problem = error.errors(include_url=False)[0]
     field = str(problem["loc"][0]) if problem["loc"] else "settings"
     if problem["type"] == "extra_forbidden":
-        return f"{field}: no such setting; there are {', '.join(kind.model_fields)}"
+        return f"{_shown(field)}: no such setting; there are {', '.join(kind.model_fields)}"
     cause = problem.get("ctx", {}).get("error")
     if isinstance(cause, RequestError):
         return str(cause)
-    value = problem["input"]
+    value = _shown(problem["input"])
     if len(problem["loc"]) > 1 and field == "layers":
-        return f"layers: the weight of {problem['loc'][1]} is {value!r}; allowed: a number"
+        return f"layers: the weight of {_shown(problem['loc'][1])} is {value}; allowed: a number"
     allowed = kind.model_fields[field].description
-    return f"{field}: {value!r} is not allowed; allowed: {allowed}"
+    return f"{field}: {value} is not allowed; allowed: {allowed}"

@@ -28,8 +28,13 @@ PAPER = (
 """The experiments of the paper that the defaults come from: each changes one setting."""
 
 _MARGIN, _LABEL = 12, 26
+_COLUMNS = 6
 _BACKGROUND, _INK = (24, 24, 28), (236, 236, 236)
 _COMMA = re.compile(r",(?![^\[]*\])")  # Not those between the channels of a layer.
+
+
+Cell = tuple[str, pictures.Pixels]
+"""A picture with its label."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +108,11 @@ def render_sheet(
         dreams[digest] = pictures.from_tensor(dreamer.dreaming(cell.dream).run(image))
 
     sheet = [
-        [("original", small), *((cell.label, dreams[cell.dream.digest()]) for cell in row)]
+        line
         for row in rows
+        for line in _wrap(
+            [("original", small), *((c.label, dreams[c.dream.digest()]) for c in row)]
+        )
     ]
     metadata: dict[str, Any] = {
         **describe(dreamer, picture, dreamer.plan(shape)),
@@ -126,7 +134,14 @@ def _shrink(pixels: pictures.Pixels, width: int) -> pictures.Pixels:
     return np.asarray(image)
 
 
-def _paste(rows: list[list[tuple[str, pictures.Pixels]]], shape: Shape) -> pictures.Pixels:
+def _wrap(row: list[Cell]) -> list[list[Cell]]:
+    """A row cut into lines of at most `_COLUMNS` cells, as equal as can be."""
+    lines = -(-len(row) // _COLUMNS)
+    columns = -(-len(row) // lines)
+    return [row[start : start + columns] for start in range(0, len(row), columns)]
+
+
+def _paste(rows: list[list[Cell]], shape: Shape) -> pictures.Pixels:
     """The labelled pictures in rows, each under its label."""
     columns = max(len(row) for row in rows)
     sheet = Image.new(

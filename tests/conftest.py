@@ -1,13 +1,26 @@
-"""What several test files need: an S3 server, and the trained weights beside the project."""
+"""What several test files need: an S3 server, weights of several kinds, and Keras' own network."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pytest
+from hypothesis import settings
 
-TRAINED = Path(__file__).parents[2] / "shared" / "weights" / "inception_v3_2015_mixed8.h5"
+if TYPE_CHECKING:
+    from dreamray.weights import Weights
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+settings.register_profile("steady", derandomize=True, deadline=None, database=None)
+settings.load_profile("steady")
+
+SHARED = Path(__file__).parents[2] / "shared"
+TRAINED = SHARED / "weights" / "inception_v3_2015_mixed8.h5"
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +29,104 @@ def shared_weights() -> Path:
     if not TRAINED.is_file():
         pytest.skip("needs the trained weights that lie beside a checkout of the project")
     return TRAINED
+
+
+@pytest.fixture(scope="session")
+def bear() -> np.ndarray:
+    """A photo, uint8 [299, 450, 3]; tests that need it are skipped without it."""
+    from PIL import Image
+
+    path = SHARED / "photos" / "bear.jpg"
+    if not path.is_file():
+        pytest.skip("needs the photos that lie beside a checkout of the project")
+    with Image.open(path) as photo:
+        height = round(450 * photo.height / photo.width)
+        return np.asarray(photo.convert("RGB").resize((450, height)))
+
+
+@pytest.fixture(scope="session")
+def scene() -> np.ndarray:
+    """A made-up picture, uint8 [211, 301, 3]: colours that run, sharp edges, and grain."""
+    rows, columns = np.mgrid[:211, :301] / 100
+    random = np.random.default_rng(8)
+    waves = [np.sin(a * rows + b * columns + a * b) for a, b in random.uniform(-9, 9, (3, 2))]
+    picture = 0.25 * np.stack(waves, axis=-1)
+    for _ in range(40):
+        top, left, height, width = (random.uniform(0, 1, 4) * (211, 301, 60, 80)).astype(int)
+        patch = picture[top : top + height, left : left + width]
+        patch += random.uniform(-0.3, 0.3, 3)
+    picture += random.normal(0, 0.05, picture.shape)
+    return np.clip(255 * (picture / 2 + 0.5), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def tensorflow() -> Any:
+    """TensorFlow with as many threads as dreamray would have it use."""
+    from dreamray.device import start_tensorflow
+
+    start_tensorflow()
+    import tensorflow
+
+    return tensorflow
+
+
+@pytest.fixture(scope="session")
+def untrained() -> Weights:
+    """Random weights, as `--weights random` has them."""
+    from dreamray.weights import load
+
+    return load("random")
+
+
+@pytest.fixture(scope="session")
+def trained(shared_weights: Path) -> Weights:
+    """The trained weights."""
+    from dreamray.weights import load
+
+    return load(str(shared_weights))
+
+
+class Twin(NamedTuple):
+    """The same network twice: Keras' own model, and its weights as dreamray reads them."""
+
+    model: Any
+    weights: Weights
+
+
+@pytest.fixture(scope="session")
+def trained_twin(tensorflow: Any, shared_weights: Path, trained: Weights) -> Twin:
+    """With the trained weights."""
+    import keras
+
+    keras.backend.clear_session()
+    model = keras.applications.InceptionV3(weights=str(shared_weights), include_top=False)
+    return Twin(model, trained)
+
+
+@pytest.fixture(scope="session")
+def random_twin(
+    tensorflow: Any, untrained: Weights, tmp_path_factory: pytest.TempPathFactory
+) -> Twin:
+    """With random weights, and batch norms that do something."""
+    import keras
+
+    from dreamray.inception import CONVOLUTIONS
+    from dreamray.weights import load
+
+    keras.backend.clear_session()
+    model = keras.applications.InceptionV3(weights=None, include_top=False)
+    random = np.random.default_rng(3)
+    for layer, kernel in zip(CONVOLUTIONS, untrained.kernels, strict=True):
+        norm = layer.name.replace("conv2d", "batch_normalization")
+        model.get_layer(layer.name).set_weights([kernel])
+        beta, mean = random.normal(0, 0.3, (2, layer.channels))
+        variance = random.uniform(0.5, 2, layer.channels)
+        model.get_layer(norm).set_weights([beta, mean, variance])
+    path = tmp_path_factory.mktemp("twin") / "random.weights.h5"
+    model.save_weights(path)
+    loaded = load(str(path))
+    path.unlink()
+    return Twin(model, loaded)
 
 
 @pytest.fixture(scope="session")
