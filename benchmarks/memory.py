@@ -189,6 +189,7 @@ def predict(result: Measured) -> int:
         picture=shape if "octaves" in result else NOTHING,
         layers=result["layers"],
         precision=result["precision"],
+        shapes=result["shapes"],
     )
 
 

@@ -62,23 +62,34 @@ def _native_stderr_held_back() -> Iterator[None]:
 def start_tensorflow(threads: int | None = None) -> int:
     """Import TensorFlow with that many threads (None: one a processor); return the number.
 
-    Graphics memory is taken as needed, and not all at once. Raises RequestError if TensorFlow
-    is already running in this process with another number of threads.
+    Graphics memory is taken as needed, and not all at once. Where TensorFlow has computed
+    something in this process already, its threads stay as they are: RequestError if another
+    number was asked for.
     """
-    threads = threads or available_threads()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _native_stderr_held_back():
         import tensorflow as tf
 
-    if tf.config.threading.get_intra_op_parallelism_threads() != threads:
-        try:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(threads)
-        except RuntimeError:
+    options = tf.config.threading
+    try:
+        wanted = threads or available_threads()
+        if options.get_intra_op_parallelism_threads() != wanted:
+            options.set_intra_op_parallelism_threads(wanted)
+            options.set_inter_op_parallelism_threads(wanted)
+            for gpu in tf.config.list_physical_devices("GPU"):
+                tf.config.experimental.set_memory_growth(gpu, True)
+    except RuntimeError:
+        if threads not in (None, used_threads()):
             raise RequestError(
                 f"threads: TensorFlow already runs in this process, not with {threads} threads; "
                 "leave the number out, or dream before anything else uses TensorFlow"
             ) from None
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
-    return threads
+    return used_threads()
+
+
+def used_threads() -> int:
+    """Threads that TensorFlow, imported already, computes one operation with."""
+    import tensorflow as tf
+
+    threads: int = tf.config.threading.get_intra_op_parallelism_threads()
+    return threads or available_threads()  # 0 stands for one a processor.

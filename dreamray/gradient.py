@@ -76,6 +76,7 @@ class PictureGradient:
         MemoryExhaustedError; the picture is then as it was.
         """
         with _memory_errors(plan), self._rolled(roll):
+            self._gradient.assign(_EMPTY)  # Gone before the new one is made.
             self._gradient.assign(tf.zeros_like(self._image))
             return sum(float(self._add_window(tile, plan.shape)) for tile in plan.tiles)
 
@@ -83,9 +84,13 @@ class PictureGradient:
         """Move the picture by `step * gradient / mean(abs(gradient))`, of the whole picture."""
         sums = [float(self._absolute_sum(tf.constant(t.core, tf.int32))) for t in plan.tiles]
         mean = sum(sums) / (plan.shape.height * plan.shape.width * 3)
-        self._update(
-            tf.constant(step, tf.float32), tf.constant(max(mean, SMALLEST_MEAN), tf.float32)
-        )
+        mean = max(mean, SMALLEST_MEAN)
+        for tile in plan.tiles:
+            self._update(
+                tf.constant(tile.core, tf.int32),
+                tf.constant(step, tf.float32),
+                tf.constant(mean, tf.float32),
+            )
 
     @contextlib.contextmanager
     def _rolled(self, roll: tuple[int, int]) -> Iterator[None]:
@@ -147,8 +152,10 @@ class PictureGradient:
         return tf.reduce_sum(tf.cast(tf.abs(part), tf.float64))
 
     @tf.function(autograph=False)
-    def _update(self, step: tf.Tensor, mean: tf.Tensor) -> None:
-        self._image.assign_add(step * (self._gradient / mean))
+    def _update(self, core: tf.Tensor, step: tf.Tensor, mean: tf.Tensor) -> None:
+        rows, columns = slice(core[0, 0], core[0, 1]), slice(core[1, 0], core[1, 1])
+        moved = self._image[rows, columns] + step * (self._gradient[rows, columns] / mean)
+        self._image[rows, columns].assign(moved)
 
 
 def sum_squares(

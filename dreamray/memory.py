@@ -12,23 +12,38 @@ from pathlib import Path
 from dreamray import inception
 from dreamray.octaves import Shape
 
-PROCESS = 560 << 20
+PROCESS = 700 << 20
 """Python, TensorFlow, and the whole file of weights as NumPy arrays."""
 
-PARAMETER = 24
-"""Bytes for each parameter of the truncated network, both directions, and its graph."""
+PARAMETER = 3.5
+"""Numbers held for each parameter of the truncated network: both directions, and copies."""
 
-ACTIVATION = {"float32": 6.8, "bfloat16": 3.4}
-"""Bytes for each activation of a window: kept for the way back, or passing through."""
+KEPT = 1.2
+"""Numbers held for each activation that the way back needs: itself, and what passes through."""
 
-WINDOW_PIXEL = 40
-"""Bytes for each pixel of a window: the picture in it, its gradient, their scratch copies."""
+WINDOW_PIXEL = 56
+"""Bytes for each pixel of a window, whatever the precision: picture, gradient, scratch."""
 
-OCTAVE_PIXEL = 60
-"""Bytes for each pixel of the octave: image, gradient, and the copies made between octaves."""
+OCTAVE_PIXEL = 50
+"""Bytes for each pixel of the octave: image, gradient, and the image as it came in."""
 
-PICTURE_PIXEL = 20
-"""Bytes for each pixel of the picture that stay throughout: as read, and as float32."""
+PICTURE_PIXEL = 38
+"""Bytes for each pixel of the picture: as read, as float32, and while it is resampled.
+
+Beside those of the octave: what TensorFlow has freed, NumPy cannot use.
+"""
+
+WINDOW_SHAPE = 1 << 18
+"""Bytes for each convolution and each shape of window: compiled for it, and then kept."""
+
+MARGIN = 1.1
+"""For what the model does not know: fragmentation, and growth over many steps."""
+
+_MOST_SHAPES = 36
+"""TensorFlow then drops the oldest of what it compiled."""
+
+_BYTES = {"float32": 4, "bfloat16": 2}
+"""Of a number, by precision."""
 
 _CGROUP_LIMITS = (
     "/sys/fs/cgroup/memory.max",
@@ -37,20 +52,31 @@ _CGROUP_LIMITS = (
 
 
 def predict_peak(
-    window: int, octave: Shape, picture: Shape, layers: Iterable[str], precision: str
+    window: int,
+    octave: Shape,
+    picture: Shape,
+    layers: Iterable[str],
+    precision: str,
+    shapes: int = 1,
 ) -> int:
     """Bytes that a process holds at its peak in an octave.
 
-    `window` is the number of pixels of the largest window; `picture` the size of the original.
+    `window` is the number of pixels of the largest window; `picture` the size of the original;
+    `shapes` how many different shapes of window the process has seen by the octave's end.
     """
     layers = tuple(layers)
-    pixel = WINDOW_PIXEL + ACTIVATION[precision] * _activations(layers)
+    number = _BYTES[precision]
+    convolutions = [one for one in inception.ancestors(layers) if one.op == "conv"]
     return int(
-        PROCESS
-        + PARAMETER * _parameters(layers)
-        + pixel * window
-        + OCTAVE_PIXEL * octave.height * octave.width
-        + PICTURE_PIXEL * picture.height * picture.width
+        MARGIN
+        * (
+            PROCESS
+            + PARAMETER * number * _parameters(convolutions)
+            + WINDOW_SHAPE * len(convolutions) * min(shapes, _MOST_SHAPES)
+            + (WINDOW_PIXEL + KEPT * number * _kept(layers)) * window
+            + OCTAVE_PIXEL * octave.height * octave.width
+            + PICTURE_PIXEL * picture.height * picture.width
+        )
     )
 
 
@@ -75,21 +101,15 @@ def _installed() -> int:
     return min(limits)
 
 
-def _activations(layers: tuple[str, ...]) -> float:
-    """Activations for each pixel of the picture that the truncated network stores."""
-    return sum(
-        layer.channels / (layer.rows.stride * layer.columns.stride)
-        for layer in inception.ancestors(layers)
-        if layer.op in ("relu", "max_pool", "concat")
-    )
+def _kept(layers: tuple[str, ...]) -> float:
+    """Activations for each pixel that the way back needs: ReLUs, pools, the chosen layers."""
+    kept = [one for one in inception.ancestors(layers) if one.op in ("relu", "max_pool")]
+    chosen = [inception.layer(name) for name in layers]
+    return sum(one.channels / (one.rows.stride * one.columns.stride) for one in kept + chosen)
 
 
-def _parameters(layers: tuple[str, ...]) -> int:
+def _parameters(convolutions: Iterable[inception.Layer]) -> int:
     return sum(
-        layer.kernel[0]
-        * layer.kernel[1]
-        * inception.LAYERS[layer.inputs[0]].channels
-        * layer.channels
-        for layer in inception.ancestors(layers)
-        if layer.op == "conv"
+        one.kernel[0] * one.kernel[1] * inception.LAYERS[one.inputs[0]].channels * one.channels
+        for one in convolutions
     )

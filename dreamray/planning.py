@@ -6,8 +6,10 @@ the bytes of the result.
 
 from __future__ import annotations
 
+import bisect
+import functools
+import math
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from dreamray import inception, memory, tiles
 from dreamray.errors import RequestError
@@ -31,7 +33,7 @@ class Stage:
         """Height and width of the octave."""
         return self.tiles.shape
 
-    @cached_property
+    @functools.cached_property
     def flops(self) -> int:
         """Floating point operations of one step, halos included."""
         return sum(
@@ -66,6 +68,7 @@ class Planner:
         self._dream = dream
         self._execution = execution
         self._layers = dream.layer_names
+        self._align = tiles.alignment(self._layers)
         self._overlap = None if execution.overlap == "exact" else execution.overlap
         self._budget = memory.default_budget() if execution.memory == "auto" else execution.memory
 
@@ -76,7 +79,7 @@ class Planner:
         tiles do not fit into the memory budget.
         """
         octaves = plan_octaves(shape, self._dream)
-        stages = tuple(self._stage(octave, shape) for octave in octaves.shapes)
+        stages = self._stages(octaves.shapes, shape)
         remarks = []
         if octaves.skipped:
             skipped = ", ".join(map(str, octaves.skipped))
@@ -102,40 +105,100 @@ class Planner:
 
     def smaller(self, plan: TilePlan) -> TilePlan | None:
         """The next plan with smaller tiles for the same octave; None if there is none."""
-        align = tiles.alignment(self._layers)
-        core = min(plan.core, max(plan.shape)) // 2
-        if core < align:
+        core = self._share(plan.largest_side, 2)
+        if core >= plan.largest_side:
             return None
         return tiles.plan_tiles(plan.shape, self._layers, core, self._overlap)
 
-    def _stage(self, octave: Shape, picture: Shape) -> Stage:
+    def _stages(self, octaves: tuple[Shape, ...], picture: Shape) -> tuple[Stage, ...]:
+        """The octaves with their tiles, all together within the budget."""
         if self._execution.tile != "auto":
-            return self._with_core(octave, picture, self._execution.tile)
-        align = tiles.alignment(self._layers)
-        count = 1
+            cores = dict.fromkeys(octaves, self._execution.tile)
+            return self._with_cores(cores, octaves, picture)
+        allowed = self._budget
         while True:
-            core = -(-max(octave) // count)
-            stage = self._with_core(octave, picture, core)
-            if stage.memory <= self._budget:
-                return stage
-            if core <= align:
-                raise RequestError(
-                    f"memory: even the smallest tiles need about {show_size(stage.memory)}, over "
-                    f"the budget of {show_size(self._budget)}; give a larger --memory, "
-                    "an earlier layer or --precision bfloat16"
-                )
-            count += 1
+            stages = self._with_cores(self._cores(octaves, picture, allowed), octaves, picture)
+            over = max(stage.memory for stage in stages) - self._budget
+            if over <= 0:
+                return stages
+            # What the octaves leave behind for one another was not counted in. In small steps:
+            # smaller tiles leave less behind.
+            allowed -= min(over, self._budget // 50)
 
-    def _with_core(self, octave: Shape, picture: Shape, core: int) -> Stage:
-        plan = tiles.plan_tiles(octave, self._layers, core, self._overlap)
-        peak = memory.predict_peak(
-            window=plan.largest_window.pixels,
-            octave=octave,
-            picture=picture,
-            layers=self._layers,
-            precision=self._execution.precision,
+    def _cores(self, octaves: tuple[Shape, ...], picture: Shape, allowed: int) -> dict[Shape, int]:
+        """The largest sides of cores with which each octave fits by itself.
+
+        The largest octave goes first, and no other gets larger windows: the process keeps what
+        memory it once had, and the largest octave needs the most beside its windows.
+        """
+        cores: dict[Shape, int] = {}
+        limit: float = math.inf
+        for octave in sorted(set(octaves), key=math.prod, reverse=True):
+            bare = self._predict(octave, picture, 0, 0)
+            if bare > allowed:
+                raise self._refusal(bare)
+            units = range(1, self._share(max(octave), 1) // self._align + 1)
+
+            def too_large(unit: int, octave: Shape = octave, limit: float = limit) -> bool:
+                sizes = self._sizes(octave, unit * self._align)
+                window = math.prod(sizes.largest)
+                return window > limit or self._peak(octave, picture, sizes) > allowed
+
+            fitting = bisect.bisect_left(units, True, key=too_large)
+            if fitting == 0:
+                least = max(self._peaks(dict.fromkeys(octaves, self._align), octaves, picture))
+                raise self._refusal(least)
+            cores[octave] = units[fitting - 1] * self._align
+            limit = min(limit, math.prod(self._sizes(octave, cores[octave]).largest))
+        return cores
+
+    def _refusal(self, least: int) -> RequestError:
+        return RequestError(
+            f"memory: even the smallest tiles need about {show_size(least)}, over the budget of "
+            f"{show_size(self._budget)}; give a larger --memory, an earlier layer or "
+            "--precision bfloat16"
         )
-        return Stage(plan, self._layers, peak)
+
+    def _with_cores(
+        self, cores: dict[Shape, int], octaves: tuple[Shape, ...], picture: Shape
+    ) -> tuple[Stage, ...]:
+        return tuple(
+            Stage(
+                tiles.plan_tiles(octave, self._layers, cores[octave], self._overlap),
+                self._layers,
+                peak,
+            )
+            for octave, peak in zip(octaves, self._peaks(cores, octaves, picture), strict=True)
+        )
+
+    def _peaks(
+        self, cores: dict[Shape, int], octaves: tuple[Shape, ...], picture: Shape
+    ) -> list[int]:
+        """Bytes at the peak of each octave, with what those before it leave behind."""
+        peaks = []
+        window, shapes = 0, 0
+        for octave in octaves:
+            sizes = self._sizes(octave, cores[octave])
+            window = max(window, math.prod(sizes.largest))
+            shapes += sizes.different
+            peaks.append(self._predict(octave, picture, window, shapes))
+        return peaks
+
+    def _peak(self, octave: Shape, picture: Shape, sizes: tiles.WindowSizes) -> int:
+        """Bytes at the peak of an octave by itself."""
+        return self._predict(octave, picture, math.prod(sizes.largest), sizes.different)
+
+    def _predict(self, octave: Shape, picture: Shape, window: int, shapes: int) -> int:
+        return memory.predict_peak(
+            window, octave, picture, self._layers, self._execution.precision, shapes
+        )
+
+    def _share(self, side: int, count: int) -> int:
+        """The side of cores, as they are aligned, of which so many cover a side."""
+        return -(-side // (count * self._align)) * self._align
+
+    def _sizes(self, octave: Shape, core: int) -> tiles.WindowSizes:
+        return tiles.window_sizes(octave, self._layers, core, self._overlap)
 
 
 def _octaves(count: int) -> str:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from dreamray import pictures, weights
 from dreamray.ascent import Step, ascend
-from dreamray.device import start_tensorflow
+from dreamray.device import start_tensorflow, used_threads
 from dreamray.errors import MemoryExhaustedError, RequestError
 from dreamray.events import Listener, OctaveStarted, Remark, StepDone, ignore
 from dreamray.execution import Execution
@@ -136,7 +136,7 @@ class Dreamer:
         self._listen(
             Remark(
                 f"memory ran out on a window of {plan.largest_window.shape}: "
-                f"going on with tiles of {smaller.core} pixels"
+                f"going on with tiles of {smaller.largest_side} pixels"
             )
         )
         return smaller
@@ -227,7 +227,7 @@ def describe(dreamer: Dreamer, picture: Picture, plan: PicturePlan) -> dict[str,
             "precision": dreamer.execution.precision,
             "tile": max(stage.tiles.largest_side for stage in plan.stages),
             "overlap": dreamer.execution.overlap,
-            "threads": tf.config.threading.get_intra_op_parallelism_threads(),
+            "threads": used_threads(),
             "device": _device(tf),
             "tensorflow": tf.__version__,
         },

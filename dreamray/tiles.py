@@ -81,12 +81,19 @@ class Halo:
 
 
 @dataclass(frozen=True)
+class WindowSizes:
+    """How large windows are, and how different: what decides the memory of a plan."""
+
+    largest: Shape
+    """The most rows and the most columns of any window."""
+    different: int
+
+
+@dataclass(frozen=True)
 class TilePlan:
     """The tiles of one octave, row by row; sums over tiles are made in this order."""
 
     shape: Shape
-    core: int
-    """Side of the largest core that was allowed, in pixels."""
     rows: Halo
     columns: Halo
     exact: bool
@@ -141,16 +148,9 @@ def plan_tiles(
     one, None for the exact one.
     """
     layers = tuple(layers)
-    align = alignment(layers)
     exact = [exact_halo(layers, axis) for axis in (0, 1)]
-    halos = exact
-    if overlap is not None:
-        halos = [Halo(min(overlap, h.before), min(overlap, h.after)) for h in exact]
-    core = max(shape) if core is None else core
-    rows, columns = (
-        [(c, _window(c, halo, length, align)) for c in _cores(length, core, align)]
-        for length, halo in zip(shape, halos, strict=True)
-    )
+    halos = _limited(exact, overlap)
+    rows, columns = _pieces(shape, layers, core, halos)
     tiles = tuple(
         Tile(Region(core_rows, core_columns), Region(window_rows, window_columns))
         for (core_rows, window_rows), (core_columns, window_columns) in itertools.product(
@@ -158,7 +158,19 @@ def plan_tiles(
         )
     )
     is_exact = len(tiles) == 1 or halos == exact
-    return TilePlan(shape, core, halos[0], halos[1], is_exact, tiles)
+    return TilePlan(shape, halos[0], halos[1], is_exact, tiles)
+
+
+def window_sizes(
+    shape: Shape, layers: Iterable[str], core: int | None = None, overlap: int | None = None
+) -> WindowSizes:
+    """The sizes of the windows that `plan_tiles` makes of the same, without making the tiles."""
+    layers = tuple(layers)
+    halos = _limited([exact_halo(layers, axis) for axis in (0, 1)], overlap)
+    rows, columns = (
+        {window.length for _, window in pieces} for pieces in _pieces(shape, layers, core, halos)
+    )
+    return WindowSizes(Shape(max(rows), max(columns)), len(rows) * len(columns))
 
 
 def owned_cells(name: str, axis: int, core: Interval, window: Interval, length: int) -> Interval:
@@ -174,6 +186,26 @@ def owned_cells(name: str, axis: int, core: Interval, window: Interval, length: 
     owned = Interval(-(-core.start // stride), -(-core.stop // stride)).clip(inside)
     in_window = _cells(name, axis, window.length)
     return owned.shift(-(window.start // stride)).clip(Interval(0, in_window))
+
+
+def _limited(halos: list[Halo], overlap: int | None) -> list[Halo]:
+    if overlap is None:
+        return halos
+    return [Halo(min(overlap, halo.before), min(overlap, halo.after)) for halo in halos]
+
+
+def _pieces(
+    shape: Shape, layers: tuple[str, ...], core: int | None, halos: list[Halo]
+) -> list[list[tuple[Interval, Interval]]]:
+    """Cores with their windows, along the rows and along the columns."""
+    align = alignment(layers)
+    side = max(shape) if core is None else core
+    pieces = []
+    for length, halo in zip(shape, halos, strict=True):
+        cores = _cores(length, side, align)
+        windows = _even([_window(c, halo, length, align) for c in cores], length)
+        pieces.append([*zip(cores, windows, strict=True)])
+    return pieces
 
 
 def _axes(name: str) -> tuple[inception.Axis, inception.Axis]:
@@ -199,3 +231,20 @@ def _window(core: Interval, halo: Halo, length: int, align: int) -> Interval:
     # Rounded up as well, so that windows come in few different sizes.
     stop = -(-(core.stop + halo.after) // align) * align
     return Interval(start, min(stop, length))
+
+
+def _even(windows: list[Interval], length: int) -> list[Interval]:
+    """The windows enlarged to few different lengths: at the start, at the end, and between.
+
+    Each size of window costs memory and a moment, for what the library prepares for it.
+    """
+    first = max((w.stop for w in windows if w.start == 0), default=0)
+    last = min((w.start for w in windows if w.stop == length), default=length)
+    between = max((w.length for w in windows if w.start > 0 and w.stop < length), default=0)
+    return [
+        Interval(
+            0 if w.start == 0 else last if w.stop == length else w.stop - between,
+            length if w.stop == length else first if w.start == 0 else w.stop,
+        )
+        for w in windows
+    ]

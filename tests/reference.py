@@ -27,24 +27,26 @@ class Dreamt:
 
 
 class Reference:
-    """Keras' own InceptionV3 with the recipe's objective, for a model from `Keras` itself."""
+    """Keras' own InceptionV3 with the recipe's objective, in the model's precision."""
 
     def __init__(self, model: Any, layers: dict[str, float] = LAYERS) -> None:
         import keras
 
         outputs = {name: model.get_layer(name).output for name in layers}
-        self._features = keras.Model(model.inputs, outputs)
+        self._features = keras.Model(model.input, outputs)
         self._weights = layers
+        self._dtype = model.input.dtype
+        signature = tf.TensorSpec([1, None, None, 3], self._dtype)
+        self._step = tf.function(self._loss_and_gradient, input_signature=[signature])
 
-    @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3])])
     def _loss_and_gradient(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(image)
             features = self._features(image)
-            loss = tf.zeros(())
+            loss = tf.zeros((), self._dtype)
             for name, weight in self._weights.items():
                 a = features[name]
-                size = tf.cast(tf.size(a), tf.float32)
+                size = tf.cast(tf.size(a), self._dtype)
                 loss += weight * tf.reduce_sum(tf.square(a[:, 2:-2, 2:-2, :])) / size
         return loss, tape.gradient(loss, image)
 
@@ -54,7 +56,7 @@ class Reference:
 
     def gradient(self, image: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss of an image [height, width, 3] in -1 to 1, and its gradient."""
-        loss, gradient = self._loss_and_gradient(tf.constant(image[None]))
+        loss, gradient = self._step(tf.constant(image[None], self._dtype))
         return float(loss), gradient[0].numpy()
 
     def dream(

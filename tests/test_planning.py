@@ -1,0 +1,248 @@
+"""A plan follows from size, settings and budget alone, and keeps within the budget."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dreamray import memory
+from dreamray.errors import PictureError, RequestError
+from dreamray.execution import Execution, parse_size, show_size
+from dreamray.inception import convolution_flops
+from dreamray.octaves import Shape
+from dreamray.planning import PicturePlan, Planner
+from dreamray.settings import Dream
+from dreamray.tiles import exact_halo, plan_tiles
+
+GIB = 2**30
+
+shapes = st.builds(Shape, st.integers(60, 6000), st.integers(60, 6000))
+budgets = st.integers(2**29, 64 * GIB)
+
+
+def plan(shape, budget=8 * GIB, dream=None, **execution) -> PicturePlan:
+    return Planner(dream or Dream(), Execution(memory=budget, **execution)).plan(Shape(*shape))
+
+
+def plan_or_none(shape, budget, **execution):
+    try:
+        return plan(shape, budget, **execution)
+    except RequestError:
+        return None
+
+
+class TestPure:
+    @given(shapes, budgets)
+    @settings(max_examples=25)
+    def test_the_same_request_has_the_same_plan(self, shape, budget):
+        assert plan_or_none(shape, budget) == plan_or_none(shape, budget)
+
+    def test_threads_and_weights_do_not_matter(self):
+        assert plan((4000, 3000), threads=7, weights="random") == plan((4000, 3000))
+
+    def test_steps_and_seeds_do_not_matter(self):
+        other = Dream(step=1, iterations=3, max_loss=None, seed=5, jitter=9)
+        assert plan((4000, 3000), dream=other) == plan((4000, 3000))
+
+    def test_the_default_budget_is_a_power_of_two(self, monkeypatch):
+        """So that it does not vary with what a machine keeps to itself."""
+        for installed in (4.1 * GIB, 7.9 * GIB):
+            monkeypatch.setattr(memory, "_installed", lambda installed=installed: int(installed))
+            assert memory.default_budget() == 2 * GIB
+            assert Planner(Dream(), Execution()).plan(Shape(300, 300)).budget == (
+                memory.default_budget()
+            )
+
+    def test_the_default_budget_has_bounds(self, monkeypatch):
+        monkeypatch.setattr(memory, "_installed", lambda: 2**40)
+        assert memory.default_budget() == 64 * GIB
+        monkeypatch.setattr(memory, "_installed", lambda: 2**28)
+        assert memory.default_budget() == GIB
+
+
+class TestBudget:
+    @given(shapes, budgets, st.sampled_from(["float32", "bfloat16"]))
+    def test_is_kept(self, shape, budget, precision):
+        planned = plan_or_none(shape, budget, precision=precision)
+        if planned is not None:
+            assert planned.memory <= budget == planned.budget
+            assert planned.memory == max(stage.memory for stage in planned.stages)
+
+    @given(shapes, budgets)
+    def test_the_predicted_memory_has_what_earlier_octaves_leave_behind(self, shape, budget):
+        planned = plan_or_none(shape, budget)
+        window, different = 0, 0
+        for stage in planned.stages if planned else ():
+            windows = [tile.window.shape for tile in stage.tiles.tiles]
+            window = max(window, *(height * width for height, width in windows), 0)
+            different += len(set(windows))
+            assert stage.memory == memory.predict_peak(
+                window, stage.shape, shape, stage.layers, "float32", different
+            )
+
+    @given(shapes, budgets)
+    def test_no_octave_has_larger_windows_than_the_largest(self, shape, budget):
+        """A process keeps the memory it once had, so they would cost the largest octave its own."""
+        planned = plan_or_none(shape, budget)
+        if planned is not None:
+            windows = [stage.tiles.largest_window.pixels for stage in planned.stages]
+            assert max(windows) == windows[-1]
+
+    @given(shapes, budgets, budgets)
+    def test_less_of_it_makes_no_larger_windows(self, shape, one, other):
+        little, much = sorted([one, other])
+        small, large = plan_or_none(shape, little), plan_or_none(shape, much)
+        if small is not None:
+            assert large is not None
+            for a, b in zip(small.stages, large.stages, strict=True):
+                assert a.tiles.largest_window.pixels <= b.tiles.largest_window.pixels
+
+    @given(shapes, budgets)
+    def test_one_tile_where_it_fits(self, shape, budget):
+        planned = plan_or_none(shape, budget)
+        if planned is not None:
+            octaves = [stage.shape for stage in planned.stages]
+            needed = max(
+                memory.predict_peak(o.height * o.width, o, shape, Dream().layer_names, "float32", n)
+                for n, o in enumerate(octaves, start=1)
+            )
+            if needed <= budget:
+                assert {len(stage.tiles.tiles) for stage in planned.stages} == {1}
+
+    def test_decides_the_tiles(self):
+        assert [len(stage.tiles.tiles) for stage in plan((8000, 8000)).stages] == [36, 64, 121]
+        assert [len(stage.tiles.tiles) for stage in plan((900, 600)).stages] == [1, 1, 1]
+
+    @pytest.mark.parametrize("shape", [(700, 700), (30_000, 30_000), (1_000_000, 1_000_000)])
+    def test_too_little_of_it_is_refused_at_once(self, shape):
+        start = time.monotonic()
+        with pytest.raises(RequestError, match=r"even the smallest tiles need about .* --memory"):
+            plan(shape, 2**29)
+        assert time.monotonic() - start < 2
+
+    def test_octaves_beyond_all_bounds_are_refused_at_once(self):
+        with pytest.raises(RequestError, match="even the smallest tiles"):
+            plan((500, 500), 64 * GIB, Dream(octaves=50, octave_scale=0.1))
+
+    @pytest.mark.parametrize("side", [3000, 4000, 5000])
+    @pytest.mark.parametrize("budget", [4 * GIB, 8 * GIB])
+    def test_is_used(self, side, budget):
+        """Most of it, where a picture needs tiles at all."""
+        planned = plan((side, side), budget)
+        if len(planned.stages[-1].tiles.tiles) > 1:
+            assert planned.memory > 0.65 * budget
+
+    def test_tiles_that_were_asked_for_may_exceed_it_with_a_remark(self):
+        planned = plan((2000, 2000), GIB, tile=1024)
+        assert planned.stages[-1].tiles.largest_side <= 1024
+        assert planned.memory > GIB
+        assert "tiles of 1024 are predicted to take" in planned.remarks[-1]
+        assert "budget of 1.0 GiB" in planned.remarks[-1]
+
+    def test_bfloat16_takes_less(self):
+        assert plan((900, 900), precision="bfloat16").memory < plan((900, 900)).memory
+
+
+class TestStages:
+    def test_are_the_octaves(self):
+        planned = plan((600, 900))
+        assert [stage.shape for stage in planned.stages] == [(306, 459), (428, 642), (600, 900)]
+        assert planned.shape == (600, 900)
+        assert planned.remarks == ()
+
+    def test_tiles_are_those_asked_for(self):
+        for stage in plan((600, 900), tile=256, overlap=64).stages:
+            assert stage.tiles == plan_tiles(stage.shape, Dream().layer_names, 256, 64)
+
+    def test_work_counts_halos(self):
+        whole, tiled = plan((600, 900)).stages[-1], plan((600, 900), tile=128).stages[-1]
+        assert whole.flops == convolution_flops(Dream().layer_names, 600, 900)
+        assert tiled.flops > 2 * whole.flops
+
+    def test_skipped_octaves_are_told(self):
+        planned = plan((299, 450), dream=Dream(octave_scale=5))
+        assert [stage.shape for stage in planned.stages] == [(59, 90), (299, 450)]
+        assert planned.skipped == ((11, 18),)
+        (remark,) = planned.remarks
+        assert remark.startswith("octave of 18x11 skipped")
+        assert "59 pixels a side" in remark
+
+    def test_an_approximate_overlap_is_told(self):
+        (remark,) = plan((900, 900), tile=256, overlap=100).remarks
+        assert "overlap of 100 pixels is approximate" in remark
+        assert "exact takes 277" in remark
+
+    @pytest.mark.parametrize("execution", [{"overlap": 277, "tile": 256}, {"overlap": 100}])
+    def test_an_overlap_that_is_exact_is_not(self, execution):
+        assert plan((600, 600), **execution).remarks == ()
+
+    def test_a_picture_too_small_is_refused(self):
+        with pytest.raises(PictureError, match="too small"):
+            plan((40, 40))
+
+
+class TestSmaller:
+    """What follows when memory runs out all the same."""
+
+    @given(shapes, st.integers(32, 3000), st.none() | st.integers(0, 300))
+    @settings(max_examples=30)
+    def test_cores_are_halved_until_there_is_none(self, shape, core, overlap):
+        given = "exact" if overlap is None else overlap
+        planner = Planner(Dream(), Execution(memory=GIB, overlap=given))
+        before = plan_tiles(shape, Dream().layer_names, core, overlap)
+        rounds = 0
+        while (after := planner.smaller(before)) is not None:
+            assert before.largest_side / 2 <= after.largest_side < before.largest_side / 2 + 16
+            assert after.shape == shape
+            before, rounds = after, rounds + 1
+        assert rounds <= 12
+        assert before.largest_side <= 16
+
+    def test_stays_exact(self):
+        planner = Planner(Dream(), Execution(memory=8 * GIB))
+        first = planner.plan(Shape(900, 900)).stages[-1].tiles
+        after = planner.smaller(first)
+        assert len(after.tiles) == 4
+        assert after.exact
+        assert after.rows == exact_halo(Dream().layer_names, 0)
+
+
+class TestSizes:
+    @pytest.mark.parametrize(
+        ("text", "size"),
+        [
+            ("8GiB", 8 * GIB),
+            ("8G", 8 * GIB),
+            ("8 gb", 8 * GIB),
+            ("1.5g", 3 * GIB // 2),
+            ("512M", 2**29),
+            ("1T", 2**40),
+            ("600000K", 600_000 * 1024),
+            ("1073741824", GIB),
+            (" 1073741824B ", GIB),
+        ],
+    )
+    def test_are_read(self, text, size):
+        assert Execution(memory=text).memory == parse_size(text) == size
+
+    @pytest.mark.parametrize(
+        "value", ["", "GiB", "8 apples", "-8G", "8.G", "8PiB", "auto", 5, None]
+    )
+    def test_other_values_are_left_as_they_are(self, value):
+        assert parse_size(value) is value
+
+    @pytest.mark.parametrize(
+        ("size", "text"),
+        [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (2048, "2 KiB"),
+            (2**29, "512 MiB"),
+            (3 * GIB / 2, "1.5 GiB"),
+        ],
+    )
+    def test_are_shown(self, size, text):
+        assert show_size(size) == text
