@@ -117,10 +117,10 @@ class Planner:
             return self._with_cores(cores, octaves, picture)
         allowed = self._budget
         while True:
-            stages = self._with_cores(self._cores(octaves, picture, allowed), octaves, picture)
-            over = max(stage.memory for stage in stages) - self._budget
+            cores = self._cores(octaves, picture, allowed)
+            over = max(self._peaks(cores, octaves, picture)) - self._budget
             if over <= 0:
-                return stages
+                return self._with_cores(cores, octaves, picture)
             # What the octaves leave behind for one another was not counted in. In small steps:
             # smaller tiles leave less behind.
             allowed -= min(over, self._budget // 50)
