@@ -43,11 +43,16 @@ def main() -> None:
     try:
         app()
     except DreamrayError as error:
-        sys.stderr.write(f"dreamray: {error}\n")
+        _tell(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        sys.stderr.write("dreamray: interrupted\n")
+        _tell("interrupted")
         sys.exit(INTERRUPTED)
+
+
+def _tell(text: str) -> None:
+    if sys.stderr is not None:  # It may be closed; the exit code says the same.
+        sys.stderr.write(f"dreamray: {text}\n")
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -179,7 +184,7 @@ def _dreaming(given: Given, quiet: bool) -> Iterator[tuple[Request, Reporter]]:
         with reporter(quiet=quiet) as show:
             yield request, show
     except KeyboardInterrupt:
-        sys.stderr.write("dreamray: interrupted\n")
+        _tell("interrupted")
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -26,7 +26,7 @@ def show_size(size: float) -> str:
         if size < 1024:
             return f"{size:.0f} {unit}"
         size /= 1024
-    return f"{size:.1f} GiB"
+    return f"{size:.1f} GiB" if size < 1e6 else "over 1000 TiB"
 
 
 class Execution(Settings):

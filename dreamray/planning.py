@@ -136,7 +136,7 @@ class Planner:
         for octave in sorted(set(octaves), key=math.prod, reverse=True):
             bare = self._predict(octave, picture, 0, 0)
             if bare > allowed:
-                raise self._refusal(bare)
+                raise self._refusal(f"an octave of {octave} needs about", bare)
             units = range(1, self._share(max(octave), 1) // self._align + 1)
 
             def too_large(unit: int, octave: Shape = octave, limit: float = limit) -> bool:
@@ -147,16 +147,15 @@ class Planner:
             fitting = bisect.bisect_left(units, True, key=too_large)
             if fitting == 0:
                 least = max(self._peaks(dict.fromkeys(octaves, self._align), octaves, picture))
-                raise self._refusal(least)
+                raise self._refusal("even the smallest tiles need about", least)
             cores[octave] = units[fitting - 1] * self._align
             limit = min(limit, math.prod(self._sizes(octave, cores[octave]).largest))
         return cores
 
-    def _refusal(self, least: int) -> RequestError:
+    def _refusal(self, what: str, least: int) -> RequestError:
         return RequestError(
-            f"memory: even the smallest tiles need about {show_size(least)}, over the budget of "
-            f"{show_size(self._budget)}; give a larger --memory, an earlier layer or "
-            "--precision bfloat16"
+            f"memory: {what} {show_size(least)}, over the budget of {show_size(self._budget)}; "
+            "give a larger --memory, a smaller picture, fewer octaves or an earlier layer"
         )
 
     def _with_cores(

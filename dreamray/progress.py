@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any, Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from dreamray.errors import StorageError
 from dreamray.events import Event, OctaveStarted, Remark, StepDone
 
 LINE_EVERY = 10.0
@@ -209,6 +211,15 @@ class Bar(Remarks):
 
 
 def say(text: str) -> None:
-    """A line of result on standard output."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """A line of result on standard output, which may be closed; StorageError if it is full."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough, as in `dreamray layers | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise StorageError(f"standard output: {error.strerror}; send it elsewhere") from None

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from dreamray.errors import RequestError
+from dreamray.errors import PictureError, RequestError
 from dreamray.execution import Execution
 from dreamray.options import Given
 from dreamray.pictures import read_metadata
@@ -75,10 +75,13 @@ def _metadata(picture: str) -> dict[str, Any]:
 
 
 def _mapping(metadata: dict[str, Any], key: str) -> dict[str, Any]:
-    """A part of a picture's metadata, which may be anyone's."""
+    """A part of a picture's metadata, which may be anyone's; PictureError if it is not there."""
     part = metadata.get(key)
-    if not isinstance(part, dict) or not all(isinstance(name, str) for name in part):
-        return {}
+    if not isinstance(part, dict):
+        raise PictureError(
+            f"the settings in the picture have no {key}: another program changed them, or a "
+            "later dreamray wrote them"
+        )
     return part
 
 

@@ -17,7 +17,7 @@ import secrets
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -152,6 +152,8 @@ class LocalFile(Location):
                 # Mode 0o666 leaves the rights to the umask, as for any other new file.
                 descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
                 with os.fdopen(descriptor, "wb") as file:
+                    with suppress(FileNotFoundError):  # What is replaced keeps its rights.
+                        os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())

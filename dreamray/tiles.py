@@ -12,6 +12,7 @@ Rows and columns are planned apart, by the same one-dimensional functions, and c
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -199,11 +200,12 @@ def _pieces(
 ) -> list[list[tuple[Interval, Interval]]]:
     """Cores with their windows, along the rows and along the columns."""
     align = alignment(layers)
+    least = [_least_window(layers, axis) for axis in (0, 1)]
     side = max(shape) if core is None else core
     pieces = []
-    for length, halo in zip(shape, halos, strict=True):
+    for length, halo, pixels in zip(shape, halos, least, strict=True):
         cores = _cores(length, side, align)
-        windows = _even([_window(c, halo, length, align) for c in cores], length)
+        windows = _even([_window(c, halo, length, align, pixels) for c in cores], length)
         pieces.append([*zip(cores, windows, strict=True)])
     return pieces
 
@@ -226,11 +228,22 @@ def _cores(length: int, core: int, align: int) -> list[Interval]:
     return [Interval(start, stop) for start, stop in itertools.pairwise(bounds)]
 
 
-def _window(core: Interval, halo: Halo, length: int, align: int) -> Interval:
-    start = max(0, core.start - halo.before) // align * align
+@functools.lru_cache(maxsize=1024)
+def _least_window(layers: tuple[str, ...], axis: int) -> int:
+    """Pixels that a window needs for every layer to have a cell."""
+    least = 1
+    while not all(_cells(name, axis, least) for name in layers):
+        least += 1
+    return least
+
+
+def _window(core: Interval, halo: Halo, length: int, align: int, least: int) -> Interval:
+    """A core with its halo, which may be small, but of no fewer pixels than the network takes."""
+    missing = max(0, least - (core.length + halo.before))
+    start = max(0, core.start - halo.before - missing) // align * align
     # Rounded up as well, so that windows come in few different sizes.
     stop = -(-(core.stop + halo.after) // align) * align
-    return Interval(start, min(stop, length))
+    return Interval(start, min(max(stop, start + least), length))
 
 
 def _even(windows: list[Interval], length: int) -> list[Interval]:

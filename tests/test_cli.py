@@ -428,3 +428,34 @@ def test_help_and_version_import_nothing_heavy() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert out.stdout == "[]\n"
+
+
+def test_a_small_tile_without_overlap_is_rendered(run: Run, picture: Path, folder: Path) -> None:
+    """Though such a window alone would be too small for the network."""
+    assert (
+        run("render", picture, folder / "a.png", *LITTLE, "--tile", "32", "--overlap", "0").code
+        == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code"),
+    [(">&-", 0), ("| head -n 1 >&2; exit ${PIPESTATUS[0]}", 0), ("> /dev/full", 1)],
+)
+def test_standard_output_may_be_closed_cut_short_or_full(redirection: str, code: int) -> None:
+    command = f"{sys.executable} -m dreamray layers --all {redirection}"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_exit_code_is_right_without_a_standard_error() -> None:
+    command = f"{sys.executable} -m dreamray render absent.png a.png 2>&-"
+    assert subprocess.run(["bash", "-c", command], check=False, timeout=60).returncode == 2
+
+
+def test_a_replaced_file_keeps_its_rights(run: Run, picture: Path, folder: Path) -> None:
+    (folder / "a.png").touch(0o640)
+    (folder / "a.png").chmod(0o640)
+    assert run("render", picture, folder / "a.png", *LITTLE).code == 0
+    assert (folder / "a.png").stat().st_mode & 0o777 == 0o640

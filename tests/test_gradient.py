@@ -269,7 +269,7 @@ from dreamray.weights import load
 
 weights = load("random")
 for core in 256, 384:
-    dream = Dream(layers={"mixed2": 1.0}, octaves=2, iterations=2)
+    dream = Dream(layers={"mixed1": 1.0}, octaves=1, iterations=2)
     dreamer = Dreamer(dream, Execution(tile=core), loaded=weights)
     np.save(f"{sys.argv[2]}/{core}.npy", dreamer.run(np.load(sys.argv[1])))
 """
@@ -282,7 +282,7 @@ def test_two_processes_make_the_same_bytes(untrained, image, tmp_path):
     other = subprocess.Popen([*map(str, arguments)])
     digests = {}
     for core in 256, 384:
-        dream = Dream(layers={"mixed2": 1.0}, octaves=2, iterations=2)
+        dream = Dream(layers={"mixed1": 1.0}, octaves=1, iterations=2)
         one, again = (
             Dreamer(dream, Execution(tile=core), loaded=untrained).run(large) for _ in range(2)
         )

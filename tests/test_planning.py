@@ -119,12 +119,15 @@ class TestBudget:
     @pytest.mark.parametrize("shape", [(700, 700), (30_000, 30_000), (1_000_000, 1_000_000)])
     def test_too_little_of_it_is_refused_at_once(self, shape):
         start = time.monotonic()
-        with pytest.raises(RequestError, match=r"even the smallest tiles need about .* --memory"):
+        with pytest.raises(
+            RequestError,
+            match=r"(even the smallest tiles need|an octave of .* needs) about .* --memory",
+        ):
             plan(shape, 2**29)
         assert time.monotonic() - start < 2
 
     def test_octaves_beyond_all_bounds_are_refused_at_once(self):
-        with pytest.raises(RequestError, match="even the smallest tiles"):
+        with pytest.raises(RequestError, match="memory: "):
             plan((500, 500), 64 * GIB, Dream(octaves=50, octave_scale=0.1))
 
     @pytest.mark.parametrize("side", [3000, 4000, 5000])
