@@ -239,6 +239,19 @@ class TestRoll:
         gradient(image, roll=(31, 8))
         np.testing.assert_array_equal(gradient.of.image, image)
 
+    def test_every_step_of_every_octave_has_its_own(self, monkeypatch, untrained, image):
+        dream = Dream(layers={"mixed0": 1.0}, octaves=2, iterations=2, jitter=500)
+        dreamer = Dreamer(dream, Execution(), loaded=untrained)
+        rolls, compute = [], dreamer.gradient.compute
+
+        def note(plan, roll):
+            rolls.append(roll)
+            return compute(plan, roll)
+
+        monkeypatch.setattr(dreamer.gradient, "compute", note)
+        dreamer.run(image)
+        assert len(set(rolls)) == 4
+
 
 def test_one_trace_serves_all_steps_and_sizes(untrained, image):
     gradient = Gradient(untrained, {"mixed0": 1.0, "mixed2[7]": 1.0})
