@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from dreamray.errors import MemoryExhaustedError
-from dreamray.octaves import Raster
+from dreamray.exchange import Roll
 from dreamray.settings import Dream
-from dreamray.tiles import TilePlan
+
+SMALLEST_MEAN = 1e-7
+"""The mean gradient is not taken smaller than this: a picture without detail stays as it is."""
 
 
-class Gradient(Protocol):
-    """What an ascent needs of `dreamray.gradient.PictureGradient`, without TensorFlow."""
+class Found(Protocol):
+    """What a gradient says of the whole picture."""
 
     @property
-    def image(self) -> Raster:
-        """The picture as it is now, float32 [height, width, 3]."""
+    def loss(self) -> float:
+        """The whole loss."""
 
-    def put(self, image: Raster) -> None:
-        """Take over a picture."""
+    @property
+    def mean(self) -> float:
+        """The mean absolute gradient."""
 
-    def clear(self) -> None:
-        """Let go of it."""
 
-    def compute(self, plan: TilePlan, roll: tuple[int, int]) -> float:
-        """Compute the gradient of the rolled picture, and return the loss."""
+class Climber(Protocol):
+    """What an ascent needs of a `dreamray.crew.Crew`."""
 
-    def move(self, plan: TilePlan, step: float) -> None:
-        """Move the picture along the gradient."""
+    def compute(self, roll: Roll) -> Found:
+        """Compute the gradient of the rolled picture."""
+
+    def move(self, step: float, mean: float) -> None:
+        """Move the picture along the gradient, by `step * gradient / mean`."""
 
 
 @dataclass(frozen=True)
@@ -45,56 +48,23 @@ class Step:
     """False where the loss was over `max_loss`: the octave ended before this step."""
 
 
-def ascend(
-    image: Raster,
-    plan: TilePlan,
-    dream: Dream,
-    gradient: Gradient,
-    *,
-    octave: int = 0,
-    on_step: Callable[[Step], None] = lambda step: None,
-    smaller: Callable[[TilePlan], TilePlan] | None = None,
-) -> Raster:
-    """Ascend from `image` for the dream's iterations, or until its loss is over `max_loss`.
+def ascend(climber: Climber, dream: Dream, *, octave: int = 0, first: int = 0) -> Iterator[Step]:
+    """Make the dream's steps on a picture, or those until its loss is over `max_loss`.
 
-    Args:
-        image: float32 [height, width, 3]; left as it is.
-        plan: tiles for the image's shape and the dream's layers.
-        dream: its step, iterations, max_loss, jitter and seed count here.
-        gradient: of the dream's layers.
-        octave: which octave it is; seeds the jitter.
-        on_step: told of each step.
-        smaller: makes a plan with smaller tiles when memory runs out; the step is then
-            made again with it, and the rest of the octave too.
-
-    Returns: the dreamt image, float32 [height, width, 3].
-
-    Raises MemoryExhaustedError if memory runs out and `smaller` is None or raises it.
+    `octave` seeds the jitter; `first` is the step to begin with. When one of the climber's
+    errors is raised, the picture is as it was after the step that was yielded last.
     """
-    gradient.put(image)
-    try:
-        for number in range(dream.iterations):
-            roll = _roll(dream, octave, number)
-            while True:
-                try:
-                    loss = gradient.compute(plan, roll)
-                    break
-                except MemoryExhaustedError:
-                    if smaller is None:
-                        raise
-                    plan = smaller(plan)
-            over = dream.max_loss is not None and loss > dream.max_loss
-            if not over:
-                gradient.move(plan, dream.step)
-            on_step(Step(number, loss, moved=not over))
-            if over:
-                break
-        return gradient.image
-    finally:
-        gradient.clear()
+    for number in range(first, dream.iterations):
+        found = climber.compute(roll(dream, octave, number))
+        over = dream.max_loss is not None and found.loss > dream.max_loss
+        if not over:
+            climber.move(dream.step, max(found.mean, SMALLEST_MEAN))
+        yield Step(number, found.loss, moved=not over)
+        if over:
+            return
 
 
-def _roll(dream: Dream, octave: int, number: int) -> tuple[int, int]:
+def roll(dream: Dream, octave: int, number: int) -> Roll:
     """Rows and columns to roll the picture by: the same for the same seed, octave and step."""
     if dream.jitter == 0:
         return 0, 0

@@ -70,18 +70,36 @@ def _root(
 
 @app.command()
 @with_settings
-def render(source: Input, output: Output, given: Given, quiet: Quiet = False) -> None:
-    """Dream of one picture."""
+def render(
+    source: Input,
+    output: Output,
+    given: Given,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew, whatever earlier work there is.")
+    ] = False,
+    keep_work: Annotated[
+        bool, typer.Option("--keep-work", help="Leave the work folder as it is at the end.")
+    ] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="After each octave write OUTPUT.preview.jpg.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Dream of one picture. Run again after an interruption, it goes on from where it was."""
     import time
 
+    from dreamray.picture_render import Keeping, render_picture
     from dreamray.progress import duration, say
-    from dreamray.render import Dreamer, render_picture
+    from dreamray.render import Dreamer
 
     started = time.monotonic()
-    with _dreaming(given, quiet) as (request, show):
-        dreamer = Dreamer(request.dream, request.execution, show)
+    with (
+        _dreaming(given, quiet) as (request, show),
+        Dreamer(request.dream, request.execution, show) as dreamer,
+    ):
         _compare_weights(request, dreamer, show)
-        rendered = render_picture(source, output, dreamer, show)
+        keeping = Keeping(fresh=fresh, work=keep_work, preview=preview)
+        rendered = render_picture(source, output, dreamer, show, keeping)
     say(f"{rendered.output}: {rendered.shape} in {duration(time.monotonic() - started)}")
 
 
@@ -107,9 +125,11 @@ def sweep(
     from dreamray.render import Dreamer
     from dreamray.sweep import parse_experiments, render_sheet
 
-    with _dreaming(given, quiet) as (request, show):
+    with (
+        _dreaming(given, quiet) as (request, show),
+        Dreamer(request.dream, request.execution, show) as dreamer,
+    ):
         experiments = parse_experiments(vary or [], request.dream)
-        dreamer = Dreamer(request.dream, request.execution, show)
         _compare_weights(request, dreamer, show)
         count = render_sheet(source, output, dreamer, experiments, width, show)
     say(f"{output}: {count} dreams")

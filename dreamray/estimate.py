@@ -8,15 +8,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dreamray.device import start_tensorflow
+from dreamray.ascent import ascend
+from dreamray.crew import LocalCrew
 from dreamray.execution import Execution, show_size
 from dreamray.inception import CONVOLUTIONS, LAYERS, convolution_flops
 from dreamray.octaves import Shape, smallest_side
 from dreamray.planning import PicturePlan
 from dreamray.progress import duration
 from dreamray.settings import Dream
-from dreamray.tiles import TilePlan, plan_tiles
+from dreamray.tiles import plan_tiles
+from dreamray.views import Held
 from dreamray.weights import Weights
+from dreamray.worker import Tools, Worker
 
 _PROBE_SIDE = 320
 _PROBE_STEPS = 4
@@ -28,20 +31,17 @@ def measure_speed(dream: Dream, execution: Execution) -> float:
     Takes a few seconds, most of them to start TensorFlow. The weights are noise too: nothing
     is downloaded for an estimate.
     """
-    start_tensorflow(execution.threads)
-    from dreamray.gradient import PictureGradient
-
-    gradient = PictureGradient(dream.choices, _noise_weights(), execution.precision)
     side = _probe_side(dream)
-    tiles: TilePlan = plan_tiles(Shape(side, side), dream.layer_names)
-    noise = np.random.default_rng(0).uniform(-1, 1, (side, side, 3))
-    gradient.put(noise.astype(np.float32))
-    seconds = []
-    for _ in range(1 + _PROBE_STEPS):
-        started = time.perf_counter()
-        gradient.compute(tiles)
-        gradient.move(tiles, dream.step)
+    plan = plan_tiles(Shape(side, side), dream.layer_names)
+    noise = np.random.default_rng(0).uniform(-1, 1, (side, side, 3)).astype(np.float32)
+    tools = Tools(dream, _noise_weights(), execution.precision, execution.threads)
+    crew = LocalCrew(Worker(tools.engine()))
+    crew.begin(plan, Held(noise), None, None)
+    steps = ascend(crew, dream.replace(iterations=1 + _PROBE_STEPS, max_loss=None))
+    seconds, started = [], time.perf_counter()
+    for _ in steps:
         seconds.append(time.perf_counter() - started)
+        started = time.perf_counter()
     flops = convolution_flops(dream.layer_names, side, side)
     return flops / statistics.median(seconds[1:])
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dreamray.octaves import Shape
+from dreamray.views import View
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,40 @@ class StepDone:
     loss: float
     moved: bool
     """False where the loss was over `max_loss` and the octave ended instead."""
+    workers: int = 1
+    """Workers that made it together."""
+
+
+@dataclass(frozen=True)
+class TileDone:
+    """A tile was dreamt by itself, where seams are blended."""
+
+    octave: int
+    done: int
+    """Tiles of the octave that are done by now."""
+    tiles: int
+    steps: int
+    """Steps that it took."""
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class OctaveDone:
+    """An octave is finished and stored."""
+
+    number: int
+    result: View
+    """The picture so far, of the octave's shape."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """The picture is read or written, which may take a while."""
+
+    what: str
+    """`reading` or `writing`."""
+    share: float
+    """Of it, from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +80,7 @@ class Remark:
     text: str
 
 
-Event = OctaveStarted | StepDone | Remark
+Event = OctaveStarted | StepDone | TileDone | OctaveDone | Transfer | Remark
 Listener = Callable[[Event], None]
 
 

@@ -1,4 +1,4 @@
-"""The objective and its gradient on a whole picture, window by window.
+"""The objective and its gradient on a window, computed by TensorFlow.
 
 The objective is, for each chosen layer, `weight * sum(a[:, 2:-2, 2:-2, :] ** 2) / a.size`,
 summed. Each window adds the part of the cells that its core owns; the sum over the windows and
@@ -8,33 +8,37 @@ their gradients are those of the whole picture (`dreamray.tiles`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from dreamray import inception, tiles
+from dreamray import inception
 from dreamray.errors import MemoryExhaustedError
-from dreamray.network import Network, Precision
+from dreamray.execution import Precision
+from dreamray.network import Network
 from dreamray.octaves import Raster, Shape
 from dreamray.settings import LayerChoice
-from dreamray.tiles import Tile, TilePlan
+from dreamray.tiles import Region
 from dreamray.weights import Weights
-
-SMALLEST_MEAN = 1e-7
-"""The mean gradient is not taken smaller than this: a picture without detail stays as it is."""
-
-_EMPTY = np.zeros((0, 0, 3), np.float32)
 
 _Vector = npt.NDArray[np.float32]
 
+_IMAGE = tf.TensorSpec([None, None, 3], tf.float32)
+_NUMBER = tf.TensorSpec([], tf.float32)
+_STEP = [
+    _IMAGE,
+    tf.TensorSpec([None, 2, 2], tf.int32),
+    tf.TensorSpec([None], tf.float32),
+]
 
-class PictureGradient:
-    """A picture, the gradient of its loss, and the move along it.
 
-    Both stay on the device between `put` and `clear`. One traced function serves windows of
-    every size. One instance must not be used by two threads at a time.
+class WindowGradient:
+    """The engine of a `dreamray.subdomain.Subdomain`: arrays are TensorFlow's, on its device.
+
+    One traced function serves windows of every size. One instance must not be used by two
+    threads at a time.
     """
 
     def __init__(
@@ -45,92 +49,70 @@ class PictureGradient:
     ) -> None:
         self.network = Network(weights, [choice.name for choice in choices], precision)
         self._channel_weights = [_weigh_channels(name, choices) for name in self.network.layers]
-        any_size = tf.TensorShape([None, None, 3])
-        self._image = tf.Variable(_EMPTY, shape=any_size, trainable=False)
-        self._gradient = tf.Variable(_EMPTY, shape=any_size, trainable=False)
 
     @property
-    def image(self) -> Raster:
-        """The picture as it is now, float32 [height, width, 3]."""
-        return np.asarray(self._image.numpy())
+    def layers(self) -> Sequence[str]:
+        """The layers that are looked at, in the network's order."""
+        return self.network.layers
 
-    @property
-    def gradient(self) -> Raster:
-        """What `compute` left, float32 [height, width, 3]; not normalised."""
-        return np.asarray(self._gradient.numpy())
-
-    def put(self, image: Raster) -> None:
-        """Take over a picture, float32 [height, width, 3]."""
-        self._image.assign(image)
-
-    def clear(self) -> None:
-        """Give the device's memory back."""
-        self._image.assign(_EMPTY)
-        self._gradient.assign(_EMPTY)
-
-    def compute(self, plan: TilePlan, roll: tuple[int, int] = (0, 0)) -> float:
-        """Compute the gradient of the whole picture, and return the whole loss.
-
-        The picture is rolled by so many rows and columns meanwhile. Losses are summed in the
-        order of the tiles, and so are the contributions to each pixel. Raises
-        MemoryExhaustedError; the picture is then as it was.
-        """
-        with _memory_errors(plan), self._rolled(roll):
-            self._gradient.assign(_EMPTY)  # Gone before the new one is made.
-            self._gradient.assign(tf.zeros_like(self._image))
-            return sum(float(self._add_window(tile, plan.shape)) for tile in plan.tiles)
-
-    def move(self, plan: TilePlan, step: float) -> None:
-        """Move the picture by `step * gradient / mean(abs(gradient))`, of the whole picture."""
-        sums = [float(self._absolute_sum(tf.constant(t.core, tf.int32))) for t in plan.tiles]
-        mean = sum(sums) / (plan.shape.height * plan.shape.width * 3)
-        mean = max(mean, SMALLEST_MEAN)
-        for tile in plan.tiles:
-            self._update(
-                tf.constant(tile.core, tf.int32),
-                tf.constant(step, tf.float32),
-                tf.constant(mean, tf.float32),
-            )
-
-    @contextlib.contextmanager
-    def _rolled(self, roll: tuple[int, int]) -> Iterator[None]:
-        if not any(roll):
-            yield
-            return
-        self._image.assign(tf.roll(self._image, roll, (0, 1)))
-        try:
-            yield
-        finally:
-            back = tuple(-pixels for pixels in roll)
-            self._image.assign(tf.roll(self._image, back, (0, 1)))
-            self._gradient.assign(tf.roll(self._gradient, back, (0, 1)))
-
-    def _add_window(self, tile: Tile, shape: Shape) -> tf.Tensor:
-        owned = [
-            [
-                tiles.owned_cells(name, axis, tile.core[axis], tile.window[axis], shape[axis])
-                for axis in (0, 1)
-            ]
-            for name in self.network.layers
-        ]
-        cells = [np.prod(inception.feature_shape(name, *shape)) for name in self.network.layers]
-        return self._window_step(
-            tf.constant(tile.window, tf.int32),
-            tf.constant(owned, tf.int32),
-            tf.constant(1 / np.array(cells), tf.float32),
-        )
-
-    @tf.function(autograph=False)
-    def _window_step(self, window: tf.Tensor, owned: tf.Tensor, per_cell: tf.Tensor) -> tf.Tensor:
-        """Add the gradient of a window's loss to the whole gradient; return the loss.
+    def gradient(
+        self, window: tf.Tensor, owned: npt.NDArray[np.int32], per_cell: _Vector
+    ) -> tuple[float, tf.Tensor]:
+        """The loss of a window, and its gradient.
 
         Args:
-            window: int32 [2, 2], start and stop of its rows and columns.
+            window: float32 [height, width, 3].
             owned: int32 [layers, 2, 2], the cells to count, in the window's feature maps.
             per_cell: float32 [layers], one over the cells of the picture's feature map.
+
+        Returns: the loss, and its gradient, shaped as the window. Raises MemoryExhaustedError.
         """
-        rows, columns = slice(window[0, 0], window[0, 1]), slice(window[1, 0], window[1, 1])
-        picture = self._image[rows, columns][None]
+        with _memory_errors(Shape(*window.shape[:2])):
+            loss, gradient = self._window_step(window, tf.constant(owned), tf.constant(per_cell))
+            return float(loss), gradient
+
+    def load(self, array: Raster) -> tf.Tensor:
+        """Copy an array to the device."""
+        with _memory_errors(Shape(*array.shape[:2])):
+            return tf.constant(array)
+
+    def store(self, values: tf.Tensor) -> Raster:
+        """Copy an array from the device, or share it where that is the processor."""
+        return np.asarray(values.numpy())
+
+    def join(self, parts: Sequence[Sequence[tf.Tensor]]) -> tf.Tensor:
+        """One array of a grid of parts."""
+        rows = [row[0] if len(row) == 1 else tf.concat(row, 1) for row in parts]
+        return rows[0] if len(rows) == 1 else tf.concat(rows, 0)
+
+    def zeros(self, height: int, width: int) -> tf.Variable:
+        """An array of zeros."""
+        return tf.Variable(tf.zeros((height, width, 3)), trainable=False)
+
+    def add(
+        self, target: tf.Variable | tf.Tensor, region: Region, values: tf.Tensor
+    ) -> tf.Variable:
+        """The array with something added in a region; in place where it can be."""
+        if not isinstance(target, tf.Variable):
+            target = tf.Variable(target, trainable=False)
+        rows, columns = region.slices
+        target[rows, columns].assign(target[rows, columns] + values)
+        return target
+
+    def absolute_sum(self, values: tf.Tensor) -> float:
+        """The sum of the absolute values, in float64."""
+        return float(_absolute_sum(tf.convert_to_tensor(values)))
+
+    def moved(self, image: tf.Tensor, gradient: tf.Tensor, step: float, mean: float) -> tf.Tensor:
+        """`image + step * (gradient / mean)`, in float32."""
+        step, mean = tf.constant(step, tf.float32), tf.constant(mean, tf.float32)
+        return _moved(image, tf.convert_to_tensor(gradient), step, mean)
+
+    @tf.function(autograph=False, input_signature=_STEP)
+    def _window_step(
+        self, window: tf.Tensor, owned: tf.Tensor, per_cell: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        picture = window[None]
         with tf.GradientTape() as tape:
             tape.watch(picture)
             activations = self.network(picture)
@@ -142,20 +124,17 @@ class PictureGradient:
                     )
                 ]
             )
-        gradient = tape.gradient(loss, picture)[0]
-        self._gradient[rows, columns].assign(self._gradient[rows, columns] + gradient)
-        return loss
+        return loss, tape.gradient(loss, picture)[0]
 
-    @tf.function(autograph=False)
-    def _absolute_sum(self, core: tf.Tensor) -> tf.Tensor:
-        part = self._gradient[core[0, 0] : core[0, 1], core[1, 0] : core[1, 1]]
-        return tf.reduce_sum(tf.cast(tf.abs(part), tf.float64))
 
-    @tf.function(autograph=False)
-    def _update(self, core: tf.Tensor, step: tf.Tensor, mean: tf.Tensor) -> None:
-        rows, columns = slice(core[0, 0], core[0, 1]), slice(core[1, 0], core[1, 1])
-        moved = self._image[rows, columns] + step * (self._gradient[rows, columns] / mean)
-        self._image[rows, columns].assign(moved)
+@tf.function(autograph=False, input_signature=[_IMAGE])
+def _absolute_sum(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.cast(tf.abs(values), tf.float64))
+
+
+@tf.function(autograph=False, input_signature=[_IMAGE, _IMAGE, _NUMBER, _NUMBER])
+def _moved(image: tf.Tensor, gradient: tf.Tensor, step: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
+    return image + step * (gradient / mean)
 
 
 def sum_squares(
@@ -200,12 +179,11 @@ def _indicator(interval: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
 
 
 @contextlib.contextmanager
-def _memory_errors(plan: TilePlan) -> Iterator[None]:
+def _memory_errors(window: Shape) -> Iterator[None]:
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError):
-        window = plan.largest_window
         raise MemoryExhaustedError(
-            f"memory ran out on a window of {window.shape} pixels: give a smaller --memory or "
+            f"memory ran out on a window of {window} pixels: give a smaller --memory or "
             "--tile, or close other programs"
         ) from None

@@ -24,14 +24,14 @@ KEPT = 1.2
 WINDOW_PIXEL = 56
 """Bytes for each pixel of a window, whatever the precision: picture, gradient, scratch."""
 
-OCTAVE_PIXEL = 50
-"""Bytes for each pixel of the octave: image, gradient, and the image as it came in."""
+OCTAVE_PIXEL = 24
+"""Bytes for each pixel of an octave's tiles that are held: image and gradient."""
 
-PICTURE_PIXEL = 38
-"""Bytes for each pixel of the picture: as read, as float32, and while it is resampled.
+PICTURE_PIXEL = 14
+"""Bytes for each pixel of a picture that is decoded and encoded as a whole."""
 
-Beside those of the octave: what TensorFlow has freed, NumPy cannot use.
-"""
+HELD_PIXELS = 40_000_000
+"""Pictures up to this are decoded and encoded as a whole, larger ones streamed."""
 
 WINDOW_SHAPE = 1 << 18
 """Bytes for each convolution and each shape of window: compiled for it, and then kept."""
@@ -53,7 +53,7 @@ _CGROUP_LIMITS = (
 
 def predict_peak(
     window: int,
-    octave: Shape,
+    held: int,
     picture: Shape,
     layers: Iterable[str],
     precision: str,
@@ -61,8 +61,9 @@ def predict_peak(
 ) -> int:
     """Bytes that a process holds at its peak in an octave.
 
-    `window` is the number of pixels of the largest window; `picture` the size of the original;
-    `shapes` how many different shapes of window the process has seen by the octave's end.
+    `window` is the number of pixels of the largest window; `held` the bytes of the octave's
+    tiles that are in memory at a time; `picture` the size of the original; `shapes` how many
+    different shapes of window the process has seen by the octave's end.
     """
     layers = tuple(layers)
     number = _BYTES[precision]
@@ -74,8 +75,8 @@ def predict_peak(
             + PARAMETER * number * _parameters(convolutions)
             + WINDOW_SHAPE * len(convolutions) * min(shapes, _MOST_SHAPES)
             + (WINDOW_PIXEL + KEPT * number * _kept(layers)) * window
-            + OCTAVE_PIXEL * octave.height * octave.width
-            + PICTURE_PIXEL * picture.height * picture.width
+            + held
+            + PICTURE_PIXEL * min(picture.height * picture.width, HELD_PIXELS)
         )
     )
 

@@ -15,17 +15,15 @@ written as what it is, a convolution with the flipped filter, whose code is fast
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from dreamray import inception
+from dreamray.execution import Precision
 from dreamray.inception import Layer
 from dreamray.weights import Weights
-
-Precision = Literal["float32", "bfloat16"]
 
 _Array = npt.NDArray[np.float32]
 

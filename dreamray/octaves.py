@@ -1,8 +1,4 @@
-"""Octaves: the sizes a dream runs through, and the resampling between them.
-
-Resampling is bilinear with aligned corners and without antialiasing, the same as
-`scipy.ndimage.zoom(order=1)`: an output window then depends on a small input window.
-"""
+"""Octaves: the sizes that a dream runs through."""
 
 from __future__ import annotations
 
@@ -29,9 +25,6 @@ the coarsest motifs cover the same share of it.
 
 BORDER = 2
 """Cells at the edge of a feature map that the objective leaves out."""
-
-_STRIP = 64
-"""Rows that are resampled at a time."""
 
 
 class Shape(NamedTuple):
@@ -100,43 +93,3 @@ def smallest_side(names: tuple[str, ...]) -> int:
     while not is_visible(names, Shape(side, side)):
         side += 1
     return side
-
-
-def resize(image: Raster, shape: Shape) -> Raster:
-    """Resample `image` [h, w, 3] to `shape`; the image itself where the shape is its own.
-
-    Interpolated in float64 and rounded once, as SciPy does: hardly a bit differs then, and the
-    ascent amplifies every one. A strip at a time, to need little memory beside the result.
-    """
-    if image.shape[:2] == shape:
-        return image
-    rows, columns = map(_points, image.shape[:2], shape)
-    across = columns.weight[None, :, None]
-    resized = np.empty((*shape, image.shape[2]), np.float32)
-    for start in range(0, shape.height, _STRIP):
-        strip = slice(start, start + _STRIP)
-        down = rows.weight[strip, None, None]
-        lines = image[rows.below[strip]] * (1 - down) + image[rows.above[strip]] * down
-        resized[strip] = lines[:, columns.below] * (1 - across) + lines[:, columns.above] * across
-    return resized
-
-
-class _Points(NamedTuple):
-    """Where an axis is sampled: between two cells each, and how near to the one above."""
-
-    below: npt.NDArray[np.intp]
-    above: npt.NDArray[np.intp]
-    weight: npt.NDArray[np.floating]
-
-
-def _points(source: int, length: int) -> _Points:
-    """`length` points from the first to the last of `source` cells."""
-    # One point alone sits on the first cell, as in scipy.ndimage.zoom.
-    at = np.arange(length) * ((source - 1) / max(length - 1, 1))
-    below = np.minimum(at.astype(np.intp), max(source - 2, 0))
-    return _Points(below, np.minimum(below + 1, source - 1), at - below)
-
-
-def lost_detail(original: Raster, previous: Shape, shape: Shape) -> Raster:
-    """What the original shows at `shape` that it had lost at the previous octave's shape."""
-    return resize(original, shape) - resize(resize(original, previous), shape)

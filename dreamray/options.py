@@ -57,8 +57,42 @@ EXECUTION = (
     Option("precision", "TYPE", "float32, or bfloat16: faster, another draw of the dream."),
     Option("tile", "N|auto", "Largest side of a tile in pixels. Default auto: what memory allows."),
     Option("overlap", "N|exact", "Pixels around a tile. Less than exact is approximate."),
-    Option("memory", "SIZE|auto", "Budget such as 8GiB. Default auto: half of the machine's."),
-    Option("threads", "N", "Processors to use. Default: all."),
+    Option(
+        "seams",
+        "exact|blend",
+        "Tiles in step, without a seam, or each by itself and blended. Default exact.",
+    ),
+    Option(
+        "memory",
+        "SIZE|auto",
+        "Budget of a worker, such as 8GiB. Default auto: half of the machine's, on Ray 4GiB.",
+    ),
+    Option("threads", "N", "Processors for each worker. Default: all, shared out."),
+)
+
+FARM = (
+    Option(
+        "workers",
+        "N|MIN:MAX",
+        "Workers to ask Ray for. Default: 1, this process; with --address what is there.",
+    ),
+    Option("gpus_per_worker", "N|auto", "Default auto: 1 where the cluster has any."),
+    Option(
+        "address",
+        "HOST:PORT|auto|local",
+        "A Ray cluster to run on. Default: $RAY_ADDRESS, or one of its own.",
+    ),
+    Option("wait", "SECONDS", "For the first worker to come up. Default 600."),
+    Option(
+        "work",
+        "URI",
+        "Folder for checkpoints, which all workers reach. Default: .dreamray beside the output.",
+    ),
+    Option(
+        "checkpoint_every",
+        "N",
+        "Steps between checkpoints. Default: one at the end of each octave.",
+    ),
 )
 
 FILES = (
@@ -66,7 +100,7 @@ FILES = (
     Option("like", "PICTURE", "Take the settings of an earlier result."),
 )
 
-_PANELS = {"Dream": DREAM, "Running": EXECUTION, "Settings from files": FILES}
+_PANELS = {"Dream": DREAM, "Running": EXECUTION, "Workers": FARM, "Settings from files": FILES}
 
 Given = dict[str, Any]
 """The settings that were given, by name: text, or a list of texts where repeatable."""

@@ -1,12 +1,12 @@
-"""Writing pictures: the formats of results, their limits, and the settings kept in them."""
+"""Writing pictures that are held in memory: the formats of results, and their limits."""
 
 from __future__ import annotations
 
 import enum
 import io
-import json
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -15,21 +15,30 @@ from PIL import Image
 
 from dreamray import picture_parts as parts
 from dreamray.errors import PictureError, RequestError
+from dreamray.picture_metadata import KEYWORD, metadata_text, read_metadata, user_comment
 from dreamray.picture_parts import Pixels
 from dreamray.version import __version__
 
 if TYPE_CHECKING:
     from dreamray.pictures import Picture
 
-_KEYWORD = "dreamray"
+__all__ = [
+    "Extras",
+    "Format",
+    "check_output",
+    "encode",
+    "output_format",
+    "read_metadata",
+]
+
 _SOFTWARE = f"dreamray {__version__}"
-_MAX_METADATA = 1 << 20
 _MAX_JPEG_EXIF = 65_533
-_USER_COMMENT_ASCII = b"ASCII\0\0\0"
 
 # Level 4 is where the compressor starts to look for better matches: 11 % smaller than level 3
 # on dreams, and higher levels gain nothing more.
-_PNG_LEVEL = 4
+PNG_LEVEL = 4
+
+JPEG_OPTIONS = {"quality": 95, "subsampling": "4:4:4"}
 
 
 class Format(enum.StrEnum):
@@ -43,6 +52,8 @@ class Format(enum.StrEnum):
     """Quality 95 (lossy: WebP is asked for where size counts), lossless alpha."""
     TIFF = "tiff"
     """Lossless (deflate); keeps 16 bit colour and alpha."""
+    DEEP_ZOOM = "dzi"
+    """A pyramid of small JPEG or PNG files that a browser shows; no single picture."""
 
     @property
     def suffix(self) -> str:
@@ -55,7 +66,7 @@ class Format(enum.StrEnum):
         return self in (Format.PNG, Format.TIFF)
 
 
-_OUTPUT_SUFFIXES = {
+PICTURE_SUFFIXES = {
     ".png": Format.PNG,
     ".jpg": Format.JPEG,
     ".jpeg": Format.JPEG,
@@ -63,62 +74,52 @@ _OUTPUT_SUFFIXES = {
     ".tif": Format.TIFF,
     ".tiff": Format.TIFF,
 }
+"""Of the formats that are one file."""
+
+OUTPUT_SUFFIXES = PICTURE_SUFFIXES | {".dzi": Format.DEEP_ZOOM}
 
 # Pixels a side. The formats of JPEG and PNG themselves allow more, but libjpeg writes no more
 # than this, and libpng refuses to read more.
 _MAX_SIDE = {Format.JPEG: 65_500, Format.WEBP: 16_383, Format.PNG: 1_000_000}
 
-# Of 4 GiB, less some room for tags and for pixels that do not compress at all.
-_MAX_TIFF_BYTES = (1 << 32) - (1 << 25)
 
-
-def output_format(name: str) -> Format:
+def output_format(name: str, suffixes: Mapping[str, Format] = OUTPUT_SUFFIXES) -> Format:
     """The format that a file name or URI asks for by its suffix, in capitals or not.
 
     Raises `RequestError`, naming the suffixes that work.
     """
     suffix = PurePosixPath(name).suffix
     try:
-        return _OUTPUT_SUFFIXES[suffix.lower()]
+        return suffixes[suffix.lower()]
     except KeyError:
         problem = f"ends in {suffix}, which" if suffix else "has no suffix, so it"
         raise RequestError(
             f"{name} {problem} names no format that results are written in: "
-            f"use one of {', '.join(_OUTPUT_SUFFIXES)}"
+            f"use one of {', '.join(suffixes)}"
         ) from None
 
 
 def check_output(format: Format, width: int, height: int) -> None:
-    """Raise `PictureError` where a format cannot hold a picture of this size in pixels.
-
-    For TIFF this is the classic one, and the largest samples (16 bit with alpha) are assumed.
-    """
+    """Raise `PictureError` where a format cannot hold a picture of this size in pixels."""
     limit = _MAX_SIDE.get(format)
     if limit is not None and max(width, height) > limit:
-        larger = "TIFF" if format is Format.PNG else "PNG or TIFF"
+        larger = (
+            "TIFF or Deep Zoom" if max(width, height) > _MAX_SIDE[Format.PNG] else "PNG or TIFF"
+        )
         raise PictureError(
             f"a picture of {width} x {height} pixels is too large for {format.name}, "
             f"which ends at {limit:,} pixels a side: write {larger}"
         )
-    if format is Format.TIFF and width * height * 8 > _MAX_TIFF_BYTES:
-        raise PictureError(
-            f"a picture of {width} x {height} pixels may not fit into the 4 GiB of a classic TIFF: "
-            "write PNG"
-        )
 
 
-def metadata_text(metadata: Mapping[str, Any]) -> str:
-    """What is embedded for these settings: one line of JSON in plain ASCII.
+@dataclass(frozen=True)
+class Extras:
+    """What a source has besides pixels, for its dream to carry on."""
 
-    Raises `PictureError` for more than 1 MiB, `TypeError` and `ValueError` for what is not JSON.
-    """
-    text = json.dumps({_KEYWORD: metadata}, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    if len(text) > _MAX_METADATA:
-        raise PictureError(
-            f"the settings of this dream take {len(text):,} bytes, more than the "
-            f"{_MAX_METADATA:,} that go into a picture: shorten them"
-        )
-    return text
+    icc_profile: bytes | None = None
+    """The RGB colour profile of the pixels; None stands for sRGB."""
+    exif: bytes | None = None
+    """An EXIF block without orientation."""
 
 
 def encode(
@@ -132,128 +133,86 @@ def encode(
 
     Raises `PictureError` where the format cannot hold the picture or the metadata.
     """
+    if format is Format.DEEP_ZOOM:
+        raise ValueError("a Deep Zoom is many files")
     check_output(format, pixels.shape[1], pixels.shape[0])
+    extras = Extras(like.icc_profile, like.exif)
     text = None if metadata is None else metadata_text(metadata)
     if not format.deep:
         pixels = parts.to_depth(pixels, np.uint8)
     alpha = None if like.alpha is None else parts.to_depth(like.alpha, pixels.dtype)
-    if format is Format.JPEG and alpha is not None:
-        pixels, alpha = _on_white(pixels, alpha), None
     samples = pixels if alpha is None else np.dstack((pixels, alpha))
-    tags = parts.read_tags(like.exif) if like.exif else {}
+    match format:
+        case Format.PNG:
+            return _encode_png(samples, png_chunks(extras, text))
+        case Format.TIFF:
+            return parts.write_tiff(samples, tags_with(extras, text), extras.icc_profile)
+        case Format.JPEG:
+            return save(
+                on_white(samples),
+                format,
+                exif=jpeg_exif(extras, text),
+                icc_profile=extras.icc_profile,
+                **JPEG_OPTIONS,
+            )
+    exif = parts.write_tags(tags_with(extras, text))
+    return save(samples, format, exif=exif, icc_profile=extras.icc_profile, quality=95, method=4)
+
+
+def tags_with(extras: Extras, text: str | None) -> parts.Tags:
+    """The source's tags, our name, and the settings as EXIF's user comment."""
+    tags = parts.read_tags(extras.exif) if extras.exif else {}
     tags[parts.SOFTWARE] = _SOFTWARE
-    if format is Format.PNG:
-        return _encode_png(samples, like.icc_profile, tags, text)
     if text is not None:
-        comment = _USER_COMMENT_ASCII + text.encode()
-        tags.setdefault(parts.EXIF_DIRECTORY, {})[parts.USER_COMMENT] = comment
-    if format is Format.TIFF:
-        return parts.write_tiff(samples, tags, like.icc_profile)
-    exif = parts.write_tags(tags)
-    options: dict[str, Any] = {"quality": 95, "method": 4}
-    if format is Format.JPEG:
-        options = {"quality": 95, "subsampling": "4:4:4"}
-        exif = _fit_into_jpeg(exif, tags)
-    return _save(samples, format, exif=exif, icc_profile=like.icc_profile, **options)
+        tags.setdefault(parts.EXIF_DIRECTORY, {})[parts.USER_COMMENT] = user_comment(text)
+    return tags
 
 
-def _save(samples: Pixels, format: Format, **options: Any) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(samples)).save(out, format.name, **options)
-    return out.getvalue()
-
-
-def _encode_png(
-    samples: Pixels, icc_profile: bytes | None, tags: parts.Tags, text: str | None
-) -> bytes:
+def png_chunks(extras: Extras, text: str | None) -> list[tuple[bytes, bytes]]:
+    """The optional chunks of a PNG, type and content; the settings are a text of their own."""
     chunks = []
-    if icc_profile:
-        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(icc_profile)))
-    chunks.append((b"eXIf", parts.write_tags(tags).removeprefix(b"Exif\0\0")))
+    if extras.icc_profile:
+        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(extras.icc_profile)))
+    exif = parts.write_tags(tags_with(extras, None))
+    chunks.append((b"eXIf", exif.removeprefix(b"Exif\0\0")))
     chunks.append((b"tEXt", b"Software\0" + _SOFTWARE.encode()))
     if text is not None:
-        chunks.append((b"tEXt", _KEYWORD.encode() + b"\0" + text.encode()))
-    if samples.dtype == np.uint8:
-        png = _save(samples, Format.PNG, compress_level=_PNG_LEVEL)
-    else:
-        png = parts.write_deep_png(samples, _PNG_LEVEL)
-    return parts.png_with(png, chunks)
+        chunks.append((b"tEXt", KEYWORD.encode() + b"\0" + text.encode()))
+    return chunks
 
 
-def _fit_into_jpeg(exif: bytes, tags: parts.Tags) -> bytes:
-    """The EXIF block, without the source's part where the whole is too long for a JPEG."""
+def jpeg_exif(extras: Extras, text: str | None) -> bytes:
+    """The EXIF block of a JPEG, without the source's part where that makes it too long.
+
+    Raises `PictureError` where the settings alone are too long.
+    """
+    exif = parts.write_tags(tags_with(extras, text))
     if len(exif) > _MAX_JPEG_EXIF:
-        comment = tags.get(parts.EXIF_DIRECTORY, {}).get(parts.USER_COMMENT, b"")
-        own = {parts.SOFTWARE: _SOFTWARE, parts.EXIF_DIRECTORY: {parts.USER_COMMENT: comment}}
-        exif = parts.write_tags(own)
+        exif = parts.write_tags(tags_with(Extras(), text))
     if len(exif) > _MAX_JPEG_EXIF:
         raise PictureError("the settings of this dream are too long for a JPEG: write PNG")
     return exif
 
 
-def _on_white(pixels: Pixels, alpha: Pixels) -> Pixels:
-    opacity = alpha[..., None].astype(np.uint16)
-    mixed = pixels * opacity + 255 * (255 - opacity)
+def on_white(samples: Pixels) -> Pixels:
+    """uint8 [height, width, 3 or 4] as RGB, transparent parts in white."""
+    if samples.shape[2] == 3:
+        return samples
+    opacity = samples[..., 3:].astype(np.uint16)
+    mixed = samples[..., :3] * opacity + 255 * (255 - opacity)
     return ((mixed + 127) // 255).astype(np.uint8)
 
 
-def read_metadata(data: bytes, name: str) -> dict[str, Any]:
-    """What `encode` was given as metadata for this picture, PNG, JPEG, WebP or TIFF.
-
-    Its pixels are not decoded. The contents are anyone's: validate them before use. Raises
-    `PictureError` for a picture without, or with what cannot have come from `encode`.
-    """
-    kind = parts.kind_of(data, name)
-    with parts.pillow(name):
-        text = _embedded_text(data, kind)
-        if text is None:
-            raise PictureError(
-                f"{name} carries no dreamray settings: "
-                "it was not made by dreamray, or another program removed them"
-            )
-        try:
-            if len(text) > _MAX_METADATA:
-                raise ValueError("longer than 1 MiB")
-            metadata = json.loads(text)[_KEYWORD]
-            if not isinstance(metadata, dict):
-                raise TypeError("not a mapping")
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise PictureError(
-                f"{name} carries dreamray settings that cannot be read ({parts.one_line(error)}): "
-                "another program changed them, so give the settings by hand"
-            ) from error
-        return metadata
+def save(samples: Pixels, format: Format, **options: Any) -> bytes:
+    """Encode by Pillow, with its options for the format."""
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(samples)).save(out, format.name, **options)
+    return out.getvalue()
 
 
-def _embedded_text(data: bytes, kind: str) -> str | None:
-    if kind == "PNG":
-        return parts.png_text(data, _KEYWORD, _MAX_METADATA)
-    exif: bytes | None = data
-    if kind != "TIFF":
-        with Image.open(io.BytesIO(data), formats=[kind]) as image:
-            exif = image.info.get("exif")
-    if not exif:
-        return None
-    return next(filter(None, map(_settings_in, _comments(parts.read_tags(exif)))), None)
-
-
-def _comments(tags: parts.Tags) -> list[object]:
-    """Where settings may be; programs that write a TIFF in a stream have the second place only."""
-    exif = tags.get(parts.EXIF_DIRECTORY, {})
-    return [exif.get(parts.USER_COMMENT), tags.get(parts.DESCRIPTION)]
-
-
-def _settings_in(comment: object) -> str | None:
-    if isinstance(comment, bytes):
-        comment = comment.removeprefix(_USER_COMMENT_ASCII).decode("utf-8", "replace")
-    if isinstance(comment, str) and comment.lstrip().startswith(f'{{"{_KEYWORD}"'):
-        return comment.rstrip("\0")
-    return None
-
-
-def remove_settings(tags: parts.Tags) -> None:
-    """A dream of a dream must not carry the settings of the first as its own."""
-    if _settings_in(tags.get(parts.DESCRIPTION)):
-        del tags[parts.DESCRIPTION]
-    if _settings_in(tags.get(parts.EXIF_DIRECTORY, {}).get(parts.USER_COMMENT)):
-        del tags[parts.EXIF_DIRECTORY][parts.USER_COMMENT]
+def _encode_png(samples: Pixels, chunks: list[tuple[bytes, bytes]]) -> bytes:
+    if samples.dtype == np.uint8:
+        png = save(samples, Format.PNG, compress_level=PNG_LEVEL)
+    else:
+        png = parts.write_deep_png(samples, PNG_LEVEL)
+    return parts.png_with(png, chunks)

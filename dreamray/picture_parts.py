@@ -16,7 +16,7 @@ import threading
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -67,12 +67,18 @@ _pillow_lock = threading.Lock()
 @contextlib.contextmanager
 def pillow(name: str) -> Iterator[None]:
     """Pillow without its warnings, and with its errors as one line about the picture."""
+    # The list of warning filters belongs to the whole process: two threads that change
+    # it at once would restore it wrongly.
+    with damage_told(name), _pillow_lock, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+@contextlib.contextmanager
+def damage_told(name: str) -> Iterator[None]:
+    """Errors of decoders as one line about the picture."""
     try:
-        # The list of warning filters belongs to the whole process: two threads that change
-        # it at once would restore it wrongly.
-        with _pillow_lock, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-            yield
+        yield
     except DreamrayError:
         raise
     except Image.DecompressionBombError as error:
@@ -110,22 +116,26 @@ def kind_of(data: bytes, name: str) -> str:
     )
 
 
-def tiff_directory(data: bytes, offset: int | None = None, group: int | None = None) -> Any:
+def tiff_directory(
+    data: bytes | BinaryIO, offset: int | None = None, group: int | None = None
+) -> Any:
     """Read one directory of a TIFF file (classic or Big) or of an EXIF block.
 
-    Without `offset`: the first one. Raises whatever a malformed one makes the reader raise.
+    `data` are its bytes, or a binary file that can seek. Without `offset`: the first directory.
+    Raises whatever a malformed one makes the reader raise.
     """
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-    data = data.removeprefix(b"Exif\0\0")
-    directory = ImageFileDirectory_v2(data[: 16 if 43 in data[2:4] else 8], group=group)
-    stream = io.BytesIO(data)
-    stream.seek(directory.next if offset is None else offset)
-    directory.load(stream)
+    file = io.BytesIO(data.removeprefix(b"Exif\0\0")) if isinstance(data, bytes) else data
+    file.seek(0)
+    head = file.read(16)
+    directory = ImageFileDirectory_v2(head[: 16 if 43 in head[2:4] else 8], group=group)
+    file.seek(directory.next if offset is None else offset)
+    directory.load(file)
     return directory
 
 
-def read_tags(data: bytes) -> Tags:
+def read_tags(data: bytes | BinaryIO) -> Tags:
     """The tags of a TIFF file or an EXIF block that outlive a dream, and the orientation.
 
     Malformed entries are left out. Raises what a malformed header makes the reader raise.
@@ -163,12 +173,13 @@ def write_tags(tags: Tags) -> bytes:
 
     block = io.BytesIO()
     directory = ImageFileDirectory_v2()
-    _put(directory, tags)
+    put_tags(directory, tags)
     directory.save(block)
     return b"Exif\0\0" + block.getvalue()
 
 
-def _put(directory: ImageFileDirectory_v2, tags: Tags) -> None:
+def put_tags(directory: ImageFileDirectory_v2, tags: Tags) -> None:
+    """Set entries of a directory that is to be written; text as it was read."""
     from PIL.TiffTags import ASCII
 
     for tag, value in tags.items():
@@ -192,12 +203,12 @@ def write_tiff(samples: npt.NDArray[Any], tags: Tags, icc_profile: bytes | None)
     row_bytes = width * channels * samples.dtype.itemsize
     rows = min(height, max(1, _STRIP_BYTES // row_bytes))
     strips = [
-        zlib.compress(_differences(samples[top : top + rows]).tobytes(), 6)
+        zlib.compress(differences(samples[top : top + rows]).tobytes(), 6)
         for top in range(0, height, rows)
     ]
     sizes = [len(strip) for strip in strips]
     directory = Tiff.ImageFileDirectory_v2()
-    _put(directory, tags)
+    put_tags(directory, tags)
     layout = {
         Tiff.IMAGEWIDTH: width,
         Tiff.IMAGELENGTH: height,
@@ -216,14 +227,15 @@ def write_tiff(samples: npt.NDArray[Any], tags: Tags, icc_profile: bytes | None)
         layout[Tiff.EXTRASAMPLES] = 2
     if icc_profile:
         layout[Tiff.ICCPROFILE] = icc_profile
-    _put(directory, layout)
+    put_tags(directory, layout)
     out = io.BytesIO()
     directory.save(out)
     out.writelines(strips)
     return out.getvalue()
 
 
-def _differences(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def differences(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Of each pixel to the one on its left: TIFF's predictor 2, little-endian."""
     little = rows.astype(rows.dtype.newbyteorder("<"))
     little[:, 1:] -= rows[:, :-1]
     return little
@@ -282,27 +294,3 @@ def png_with(png: bytes, extra: Iterable[tuple[bytes, bytes]]) -> bytes:
         check = zlib.crc32(content, zlib.crc32(kind))
         out.writelines((struct.pack(">I4s", len(content), kind), content, struct.pack(">I", check)))
     return out.getvalue()
-
-
-def png_text(png: bytes, keyword: str, limit: int) -> str | None:
-    """The text stored under a keyword, wherever in the file and in any of the three ways.
-
-    Text that unpacks to more than `limit` bytes comes back cut off one byte above the limit.
-    """
-    for kind, content in png_chunks(png):
-        if kind not in (b"tEXt", b"zTXt", b"iTXt"):
-            continue
-        start = keyword.encode() + b"\0"
-        if content[: len(start)] != start:
-            continue
-        body = bytes(content[len(start) :])
-        packed = kind == b"zTXt"
-        if packed:
-            body = body[1:]
-        elif kind == b"iTXt":
-            packed = body[:1] == b"\1"
-            body = body[2:].split(b"\0", 2)[-1]
-        if packed:
-            body = zlib.decompressobj().decompress(body, limit + 1)
-        return body[: limit + 1].decode("utf-8" if kind == b"iTXt" else "latin-1", "replace")
-    return None

@@ -18,15 +18,10 @@ from PIL import Image
 
 from dreamray import picture_parts as parts
 from dreamray.errors import PictureError
-from dreamray.picture_output import (
-    Format,
-    check_output,
-    encode,
-    metadata_text,
-    output_format,
-    read_metadata,
-    remove_settings,
-)
+from dreamray.picture_colour import to_rgb
+from dreamray.picture_exif import read_exif
+from dreamray.picture_metadata import metadata_text, read_metadata
+from dreamray.picture_output import Format, check_output, encode, output_format
 from dreamray.picture_parts import Pixels
 
 __all__ = [
@@ -47,22 +42,8 @@ __all__ = [
 DEFAULT_MAX_PIXELS = parts.MAX_PIXELS
 """Where Pillow goes no further: a higher limit opens larger TIFFs, but nothing else."""
 
-# EXIF's orientations: steps through the rows and the columns, then whether these change places.
-_TURNS: dict[object, tuple[int, int, bool]] = {
-    2: (1, -1, False),
-    3: (-1, -1, False),
-    4: (-1, 1, False),
-    5: (1, 1, True),
-    6: (-1, 1, True),
-    7: (-1, -1, True),
-    8: (1, -1, True),
-}
-
 # Those that the binary wheel of libvips is built without.
 _TIFF_COMPRESSIONS = {34925: "LZMA", 50000: "Zstandard", 50001: "WebP"}
-
-_CMYK_GUESSED = "is CMYK without a usable colour profile: its colours are approximate"
-_PROFILE_DROPPED = "has a colour profile that does not fit its pixels, which is left out"
 
 
 @dataclass(frozen=True)
@@ -95,24 +76,16 @@ def decode(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> P
     kind = parts.kind_of(data, name)
     with parts.pillow(name):
         stored = _open(data, kind, name, max_pixels)
-        notes = [f"{name} {remark}" for remark in stored.remarks]
-        try:
-            tags = parts.read_tags(stored.exif) if stored.exif else {}
-        except Exception:  # the picture is worth more than its EXIF
-            tags = {}
-            notes.append(f"{name} has damaged EXIF data, which is left out")
-        orientation = tags.pop(parts.ORIENTATION, 1)
-        remove_settings(tags)
-        pixels, icc_profile, remark = _to_rgb(stored.colour, stored.icc_profile)
-        if remark:
-            notes.append(f"{name} {remark}")
+        exif = read_exif(stored.exif)
+        pixels, icc_profile, remark = to_rgb(stored.colour, stored.icc_profile)
+        remarks = (*stored.remarks, exif.remark, remark)
         return Picture(
-            pixels=_upright(pixels, orientation),
-            alpha=None if stored.alpha is None else _upright(stored.alpha, orientation),
+            pixels=exif.turn.upright(pixels),
+            alpha=None if stored.alpha is None else exif.turn.upright(stored.alpha),
             icc_profile=icc_profile,
-            exif=parts.write_tags(tags) if tags else None,
+            exif=exif.kept,
             sha256=hashlib.sha256(data).hexdigest(),
-            notes=tuple(notes),
+            notes=tuple(f"{name} {remark}" for remark in remarks if remark),
         )
 
 
@@ -134,10 +107,10 @@ def _open(data: bytes, kind: str, name: str, max_pixels: int) -> _Stored:
     if kind == "PNG":
         # Checksums are verified here, because decoders are lenient with some of them.
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
-            _check_size(name, *image.size, max_pixels)
+            check_size(name, *image.size, max_pixels)
             image.verify()
     with Image.open(io.BytesIO(data), formats=[kind]) as image:
-        _check_size(name, *image.size, max_pixels)
+        check_size(name, *image.size, max_pixels)
         if kind == "PNG" and data[24] == 16:
             samples = parts.vips_samples(parts.open_vips(data, kind))
             channels = 1 if samples.shape[2] < 3 else 3
@@ -145,13 +118,17 @@ def _open(data: bytes, kind: str, name: str, max_pixels: int) -> _Stored:
             alpha = samples[..., channels] if samples.shape[2] > channels else None
         else:
             colour, alpha = _pillow_samples(image)
-        remarks = []
-        frames = getattr(image, "n_frames", 1)
-        # What follows in a camera's JPEG is its own previews.
-        if frames > 1 and image.format != "MPO":
-            remarks.append(f"is animated: only the first of its {frames} frames is dreamt")
-        info = image.info
+        info, remarks = image.info, animation_remarks(image)
         return _Stored(colour, alpha, info.get("icc_profile"), info.get("exif"), remarks)
+
+
+def animation_remarks(image: Image.Image) -> list[str]:
+    """What is to be told of Pillow's image, without its name."""
+    frames = getattr(image, "n_frames", 1)
+    # What follows in a camera's JPEG is its own previews.
+    if frames > 1 and image.format != "MPO":
+        return [f"is animated: only the first of its {frames} frames is dreamt"]
+    return []
 
 
 def _pillow_samples(image: Image.Image) -> tuple[Pixels, Pixels | None]:
@@ -167,6 +144,31 @@ def _pillow_samples(image: Image.Image) -> tuple[Pixels, Pixels | None]:
 
 def _open_tiff(data: bytes, name: str, max_pixels: int) -> _Stored:
     tags = parts.tiff_directory(data)
+    check_tiff(tags, name)
+    image = parts.open_vips(data, "TIFF")
+    check_size(name, image.width, image.height, max_pixels)
+    colour, alpha = tiff_channels(image, tags).split(parts.vips_samples(image))
+    icc_profile = tags.get(parts.ICC_PROFILE)
+    return _Stored(colour, alpha, icc_profile, data, tiff_remarks(image))
+
+
+class Channels(NamedTuple):
+    """Which of an image's channels are what."""
+
+    colour: int
+    """How many of the first are colour: 1, 3 or 4 for grey, RGB or CMYK."""
+    alpha: int | None
+    """Which one is opacity."""
+
+    def split(self, samples: Pixels) -> tuple[Pixels, Pixels | None]:
+        """Colour and alpha of [height, width, channels]; CMYK reduced to 8 bits."""
+        if self.colour == 4:
+            samples = parts.to_depth(samples, np.uint8)
+        return samples[..., : self.colour], None if self.alpha is None else samples[..., self.alpha]
+
+
+def check_tiff(tags: Any, name: str) -> None:
+    """Raise PictureError for a TIFF that is not read right, by its first directory."""
     bits, numbers = max(tags.get(258, (1,))), max(tags.get(339, (1,)))
     compression, photometric = tags.get(259, 1), tags.get(262)
     problem = None
@@ -183,113 +185,29 @@ def _open_tiff(data: bytes, name: str, max_pixels: int) -> _Stored:
             f"{name} has {problem}, which dreamray does not read: "
             "save it anew in RGB with 8 or 16 bits a channel, deflated or not compressed"
         )
-    image = parts.open_vips(data, "TIFF")
-    _check_size(name, image.width, image.height, max_pixels)
-    samples = parts.vips_samples(image)
-    if image.interpretation == "cmyk":
-        channels = 4
-        samples = parts.to_depth(samples, np.uint8)
-    else:
-        channels = 1 if image.bands < 3 else 3
+
+
+def tiff_channels(image: Any, tags: Any) -> Channels:
+    """The channels of a TIFF that was opened by pyvips."""
+    colour = 4 if image.interpretation == "cmyk" else 1 if image.bands < 3 else 3
     # An extra channel of kind 0 says nothing of opacity.
-    has_alpha = image.bands > channels and tags.get(338, (None,))[0] != 0
+    has_alpha = image.bands > colour and tags.get(338, (None,))[0] != 0
+    return Channels(colour, colour if has_alpha else None)
+
+
+def tiff_remarks(image: Any) -> list[str]:
+    """What is to be told of it, without its name."""
     pages = image.get("n-pages")
-    return _Stored(
-        colour=samples[..., :channels],
-        alpha=samples[..., channels] if has_alpha else None,
-        icc_profile=tags.get(parts.ICC_PROFILE),
-        exif=data,
-        remarks=[f"has {pages} pages: only the first is dreamt"] if pages > 1 else [],
-    )
+    return [f"has {pages} pages: only the first is dreamt"] if pages > 1 else []
 
 
-def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
+def check_size(name: str, width: int, height: int, max_pixels: int) -> None:
+    """Raise PictureError for a picture of more than `max_pixels`."""
     if width * height > max_pixels:
         raise PictureError(
             f"{name} has {width} x {height} = {width * height:,} pixels, "
             f"more than the limit of {max_pixels:,}: shrink it, or raise the limit"
         )
-
-
-def _to_rgb(colour: Pixels, icc_profile: Any) -> tuple[Pixels, bytes | None, str | None]:
-    """Stored colour as RGB, the profile that then belongs to it, and a remark or None."""
-    channels = colour.shape[2]
-    space = _profile_space(icc_profile)
-    if channels < 4 and space == b"RGB ":
-        return np.broadcast_to(colour, (*colour.shape[:2], 3)), icc_profile, None
-    if space == {1: b"GRAY", 4: b"CMYK"}.get(channels):
-        converted = _to_srgb(colour[..., 0] if channels == 1 else colour, icc_profile)
-        if converted is not None:
-            return converted, None, None
-    if channels == 4:
-        image = _image_of(colour, "CMYK")
-        return np.asarray(image.convert("RGB")), None, _CMYK_GUESSED
-    remark = _PROFILE_DROPPED if icc_profile else None
-    return np.broadcast_to(colour, (*colour.shape[:2], 3)), None, remark
-
-
-def _profile_space(icc_profile: Any) -> bytes:
-    """The colour space of an ICC profile, such as "RGB " or "GRAY"; empty where it is none."""
-    if not isinstance(icc_profile, bytes) or icc_profile[36:40] != b"acsp":
-        return b""
-    return icc_profile[16:20]
-
-
-def _to_srgb(samples: Pixels, icc_profile: bytes) -> Pixels | None:
-    """Grey [height, width] or 8 bit CMYK [height, width, 4] through its own profile.
-
-    Gives RGB [height, width, 3] of the same dtype, or None where the profile is not usable.
-    """
-    from PIL import ImageCms
-
-    grey = samples.ndim == 2
-    if samples.dtype == np.uint16:
-        return _deep_grey_to_srgb(samples, icc_profile)
-    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
-    if grey:
-        # The shortcut for grey is 7 levels off in the shadows; without it is fast enough.
-        flags |= ImageCms.Flags.NOOPTIMIZE
-    try:
-        result = ImageCms.profileToProfile(
-            _image_of(samples, "L" if grey else "CMYK"),
-            io.BytesIO(icc_profile),
-            ImageCms.createProfile("sRGB"),
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            outputMode="RGB",
-            flags=flags,
-        )
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return None
-    return None if result is None else np.asarray(result)
-
-
-def _image_of(samples: Pixels, mode: str) -> Image.Image:
-    """A Pillow image of uint8 samples, in the mode that is said instead of guessed."""
-    return Image.frombytes(mode, samples.shape[1::-1], samples.tobytes())
-
-
-def _deep_grey_to_srgb(grey: Pixels, icc_profile: bytes) -> Pixels | None:
-    import pyvips
-
-    image = pyvips.Image.new_from_array(np.ascontiguousarray(grey), interpretation="grey16").copy()
-    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", icc_profile)
-    try:
-        return parts.vips_samples(
-            image.icc_transform(
-                "srgb", embedded=True, depth=16, intent="relative", black_point_compensation=True
-            )
-        )
-    except pyvips.Error:
-        return None
-
-
-def _upright(array: npt.NDArray[Any], orientation: object) -> npt.NDArray[Any]:
-    if orientation in _TURNS:
-        rows, columns, swap = _TURNS[orientation]
-        array = array[::rows, ::columns]
-        if swap:
-            array = array.swapaxes(0, 1)
-    return np.ascontiguousarray(array)
 
 
 def to_tensor(pixels: Pixels) -> npt.NDArray[np.float32]:

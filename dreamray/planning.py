@@ -18,6 +18,12 @@ from dreamray.octaves import Shape, plan_octaves
 from dreamray.settings import Dream
 from dreamray.tiles import TilePlan
 
+FARM_BUDGET = 4 << 30
+"""Bytes for each of several workers: the same everywhere, for the same bytes on any cluster."""
+
+BLEND_OVERLAP = 128
+"""Pixels around the tiles where seams are blended."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -26,7 +32,9 @@ class Stage:
     tiles: TilePlan
     layers: tuple[str, ...]
     memory: int
-    """Bytes that the process is predicted to hold at its peak in this octave."""
+    """Bytes that a worker is predicted to hold at its peak in this octave."""
+    held: int
+    """Bytes of the tiles' images and gradients that it holds at a time; the rest is on disk."""
 
     @property
     def shape(self) -> Shape:
@@ -69,8 +77,11 @@ class Planner:
         self._execution = execution
         self._layers = dream.layer_names
         self._align = tiles.alignment(self._layers)
-        self._overlap = None if execution.overlap == "exact" else execution.overlap
-        self._budget = memory.default_budget() if execution.memory == "auto" else execution.memory
+        self._blends = execution.seams == "blend"
+        given = None if execution.overlap == "exact" else execution.overlap
+        self._fade = BLEND_OVERLAP if given is None else given
+        self._overlap = None if self._blends else given
+        self._budget = _budget(execution)
 
     def plan(self, shape: Shape) -> PicturePlan:
         """The octaves and tiles of a picture.
@@ -86,6 +97,11 @@ class Planner:
             remarks.append(
                 f"{_octaves(len(octaves.skipped))} of {skipped} skipped, too small for "
                 f"{', '.join(self._layers)}: the least is {octaves.smallest_side} pixels a side"
+            )
+        if self._blends and any(self.blends(stage.tiles) for stage in stages):
+            remarks.append(
+                f"seams are blended over {self._fade} pixels: tiles are dreamt apart, "
+                "and differ from the exact dream"
             )
         if not all(stage.tiles.exact for stage in stages):
             halo = tiles.exact_halo(self._layers, 0)
@@ -103,12 +119,24 @@ class Planner:
             return replace(plan, remarks=(*remarks, over))
         return plan
 
+    def cut(self, octave: Shape, core: int) -> TilePlan:
+        """The tiles of an octave with cores of at most that many pixels a side."""
+        return tiles.plan_tiles(octave, self._layers, core, self._overlap)
+
+    def blends(self, plan: TilePlan) -> bool:
+        """Whether these tiles are dreamt by themselves and blended."""
+        return self._blends and len(plan.tiles) > 1
+
+    def blend_tiles(self, plan: TilePlan) -> TilePlan:
+        """The same cores with the windows that they are dreamt on by themselves."""
+        return tiles.other_windows(plan, self._layers, self._fade)
+
     def smaller(self, plan: TilePlan) -> TilePlan | None:
         """The next plan with smaller tiles for the same octave; None if there is none."""
         core = self._share(plan.largest_side, 2)
         if core >= plan.largest_side:
             return None
-        return tiles.plan_tiles(plan.shape, self._layers, core, self._overlap)
+        return self.cut(plan.shape, core)
 
     def _stages(self, octaves: tuple[Shape, ...], picture: Shape) -> tuple[Stage, ...]:
         """The octaves with their tiles, all together within the budget."""
@@ -134,9 +162,6 @@ class Planner:
         cores: dict[Shape, int] = {}
         limit: float = math.inf
         for octave in sorted(set(octaves), key=math.prod, reverse=True):
-            bare = self._predict(octave, picture, 0, 0)
-            if bare > allowed:
-                raise self._refusal(f"an octave of {octave} needs about", bare)
             units = range(1, self._share(max(octave), 1) // self._align + 1)
 
             def too_large(unit: int, octave: Shape = octave, limit: float = limit) -> bool:
@@ -147,25 +172,24 @@ class Planner:
             fitting = bisect.bisect_left(units, True, key=too_large)
             if fitting == 0:
                 least = max(self._peaks(dict.fromkeys(octaves, self._align), octaves, picture))
-                raise self._refusal("even the smallest tiles need about", least)
+                raise RequestError(
+                    f"memory: even the smallest tiles need about {show_size(least)}, over the "
+                    f"budget of {show_size(self._budget)}; give a larger --memory or an earlier "
+                    "layer"
+                )
             cores[octave] = units[fitting - 1] * self._align
             limit = min(limit, math.prod(self._sizes(octave, cores[octave]).largest))
         return cores
-
-    def _refusal(self, what: str, least: int) -> RequestError:
-        return RequestError(
-            f"memory: {what} {show_size(least)}, over the budget of {show_size(self._budget)}; "
-            "give a larger --memory, a smaller picture, fewer octaves or an earlier layer"
-        )
 
     def _with_cores(
         self, cores: dict[Shape, int], octaves: tuple[Shape, ...], picture: Shape
     ) -> tuple[Stage, ...]:
         return tuple(
             Stage(
-                tiles.plan_tiles(octave, self._layers, cores[octave], self._overlap),
+                self.cut(octave, cores[octave]),
                 self._layers,
                 peak,
+                self._held(octave, picture),
             )
             for octave, peak in zip(octaves, self._peaks(cores, octaves, picture), strict=True)
         )
@@ -189,8 +213,19 @@ class Planner:
 
     def _predict(self, octave: Shape, picture: Shape, window: int, shapes: int) -> int:
         return memory.predict_peak(
-            window, octave, picture, self._layers, self._execution.precision, shapes
+            window,
+            self._held(octave, picture),
+            picture,
+            self._layers,
+            self._execution.precision,
+            shapes,
         )
+
+    def _held(self, octave: Shape, picture: Shape) -> int:
+        """Bytes of an octave that a worker holds: all, or half of what its windows leave it."""
+        everything = memory.OCTAVE_PIXEL * octave.height * octave.width
+        bare = memory.predict_peak(0, 0, picture, self._layers, self._execution.precision, 0)
+        return min(everything, max(0, self._budget - bare) // 2)
 
     def _share(self, side: int, count: int) -> int:
         """The side of cores, as they are aligned, of which so many cover a side."""
@@ -198,6 +233,12 @@ class Planner:
 
     def _sizes(self, octave: Shape, core: int) -> tiles.WindowSizes:
         return tiles.window_sizes(octave, self._layers, core, self._overlap)
+
+
+def _budget(execution: Execution) -> int:
+    if execution.memory != "auto":
+        return execution.memory
+    return FARM_BUDGET if execution.on_ray else memory.default_budget()
 
 
 def _octaves(count: int) -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from dreamray.errors import StorageError
-from dreamray.events import Event, OctaveStarted, Remark, StepDone
+from dreamray.events import Event, OctaveStarted, Remark, StepDone, TileDone, Transfer
 
 LINE_EVERY = 10.0
 """Seconds between plain lines within an octave."""
@@ -54,7 +54,7 @@ class Pace:
         self._octave: OctaveStarted | None = None
         self._begun: float | None = None
         self._octave_begun = 0.0
-        self._octave_steps = 0
+        self._tile_steps = 0
         self._work = 0
         self._left = 0
 
@@ -62,24 +62,38 @@ class Pace:
         """Take note of an event."""
         if isinstance(event, OctaveStarted):
             self._octave = event
-            self._octave_begun, self._octave_steps = self._clock(), 0
+            self._octave_begun, self._tile_steps = self._clock(), 0
             self._left = event.work * event.iterations + event.work_after
         elif isinstance(event, StepDone) and self._octave is not None:
             octave = self._octave
             self._left = (octave.iterations - event.number - 1) * octave.work + octave.work_after
             if not event.moved:
                 self._left = octave.work_after
-            if self._begun is None:
-                self._begun = self._octave_begun = self._clock()
-            else:
-                self._work += octave.work
-                self._octave_steps += 1
+            self._count(octave.work, octave.tiles)
+        elif isinstance(event, TileDone) and self._octave is not None:
+            octave = self._octave
+            work = octave.work * octave.iterations
+            self._left = work - work * event.done // event.tiles + octave.work_after
+            self._count(work // event.tiles, event.steps)
+
+    def _count(self, work: int, tile_steps: int) -> None:
+        if self._begun is None:
+            self._begun = self._octave_begun = self._clock()
+        else:
+            self._work += work
+            self._tile_steps += tile_steps
+
+    @property
+    def tile_steps_per_second(self) -> float | None:
+        """Steps in this octave, counted for each tile; None before it is known."""
+        seconds = self._clock() - self._octave_begun
+        return self._tile_steps / seconds if self._tile_steps and seconds > 0 else None
 
     @property
     def steps_per_second(self) -> float | None:
-        """In this octave; None before it is known."""
-        seconds = self._clock() - self._octave_begun
-        return self._octave_steps / seconds if self._octave_steps and seconds > 0 else None
+        """Steps of the whole octave; None before it is known."""
+        speed = self.tile_steps_per_second
+        return speed / self._octave.tiles if speed is not None and self._octave else None
 
     @property
     def seconds_left(self) -> float | None:
@@ -102,11 +116,13 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
-def _pace_text(pace: Pace) -> str:
+def _pace_text(pace: Pace, workers: int = 1) -> str:
     speed, left = pace.steps_per_second, pace.seconds_left
     if speed is None or left is None:
         return ""
     shown = f"{speed:.1f} steps/s" if speed >= 0.1 else f"{1 / speed:.0f} s a step"
+    if workers > 1:
+        shown = f"{workers} workers, {pace.tile_steps_per_second:.2g} tile steps/s"
     return f"{shown}, {duration(left)} left"
 
 
@@ -153,11 +169,20 @@ class Lines(Remarks):
             last = event.number == self._octave.iterations - 1 or not event.moved
             if last or self._clock() - self._last >= LINE_EVERY:
                 ended = "" if event.moved else ", over max_loss: octave ends"
-                pace = _pace_text(self._pace)
+                pace = _pace_text(self._pace, event.workers)
                 self._say(
                     f"step {event.number + 1}/{self._octave.iterations}, "
                     f"loss {event.loss:.3g}{ended}{', ' if pace else ''}{pace}"
                 )
+
+        elif isinstance(event, TileDone):
+            if event.done == event.tiles or self._clock() - self._last >= LINE_EVERY:
+                pace = _pace_text(self._pace, event.workers)
+                text = f"tile {event.done}/{event.tiles}{', ' if pace else ''}{pace}"
+                self._say(text)
+        elif isinstance(event, Transfer) and self._clock() - self._last >= LINE_EVERY:
+            self._last = self._clock()
+            self._console.print(f"{event.what}: {event.share:.0%}", markup=False)
 
     def _say(self, text: str) -> None:
         assert self._octave is not None
@@ -199,13 +224,18 @@ class Bar(Remarks):
             self._show(event, f"{event.shape}, {_tiles(event)}")
         elif isinstance(event, StepDone) and self._octave is not None:
             steps = f"step {event.number + 1}/{self._octave.iterations}"
-            self._show(self._octave, f"{steps} loss {event.loss:.3g}")
+            self._show(self._octave, f"{steps} loss {event.loss:.3g}", event.workers)
+        elif isinstance(event, TileDone) and self._octave is not None:
+            self._show(self._octave, f"tile {event.done}/{event.tiles}", event.workers)
+        elif isinstance(event, Transfer):
+            shown: dict[str, Any] = {"description": f"{event.what} {event.share:.0%}", "pace": ""}
+            self._progress.update(self._task, **shown)
 
-    def _show(self, octave: OctaveStarted, text: str) -> None:
+    def _show(self, octave: OctaveStarted, text: str, workers: int = 1) -> None:
         fields: dict[str, Any] = {
             "description": f"octave {octave.number + 1}/{octave.count} {text}",
             "completed": self._pace.share_done,
-            "pace": _pace_text(self._pace),
+            "pace": _pace_text(self._pace, workers),
         }
         self._progress.update(self._task, **fields)
 

@@ -1,35 +1,40 @@
-"""One picture: from its file through the octaves to the finished file."""
+"""Dreams of arrays, of views and of picture files, for any crew."""
 
 from __future__ import annotations
 
-import functools
-import platform
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from dreamray import pictures, weights
-from dreamray.ascent import Step, ascend
-from dreamray.device import start_tensorflow, used_threads
-from dreamray.errors import MemoryExhaustedError, RequestError
-from dreamray.events import Listener, OctaveStarted, Remark, StepDone, ignore
+from dreamray.crew import Crew, LocalCrew
+from dreamray.dreaming import Dreaming
+from dreamray.errors import RequestError
+from dreamray.events import Listener, Remark, ignore
 from dreamray.execution import Execution
-from dreamray.octaves import Raster, Shape, lost_detail, resize
+from dreamray.job import Job
+from dreamray.octaves import Raster, Shape
 from dreamray.pictures import Picture
 from dreamray.planning import PicturePlan, Planner
 from dreamray.settings import Dream
-from dreamray.storage import locate
-from dreamray.tiles import TilePlan
+from dreamray.storage import Folder, LocalFolder, MemoryFolder, locate
+from dreamray.tiles import Region
 from dreamray.version import __version__
-
-if TYPE_CHECKING:
-    from dreamray.gradient import PictureGradient
+from dreamray.views import Held, View, read
+from dreamray.worker import Tools, Worker
 
 
 class Dreamer:
-    """Dreams pictures of any size with one dream's settings, its network built once."""
+    """Dreams pictures of any size with one dream's settings, its crew got together once.
+
+    Close it, or use it as a context manager, where workers of a cluster are to be let go.
+    """
 
     def __init__(
         self,
@@ -42,21 +47,39 @@ class Dreamer:
         """`loaded` are weights to use in place of loading those that `execution` names."""
         self.dream = dream
         self.execution = execution
+        self.planner = Planner(dream, execution)
         self._listen = listen
-        self._planner = Planner(dream, execution)
         self._weights = loaded
-        self._gradient: PictureGradient | None = None
+        self._crew: Crew | None = None
+        self._lender: Dreamer | None = None
+        self._closing = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the crew go, if it is this dreamer's own."""
+        self._crew = None
+        self._closing.close()
 
     def dreaming(self, dream: Dream) -> Dreamer:
-        """A dreamer of another dream, with the same weights and, if it can be, network."""
+        """A dreamer of another dream, with the same weights and, if it can be, the same crew."""
         other = Dreamer(dream, self.execution, self._listen, loaded=self.weights)
         if dream.layers == self.dream.layers:
-            other._gradient = self.gradient
+            other._lender = self
         return other
 
     def plan(self, shape: Shape) -> PicturePlan:
         """The plan of a picture; see `Planner.plan`."""
-        return self._planner.plan(shape)
+        return self.planner.plan(shape)
 
     @property
     def weights(self) -> weights.Weights:
@@ -67,21 +90,27 @@ class Dreamer:
             )
         return self._weights
 
-    @property
-    def gradient(self) -> PictureGradient:
-        """The network and its gradient, built when it is first asked for.
+    def crew(self, plan: PicturePlan) -> Crew:
+        """Those who dream, got together when they are first asked for.
 
-        TensorFlow is imported here, after everything that can be wrong with a request.
+        TensorFlow or Ray are imported here, after everything that can be wrong with a request.
         """
-        if self._gradient is None:
+        if self._lender is not None:
+            return self._lender.crew(plan)
+        if self._crew is None:
             self.weights.check_reaches(self.dream.layer_names)
-            start_tensorflow(self.execution.threads)
-            from dreamray.gradient import PictureGradient
-
-            self._gradient = PictureGradient(
-                self.dream.choices, self.weights, self.execution.precision
+            tools = Tools(
+                self.dream, self.weights, self.execution.precision, self.execution.threads
             )
-        return self._gradient
+            if self.execution.on_ray:
+                from dreamray.farm import gathered
+
+                most = max(len(stage.tiles.tiles) for stage in plan.stages)
+                farm = gathered(tools, self.execution, most, self._listen)
+                self._crew = self._closing.enter_context(farm)
+            else:
+                self._crew = LocalCrew(Worker(tools.engine()))
+        return self._crew
 
     def run(self, image: Raster, plan: PicturePlan | None = None) -> Raster:
         """The dream of an image, float32 [height, width, 3] in -1 to 1; may exceed that range.
@@ -90,56 +119,39 @@ class Dreamer:
         smallest tiles do not fit into memory.
         """
         shape = Shape(*image.shape[:2])
-        plan = plan or self.plan(shape)
-        gradient = self.gradient
+        with self._passing_folder() as folder:
+            dreamt = self.run_view(Held(image), plan or self.plan(shape), Job(folder, {}))
+            return read(dreamt, Region.whole(shape))
+
+    def run_view(
+        self, original: View, plan: PicturePlan, job: Job, listen: Listener | None = None
+    ) -> View:
+        """The dream of a view, from a job's checkpoint on; it can be read while the job is there.
+
+        `listen` hears of it in place of the dreamer's own listener. Raises as `run`.
+        """
+        listen = listen or self._listen
         for remark in plan.remarks:
-            self._listen(Remark(remark))
-        dreamt, previous = image, plan.stages[0].shape
-        for number, stage in enumerate(plan.stages):
-            self._listen(
-                OctaveStarted(
-                    number,
-                    len(plan.stages),
-                    stage.shape,
-                    len(stage.tiles.tiles),
-                    stage.tiles.largest_side,
-                    self.dream.iterations,
-                    stage.flops,
-                    sum(s.flops for s in plan.stages[number + 1 :]) * self.dream.iterations,
-                )
-            )
-            dreamt = ascend(
-                resize(dreamt, stage.shape),
-                stage.tiles,
-                self.dream,
-                gradient,
-                octave=number,
-                on_step=functools.partial(self._tell_step, number),
-                smaller=self._smaller,
-            )
-            dreamt += lost_detail(image, previous, stage.shape)
-            previous = stage.shape
-        if previous != shape:
-            dreamt = resize(dreamt, shape) + lost_detail(image, previous, shape)
-        return dreamt
-
-    def _tell_step(self, octave: int, step: Step) -> None:
-        self._listen(StepDone(octave, step.number, step.loss, step.moved))
-
-    def _smaller(self, plan: TilePlan) -> TilePlan:
-        smaller = self._planner.smaller(plan)
-        if smaller is None:
-            raise MemoryExhaustedError(
-                "memory ran out even on the smallest tiles: close other programs, choose an "
-                "earlier layer, or give --precision bfloat16"
-            )
-        self._listen(
-            Remark(
-                f"memory ran out on a window of {plan.largest_window.shape}: "
-                f"going on with tiles of {smaller.largest_side} pixels"
-            )
+            listen(Remark(remark))
+        dreaming = Dreaming(
+            self.dream,
+            self.planner,
+            plan,
+            self.crew(plan),
+            job,
+            listen,
+            checkpoint_every=self.execution.checkpoint_every,
         )
-        return smaller
+        return dreaming.run(original)
+
+    @contextlib.contextmanager
+    def _passing_folder(self) -> Iterator[Folder]:
+        """A folder for the meantime: in memory, or where workers of this machine can read it."""
+        if not self.execution.on_ray:
+            yield MemoryFolder()
+            return
+        with tempfile.TemporaryDirectory(prefix="dreamray-") as path:
+            yield LocalFolder(Path(path))
 
 
 def dream(
@@ -168,40 +180,8 @@ def dream(
             f"image: {pixels.dtype} {list(pixels.shape)} is not RGB; "
             "give uint8 or uint16 [height, width, 3]"
         )
-    dreamer = Dreamer(dream or Dream(), Execution(**execution), listen)
-    return pictures.from_tensor(dreamer.run(pictures.to_tensor(pixels)), pixels.dtype)
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A picture that was rendered."""
-
-    output: str
-    shape: Shape
-    metadata: dict[str, Any]
-
-
-def render_picture(
-    source: str, output: str, dreamer: Dreamer, listen: Listener = ignore
-) -> Rendered:
-    """Read a picture, dream of it, and write the result, complete or not at all.
-
-    `source` and `output` are paths or s3:// URIs; the output's suffix gives its format.
-    Everything that can be known to be wrong is raised before the dream starts: RequestError,
-    WeightsError, PictureError or StorageError.
-    """
-    target = locate(output)
-    format = pictures.output_format(target.name)
-    target.check_writable()
-    picture = read_picture(source, listen)
-    shape = Shape(*picture.pixels.shape[:2])
-    pictures.check_output(format, shape.width, shape.height)
-    plan = dreamer.plan(shape)
-    dreamt = dreamer.run(pictures.to_tensor(picture.pixels), plan)
-    metadata = describe(dreamer, picture, plan)
-    pixels = pictures.from_tensor(dreamt, picture.pixels.dtype)
-    target.write(pictures.encode(pixels, picture, format, metadata))
-    return Rendered(str(target), shape, metadata)
+    with Dreamer(dream or Dream(), Execution(**execution), listen) as dreamer:
+        return pictures.from_tensor(dreamer.run(pictures.to_tensor(pixels)), pixels.dtype)
 
 
 def read_picture(source: str, listen: Listener = ignore) -> Picture:
@@ -213,30 +193,23 @@ def read_picture(source: str, listen: Listener = ignore) -> Picture:
     return picture
 
 
-def describe(dreamer: Dreamer, picture: Picture, plan: PicturePlan) -> dict[str, Any]:
-    """What a result's metadata say: all that is needed to make it again, and to compare."""
-    import tensorflow as tf
+def describe(dreamer: Dreamer, source_sha256: str, plan: PicturePlan) -> dict[str, Any]:
+    """What a result's metadata say: all that is needed to make it again, and to compare.
 
+    Nothing of who made it: the same on any number of workers.
+    """
+    about: Mapping[str, Any] = dreamer.crew(plan).about()
     return {
         "version": __version__,
         "dream": dreamer.dream.model_dump(mode="json"),
         "dream_digest": dreamer.dream.digest(),
         "weights": {"name": dreamer.weights.name, "sha256": dreamer.weights.sha256},
-        "source": {"sha256": picture.sha256},
+        "source": {"sha256": source_sha256},
         "execution": {
             "precision": dreamer.execution.precision,
             "tile": max(stage.tiles.largest_side for stage in plan.stages),
             "overlap": dreamer.execution.overlap,
-            "threads": used_threads(),
-            "device": _device(tf),
-            "tensorflow": tf.__version__,
+            "seams": dreamer.execution.seams,
+            **about,
         },
     }
-
-
-def _device(tf: Any) -> str:
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return f"CPU {platform.machine()}"
-    details = tf.config.experimental.get_device_details(gpus[0])
-    return f"GPU {details.get('device_name', 'unknown')}"

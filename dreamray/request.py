@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,9 @@ def understand(given: Given) -> Request:
         dream["layers"] = parse_layers(layers)
     for name, value in given.items():
         (execution if name in Execution.model_fields else dream)[name] = value
+    # Set where a program was submitted to a cluster as a job: it is to run there.
+    if address := os.environ.get("RAY_ADDRESS"):
+        execution.setdefault("address", address)
     return Request(Dream(**dream), Execution(**execution), like_weights)
 
 
@@ -71,7 +75,8 @@ def parse_layers(options: list[str]) -> dict[str, float]:
 
 def _metadata(picture: str) -> dict[str, Any]:
     place = locate(picture)
-    return read_metadata(place.read(), shown(place.name))
+    with place.opened() as path, path.open("rb") as file:
+        return read_metadata(file, shown(place.name))
 
 
 def _mapping(metadata: dict[str, Any], key: str) -> dict[str, Any]:

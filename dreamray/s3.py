@@ -10,6 +10,7 @@ import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +26,9 @@ MULTIPART_FROM = 64 << 20
 
 _BODY_ATTEMPTS = 3
 
+# Blocks of a picture are read and written by several threads at a time.
+_CONNECTIONS = 32
+
 
 @functools.cache
 def client() -> Any:
@@ -33,7 +37,12 @@ def client() -> Any:
     Endpoint, region, profile, credentials and roles come from boto3's usual places; so does
     the number of attempts (`AWS_MAX_ATTEMPTS`).
     """
-    config = Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=60)
+    config = Config(
+        retries={"mode": "standard"},
+        connect_timeout=5,
+        read_timeout=60,
+        max_pool_connections=_CONNECTIONS,
+    )
     # A session of its own: the default one is not safe to create clients from in threads.
     return boto3.session.Session().client("s3", config=config)
 
@@ -60,6 +69,39 @@ def put(bucket: str, key: str, data: bytes, content_type: str) -> None:
     else:
         extra = {"ContentType": content_type}
         client().upload_fileobj(BytesIO(data), bucket, key, ExtraArgs=extra)
+
+
+def get_file(bucket: str, key: str, path: Path) -> None:
+    """The object's bytes into a local file. Raises OSError where that cannot be written."""
+    client().download_file(bucket, key, str(path))
+
+
+def put_file(bucket: str, key: str, path: Path, content_type: str) -> None:
+    """Store the contents of a local file, whole or not at all; large ones go in parts."""
+    client().upload_file(str(path), bucket, key, ExtraArgs={"ContentType": content_type})
+
+
+def delete(bucket: str, key: str) -> None:
+    """Delete the object, if there is one."""
+    client().delete_object(Bucket=bucket, Key=key)
+
+
+def delete_all(bucket: str, prefix: str) -> None:
+    """Delete every object whose key starts with `prefix`."""
+    # A page of the listing has 1000 keys, as many as one request may delete.
+    for page in client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        keys = [{"Key": item["Key"]} for item in page.get("Contents", [])]
+        if not keys:
+            continue
+        answer = client().delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+        for error in answer.get("Errors", []):
+            raise boto.ClientError({"Error": error}, "DeleteObjects")
+
+
+def fingerprint(bucket: str, key: str) -> str:
+    """Size and ETag of the object: another content has others."""
+    head = client().head_object(Bucket=bucket, Key=key)
+    return f"{head['ContentLength']}-{head['ETag'].strip(chr(34))}"
 
 
 def exists(bucket: str, key: str) -> bool:
@@ -140,7 +182,7 @@ def _refused(place: str, error: Any, permission: str) -> DreamrayError:
         return RequestError(f"{place}: {_WRONG[code]}")
     if code in _FAILED:
         return StorageError(f"{place}: {_FAILED[code]}")
-    if status in (401, 403):
+    if status in (401, 403) or code == "AccessDenied":
         return RequestError(
             f"{place}: access denied; allow {permission} on the bucket, or {_CREDENTIALS}"
         )

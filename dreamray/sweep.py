@@ -13,6 +13,7 @@ from dreamray import pictures
 from dreamray.errors import RequestError
 from dreamray.events import Listener, Remark, ignore
 from dreamray.octaves import Shape
+from dreamray.picture_output import PICTURE_SUFFIXES
 from dreamray.pictures import Picture
 from dreamray.planning import Planner
 from dreamray.render import Dreamer, describe, read_picture
@@ -88,7 +89,7 @@ def render_sheet(
     choice of layers. Returns the number of dreams.
     """
     target = locate(output)
-    format = pictures.output_format(target.name)
+    format = pictures.output_format(target.name, PICTURE_SUFFIXES)
     target.check_writable()
     picture = read_picture(source, listen)
     small = _shrink(picture.pixels, width)
@@ -105,7 +106,8 @@ def render_sheet(
     dreams: dict[str, pictures.Pixels] = {}
     for number, (digest, cell) in enumerate(cells.items(), start=1):
         listen(Remark(f"dream {number} of {len(cells)}: {cell.label}"))
-        dreams[digest] = pictures.from_tensor(dreamer.dreaming(cell.dream).run(image))
+        with dreamer.dreaming(cell.dream) as one:
+            dreams[digest] = pictures.from_tensor(one.run(image))
 
     sheet = [
         line
@@ -115,7 +117,7 @@ def render_sheet(
         )
     ]
     metadata: dict[str, Any] = {
-        **describe(dreamer, picture, dreamer.plan(shape)),
+        **describe(dreamer, picture.sha256, dreamer.plan(shape)),
         "sweep": [[cell.label for cell in row] for row in rows],
     }
     plain = Picture(small, None, picture.icc_profile, None, picture.sha256, ())

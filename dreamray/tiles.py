@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,6 +49,11 @@ class Region(NamedTuple):
     rows: Interval
     columns: Interval
 
+    @classmethod
+    def whole(cls, shape: Shape) -> Region:
+        """All of a picture."""
+        return cls(Interval(0, shape.height), Interval(0, shape.width))
+
     @property
     def shape(self) -> Shape:
         """Its height and width."""
@@ -63,6 +68,10 @@ class Region(NamedTuple):
     def slices(self) -> tuple[slice, slice]:
         """An index for arrays [height, width, …]."""
         return slice(*self.rows), slice(*self.columns)
+
+
+_AlongAxes = Sequence[Sequence[Interval]]
+"""Intervals along the rows, and along the columns."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,16 @@ class TilePlan:
     exact: bool
     """Whether the halo covers the receptive field of every layer."""
     tiles: tuple[Tile, ...]
+
+    @functools.cached_property
+    def core_rows(self) -> tuple[Interval, ...]:
+        """The cores' rows, from top to bottom."""
+        return tuple(dict.fromkeys(tile.core.rows for tile in self.tiles))
+
+    @functools.cached_property
+    def core_columns(self) -> tuple[Interval, ...]:
+        """The cores' columns, from left to right."""
+        return tuple(dict.fromkeys(tile.core.columns for tile in self.tiles))
 
     @property
     def largest_window(self) -> Region:
@@ -149,17 +168,12 @@ def plan_tiles(
     one, None for the exact one.
     """
     layers = tuple(layers)
-    exact = [exact_halo(layers, axis) for axis in (0, 1)]
-    halos = _limited(exact, overlap)
-    rows, columns = _pieces(shape, layers, core, halos)
-    tiles = tuple(
-        Tile(Region(core_rows, core_columns), Region(window_rows, window_columns))
-        for (core_rows, window_rows), (core_columns, window_columns) in itertools.product(
-            rows, columns
-        )
-    )
-    is_exact = len(tiles) == 1 or halos == exact
-    return TilePlan(shape, halos[0], halos[1], is_exact, tiles)
+    return _with_windows(shape, layers, _core_axes(shape, layers, core), overlap)
+
+
+def other_windows(plan: TilePlan, layers: Iterable[str], overlap: int | None) -> TilePlan:
+    """The same cores with the windows that another overlap gives them; see `plan_tiles`."""
+    return _with_windows(plan.shape, tuple(layers), [plan.core_rows, plan.core_columns], overlap)
 
 
 def window_sizes(
@@ -168,9 +182,8 @@ def window_sizes(
     """The sizes of the windows that `plan_tiles` makes of the same, without making the tiles."""
     layers = tuple(layers)
     halos = _limited([exact_halo(layers, axis) for axis in (0, 1)], overlap)
-    rows, columns = (
-        {window.length for _, window in pieces} for pieces in _pieces(shape, layers, core, halos)
-    )
+    windows = _window_axes(shape, layers, _core_axes(shape, layers, core), halos)
+    rows, columns = ({window.length for window in along} for along in windows)
     return WindowSizes(Shape(max(rows), max(columns)), len(rows) * len(columns))
 
 
@@ -195,19 +208,38 @@ def _limited(halos: list[Halo], overlap: int | None) -> list[Halo]:
     return [Halo(min(overlap, halo.before), min(overlap, halo.after)) for halo in halos]
 
 
-def _pieces(
-    shape: Shape, layers: tuple[str, ...], core: int | None, halos: list[Halo]
-) -> list[list[tuple[Interval, Interval]]]:
-    """Cores with their windows, along the rows and along the columns."""
+def _with_windows(
+    shape: Shape, layers: tuple[str, ...], cores: _AlongAxes, overlap: int | None
+) -> TilePlan:
+    exact = [exact_halo(layers, axis) for axis in (0, 1)]
+    halos = _limited(exact, overlap)
+    windows = _window_axes(shape, layers, cores, halos)
+    rows, columns = (zip(*along, strict=True) for along in zip(cores, windows, strict=True))
+    tiles = tuple(
+        Tile(Region(core_rows, core_columns), Region(window_rows, window_columns))
+        for (core_rows, window_rows), (core_columns, window_columns) in itertools.product(
+            rows, columns
+        )
+    )
+    is_exact = len(tiles) == 1 or halos == exact
+    return TilePlan(shape, halos[0], halos[1], is_exact, tiles)
+
+
+def _core_axes(shape: Shape, layers: tuple[str, ...], core: int | None) -> _AlongAxes:
     align = alignment(layers)
-    least = [_least_window(layers, axis) for axis in (0, 1)]
     side = max(shape) if core is None else core
-    pieces = []
-    for length, halo, pixels in zip(shape, halos, least, strict=True):
-        cores = _cores(length, side, align)
-        windows = _even([_window(c, halo, length, align, pixels) for c in cores], length)
-        pieces.append([*zip(cores, windows, strict=True)])
-    return pieces
+    return [_cores(length, side, align) for length in shape]
+
+
+def _window_axes(
+    shape: Shape, layers: tuple[str, ...], cores: _AlongAxes, halos: list[Halo]
+) -> _AlongAxes:
+    align = alignment(layers)
+    axes = []
+    for axis, (length, along, halo) in enumerate(zip(shape, cores, halos, strict=True)):
+        least = _least_window(layers, axis)
+        axes.append(_even([_window(c, halo, length, align, least) for c in along], length))
+    return axes
 
 
 def _axes(name: str) -> tuple[inception.Axis, inception.Axis]:

@@ -14,6 +14,8 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from dreamray.weights import Weights
 
+pytest_plugins = ["hosts", "s3_server"]
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 settings.register_profile("steady", derandomize=True, deadline=None, database=None)

@@ -1,101 +1,96 @@
-"""The loop of the ascent: when it steps and stops, how it rolls, and what if memory runs out."""
+"""The loop of the ascent: when it steps and stops, how it rolls, and what if a step fails."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreamray.ascent import Step, ascend
+from dreamray.ascent import SMALLEST_MEAN, Step, ascend
 from dreamray.errors import MemoryExhaustedError
-from dreamray.octaves import Shape
 from dreamray.settings import Dream
-from dreamray.tiles import plan_tiles
-
-LAYERS = ("mixed0",)
 
 
-def plan(core=None):
-    return plan_tiles(Shape(64, 64), LAYERS, core)
+class Found(NamedTuple):
+    loss: float
+    mean: float = 2.0
 
 
 class Script:
-    """A gradient that gives the losses it was told to, and notes what is asked of it.
+    """A climber that finds the losses it was told to, and notes what is asked of it.
 
     A loss of None stands for memory that runs out.
     """
 
-    def __init__(self, *losses):
+    def __init__(self, *losses, mean=2.0):
         self.losses = list(losses)
+        self.mean = mean
         self.calls = []
-        self.image = None
+        self.image = np.zeros((8, 8, 3), np.float32)
 
-    def put(self, image):
-        self.image = image.copy()
-        self.calls.append("put")
-
-    def clear(self):
-        self.calls.append("clear")
-
-    def compute(self, plan, roll):
-        self.calls.append(("compute", len(plan.tiles), roll))
+    def compute(self, roll):
+        self.calls.append(("compute", roll))
         loss = self.losses.pop(0)
         if loss is None:
             raise MemoryExhaustedError("out")
-        return loss
+        return Found(loss, self.mean)
 
-    def move(self, plan, step):
-        self.calls.append(("move", len(plan.tiles), step))
+    def move(self, step, mean):
+        self.calls.append(("move", step, mean))
         self.image = self.image + step
 
     def count(self, name):
         return sum(call[0] == name for call in self.calls)
 
 
-def run(script, image=None, tiles=None, **options):
-    """The result and the steps that were told."""
-    smaller = options.pop("smaller", None)
-    octave = options.pop("octave", 0)
-    steps = []
-    image = np.zeros((64, 64, 3), np.float32) if image is None else image
-    result = ascend(
-        image,
-        tiles or plan(),
-        Dream(**options),
-        script,
-        octave=octave,
-        on_step=steps.append,
-        smaller=smaller,
-    )
-    return result, steps
+def run(script, octave=0, first=0, **settings):
+    """The image in the end, and the steps that were told."""
+    steps = [*ascend(script, Dream(**settings), octave=octave, first=first)]
+    return script.image, steps
 
 
 class TestSteps:
     def test_are_as_many_as_asked_for(self):
         result, steps = run(Script(1, 2, 3), iterations=3, step=0.5)
         assert steps == [Step(0, 1, True), Step(1, 2, True), Step(2, 3, True)]
-        np.testing.assert_array_equal(result, np.full((64, 64, 3), 1.5))
+        np.testing.assert_array_equal(result, np.full((8, 8, 3), 1.5))
 
     def test_may_be_none(self):
         script = Script()
         result, steps = run(script, iterations=0)
         assert steps == []
-        assert script.calls == ["put", "clear"]
+        assert script.calls == []
         assert not result.any()
 
-    def test_the_image_given_is_left_as_it_is(self):
-        image = np.ones((64, 64, 3), np.float32)
-        run(Script(1, 1), image, iterations=2)
-        np.testing.assert_array_equal(image, 1)
-
-    def test_the_size_of_a_step_is_passed_on(self):
-        script = Script(1)
+    def test_the_size_of_a_step_and_the_mean_are_passed_on(self):
+        script = Script(1, mean=0.125)
         run(script, iterations=1, step=0.25)
-        assert ("move", 1, 0.25) in script.calls
+        assert ("move", 0.25, 0.125) in script.calls
+
+    def test_a_picture_without_detail_has_a_mean_all_the_same(self):
+        script = Script(0, mean=0.0)
+        run(script, iterations=1)
+        assert script.calls[-1] == ("move", 0.01, SMALLEST_MEAN)
+
+    def test_each_is_told_when_it_was_made_and_before_the_next(self):
+        script = Script(1, 2)
+        for step in ascend(script, Dream(iterations=2)):
+            assert script.count("compute") == script.count("move") == step.number + 1
+
+    def test_may_begin_with_a_later_one(self):
+        """As a checkpoint has it."""
+        script = Script(5, 6)
+        _, steps = run(script, first=3, iterations=5)
+        assert steps == [Step(3, 5, True), Step(4, 6, True)]
+
+    @pytest.mark.parametrize("first", [5, 6])
+    def test_none_is_left_behind_the_last(self, first):
+        assert run(Script(), first=first, iterations=5)[1] == []
 
 
 class TestMaxLoss:
@@ -124,49 +119,33 @@ class TestMaxLoss:
         assert len(run(Script(-4, -7), iterations=2, max_loss=-5)[1]) == 1
 
 
-class TestMemory:
-    @staticmethod
-    def halve(plan_):
-        return plan(plan_.largest_side // 2)
-
-    def test_a_step_is_made_again_with_smaller_tiles(self):
-        script = Script(1, None, None, 2, 3)
-        _, steps = run(script, iterations=3, smaller=self.halve)
-        assert [step.loss for step in steps] == [1, 2, 3]
-        tiles = [call[1] for call in script.calls if call[0] == "compute"]
-        assert tiles == [1, 1, 4, 16, 16]
-        assert script.count("move") == 3
+class TestFailure:
+    def test_a_step_that_was_not_made_is_not_told(self):
+        script = Script(1, None)
+        steps = ascend(script, Dream(iterations=5, step=1))
+        assert next(steps) == Step(0, 1, True)
+        with pytest.raises(MemoryExhaustedError, match="out"):
+            next(steps)
+        np.testing.assert_array_equal(script.image, 1)
+        assert script.count("move") == 1
 
     def test_the_same_roll_is_used_again(self):
-        script = Script(None, 1)
-        run(script, iterations=1, jitter=30, smaller=self.halve)
-        first, again = (call[2] for call in script.calls if call[0] == "compute")
-        assert first == again != (0, 0)
-
-    @pytest.mark.parametrize("smaller", [None, "raises"])
-    def test_without_smaller_tiles_the_error_goes_on(self, smaller):
-        def give_up(plan):
-            raise MemoryExhaustedError("even the smallest")
-
-        script = Script(1, None)
-        with pytest.raises(MemoryExhaustedError, match="smallest" if smaller else "out"):
-            run(script, iterations=5, smaller=give_up if smaller else None)
-        assert script.calls[-1] == "clear"
-
-    def test_is_given_back_whatever_happens(self):
-        def on_step(step):
-            raise KeyboardInterrupt
-
-        script = Script(1)
-        with pytest.raises(KeyboardInterrupt):
-            ascend(np.zeros((64, 64, 3), np.float32), plan(), Dream(), script, on_step=on_step)
-        assert script.calls[-1] == "clear"
+        script = Script(1, None, 2, 3)
+        steps = ascend(script, Dream(iterations=3, jitter=30), octave=2)
+        next(steps)
+        with pytest.raises(MemoryExhaustedError):
+            next(steps)
+        again = ascend(script, Dream(iterations=3, jitter=30), octave=2, first=1)
+        assert [step.loss for step in again] == [2, 3]
+        used = [call[1] for call in script.calls if call[0] == "compute"]
+        assert used[1] == used[2] != (0, 0)
+        assert used[:1] + used[2:] == rolls(3, octave=2, jitter=30)
 
 
 def rolls(iterations=8, octave=0, **options):
     script = Script(*[1] * iterations)
     run(script, iterations=iterations, octave=octave, **options)
-    return [call[2] for call in script.calls if call[0] == "compute"]
+    return [call[1] for call in script.calls if call[0] == "compute"]
 
 
 class TestJitter:
@@ -189,11 +168,19 @@ class TestJitter:
     def test_a_longer_dream_begins_like_a_shorter_one(self):
         assert rolls(8, jitter=1000)[:3] == rolls(3, jitter=1000)
 
+    def test_a_later_beginning_goes_on_with_the_same(self):
+        script = Script(*[1] * 5)
+        run(script, first=3, iterations=8, jitter=1000)
+        later = [call[1] for call in script.calls if call[0] == "compute"]
+        assert later == rolls(8, jitter=1000)[3:]
+
     def test_none_rolls_nothing(self):
         assert set(rolls(seed=5)) == {(0, 0)}
 
 
 def test_the_loop_needs_no_tensorflow():
     """So that a driver can plan and deal out work without starting it."""
-    code = "import dreamray.ascent, dreamray.planning, sys; sys.exit('tensorflow' in sys.modules)"
+    modules = "ascent", "planning", "dreaming", "crew", "job", "render"
+    imports = ", ".join(f"dreamray.{name}" for name in modules)
+    code = f"import {imports}, sys; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

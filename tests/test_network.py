@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from reference import Reference, relative_error
+from tiled import Tiled
 
 from dreamray import inception, network
 from dreamray.errors import WeightsError
@@ -129,14 +130,14 @@ class TestChoice:
 
 def gradient(weights, layers, image, precision="float32"):
     """Loss and gradient of the recipe's objective on an untiled image."""
-    from dreamray.gradient import PictureGradient
+    from dreamray.gradient import WindowGradient
     from dreamray.octaves import Shape
     from dreamray.tiles import plan_tiles
 
-    of = PictureGradient(Dream(layers=layers).choices, weights, precision)
-    of.put(image)
-    loss = of.compute(plan_tiles(Shape(*image.shape[:2]), of.network.layers))
-    return loss, of.gradient
+    engine = WindowGradient(Dream(layers=layers).choices, weights, precision)
+    whole = Tiled(plan_tiles(Shape(*image.shape[:2]), engine.layers), engine)
+    whole.put(image)
+    return whole.compute().loss, whole.gradient
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +191,8 @@ class TestGradient:
 
     def test_with_trained_weights(self, trained_twin, bear):
         """The photo is one on which rounding decides no ReLU."""
-        from dreamray.octaves import Shape, resize
+        from dreamray.octaves import Shape
+        from dreamray.views import resize
 
         image = resize(to_tensor(bear), Shape(152, 229))
         their_loss, theirs = Reference(trained_twin.model).gradient(image)

@@ -1,12 +1,10 @@
-"""Octaves have the recipe's sizes, and resampling is SciPy's."""
+"""Octaves have the recipe's sizes."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
-from scipy.ndimage import zoom
 
 from dreamray.errors import PictureError
 from dreamray.octaves import (
@@ -14,81 +12,10 @@ from dreamray.octaves import (
     Shape,
     count_octaves,
     is_visible,
-    lost_detail,
     plan_octaves,
-    resize,
     smallest_side,
 )
 from dreamray.settings import Dream
-
-sides = st.integers(1, 40)
-
-
-def noise(height, width, seed=0):
-    return np.random.default_rng(seed).uniform(-1.2, 1.2, (height, width, 3)).astype(np.float32)
-
-
-LAST_BIT = 2**-23
-"""The last bit of numbers between 1 and 2."""
-
-
-def zoomed(image, shape):
-    factors = (shape[0] / image.shape[0], shape[1] / image.shape[1], 1)
-    return zoom(image, factors, order=1, mode="nearest")
-
-
-class TestResize:
-    @given(sides, sides, sides, sides)
-    @example(1, 1, 1, 1)
-    @example(1, 1, 40, 40)
-    @example(40, 40, 1, 1)
-    @example(2, 1, 1, 2)
-    @example(70, 3, 200, 4)
-    @example(300, 200, 131, 90)
-    def test_is_scipy_zoom(self, height, width, new_height, new_width):
-        image = noise(height, width)
-        resized = resize(image, Shape(new_height, new_width))
-        assert resized.dtype == np.float32
-        expected = zoomed(image, (new_height, new_width))
-        np.testing.assert_allclose(resized, expected, rtol=0, atol=LAST_BIT)
-
-    @pytest.mark.parametrize("shape", [(152, 229), (213, 321), (427, 642), (610, 918)])
-    def test_is_scipy_zoom_in_nearly_every_bit(self, shape):
-        """The ascent amplifies any difference, so float32 rounding on the way would show."""
-        image = noise(299, 450)
-        assert np.mean(resize(image, Shape(*shape)) != zoomed(image, shape)) < 1e-4
-
-    @given(sides, sides)
-    def test_to_its_own_shape_is_the_image_itself(self, height, width):
-        image = noise(height, width)
-        assert resize(image, Shape(height, width)) is image
-
-    @given(st.integers(2, 40), st.integers(2, 40), st.integers(2, 90), st.integers(2, 90))
-    def test_keeps_the_corners(self, height, width, new_height, new_width):
-        image = noise(height, width)
-        corners = np.ix_([0, -1], [0, -1])
-        resized = resize(image, Shape(new_height, new_width))
-        np.testing.assert_array_equal(resized[corners], image[corners])
-
-    def test_leaves_the_image_as_it_is(self):
-        image = noise(9, 7)
-        resize(image, Shape(30, 5))
-        np.testing.assert_array_equal(image, noise(9, 7))
-
-
-class TestLostDetail:
-    shapes = st.builds(Shape, sides, sides)
-
-    @given(shapes, shapes, shapes)
-    def test_is_what_the_smaller_picture_lacks(self, size, previous, shape):
-        image = noise(*size)
-        lacking = zoomed(image, shape) - zoomed(zoomed(image, previous), shape)
-        np.testing.assert_allclose(
-            lost_detail(image, previous, shape), lacking, rtol=0, atol=3 * LAST_BIT
-        )
-
-    def test_nothing_is_lost_at_the_first_octave(self):
-        assert not lost_detail(noise(20, 30), Shape(10, 15), Shape(10, 15)).any()
 
 
 def planned(shape, **settings):

@@ -32,6 +32,7 @@ from dreamray.pictures import (
 )
 
 LOSSLESS = (Format.PNG, Format.TIFF)
+ENCODED = [format for format in Format if format is not Format.DEEP_ZOOM]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 METADATA = {"step": 0.01, "layers": {"mixed4": 2.0}, "author": "Zoë 夢 🌀", "max_loss": None}
 
@@ -683,7 +684,7 @@ def test_8_bit_alpha_goes_along_with_16_bit_pixels():
     same(picture.alpha, alpha.astype(np.uint16) * 257)
 
 
-@pytest.mark.parametrize("format", list(Format))
+@pytest.mark.parametrize("format", ENCODED)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_exif_and_profile_of_the_source_go_along(format, dtype):
     pixels = noise(8, 8, 3, dtype=dtype)
@@ -697,7 +698,7 @@ def test_exif_and_profile_of_the_source_go_along(format, dtype):
     assert result.icc_profile == SRGB
 
 
-@pytest.mark.parametrize("format", list(Format))
+@pytest.mark.parametrize("format", ENCODED)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_the_same_input_gives_the_same_bytes_in_every_process(format, dtype):
     program = (
@@ -751,16 +752,10 @@ def test_the_longest_side_can_really_be_written(format, side):
     assert decode(encode(pixels, plain(pixels), format, None), "x").pixels.shape == pixels.shape
 
 
-def test_a_tiff_ends_before_4_gib():
-    check_output(Format.TIFF, 23_000, 23_000)
-    with pytest.raises(PictureError, match="4 GiB"):
-        check_output(Format.TIFF, 24_000, 24_000)
-
-
 # The settings in a finished picture
 
 
-@pytest.mark.parametrize("format", list(Format))
+@pytest.mark.parametrize("format", ENCODED)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_settings_come_back_as_they_were(format, dtype):
     pixels = noise(4, 4, 3, dtype=dtype)
@@ -779,7 +774,7 @@ json_values = st.recursive(
 @steady
 @given(
     metadata=st.dictionaries(st.text(), json_values, max_size=4),
-    format=st.sampled_from(list(Format)),
+    format=st.sampled_from(ENCODED),
 )
 def test_any_json_round_trips(metadata, format):
     pixels = np.zeros((1, 1, 3), np.uint8)

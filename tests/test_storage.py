@@ -17,7 +17,17 @@ from pathlib import Path
 import pytest
 
 from dreamray.errors import DreamrayError, RequestError, StorageError
-from dreamray.storage import LocalFile, S3Object, locate
+from dreamray.storage import (
+    Folder,
+    LocalFile,
+    LocalFolder,
+    Location,
+    MemoryFolder,
+    S3Folder,
+    S3Object,
+    locate,
+    locate_folder,
+)
 
 MakeUri = Callable[[str], str]
 
@@ -107,6 +117,175 @@ class TestBoth:
         place = locate(uri("cat.png"))
         assert locate(str(place)) == place
         assert pickle.loads(pickle.dumps(place)) == place
+
+
+@pytest.fixture(params=["local", "s3", "memory"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+    """A folder that does not exist yet, of every kind."""
+    match request.param:
+        case "s3":
+            return locate_folder(f"s3://{request.getfixturevalue('bucket')}/work/one")
+        case "local":
+            return locate_folder(f"{tmp_path}/work/one")
+    return MemoryFolder().folder("work/one")
+
+
+class TestEveryLocation:
+    """What holds of a location wherever it lies."""
+
+    @pytest.fixture
+    def place(self, folder: Folder) -> Location:
+        return folder.file("deep/cat.png")
+
+    def test_gives_back_what_was_written(self, place: Location) -> None:
+        assert not place.exists()
+        place.write(b"0123456789")
+        assert place.exists()
+        assert place.read() == b"0123456789"
+        assert place.read(4) == b"0123"
+
+    def test_opened_is_a_local_file(self, place: Location) -> None:
+        place.write(b"dream")
+        with place.opened() as path:
+            assert path.read_bytes() == b"dream"
+        assert place.read() == b"dream"
+        assert path.exists() == isinstance(place, LocalFile), "a temporary copy goes"
+
+    def test_errors_inside_opened_are_left_alone(self, place: Location) -> None:
+        place.write(b"dream")
+        with pytest.raises(FileNotFoundError, match="mine"), place.opened():
+            raise FileNotFoundError("mine")
+
+    def test_a_file_can_be_put_there(self, place: Location, tmp_path: Path) -> None:
+        place.write(b"a long first version")
+        (tmp_path / "made").write_bytes(b"dream")
+        place.write_file(tmp_path / "made")
+        assert place.read() == b"dream"
+
+    def test_remove_takes_only_it(self, place: Location) -> None:
+        place.write(b"x")
+        place.folder.file("dog.png").write(b"y")
+        place.remove()
+        assert not place.exists()
+        assert place.folder.file("dog.png").read() == b"y"
+        place.remove()
+
+    def test_the_fingerprint_changes_with_the_contents(self, place: Location) -> None:
+        place.write(b"one")
+        first = place.fingerprint()
+        assert place.fingerprint() == first
+        place.write(b"two")
+        assert place.fingerprint() != first
+
+    def test_what_is_missing_is_said_so(self, place: Location) -> None:
+        def opened() -> None:
+            with place.opened():
+                raise AssertionError("there is nothing to open")
+
+        for call in (place.read, place.fingerprint, opened):
+            with pytest.raises(RequestError) as error:
+                call()
+            one_line(error, "cat.png", "check")
+
+    def test_it_lies_in_its_folder(self, place: Location, folder: Folder) -> None:
+        assert place.folder == folder.folder("deep")
+        assert place.folder.file("cat.png") == place
+        assert hash(place.folder.file("cat.png")) == hash(place)
+
+
+class TestFolder:
+    def test_writing_makes_the_folders_on_the_way(self, folder: Folder) -> None:
+        folder.file("octave-1/0-3.npy").write(b"x")
+        assert folder.folder("octave-1").file("0-3.npy").read() == b"x"
+
+    def test_remove_takes_everything_in_it_and_nothing_else(self, folder: Folder) -> None:
+        for name in ("a", "b/c", "b/d/e", "d/e"):
+            folder.file(name).write(b"x")
+        folder.folder("b").remove()
+        left = [name for name in ("a", "b/c", "b/d/e", "d/e") if folder.file(name).exists()]
+        assert left == ["a", "d/e"]
+
+    def test_a_folder_whose_name_starts_alike_stays(self, folder: Folder) -> None:
+        folder.folder("octave-1").file("a").write(b"x")
+        folder.folder("octave-10").file("a").write(b"x")
+        folder.folder("octave-1").remove()
+        assert not folder.file("octave-1/a").exists()
+        assert folder.file("octave-10/a").exists()
+
+    def test_nothing_to_remove_is_no_error(self, folder: Folder) -> None:
+        folder.remove()
+        folder.file("a").write(b"x")
+        folder.remove()
+        folder.remove()
+        assert not folder.file("a").exists()
+
+    def test_it_can_be_used_again_after_it_was_removed(self, folder: Folder) -> None:
+        folder.file("a").write(b"x")
+        folder.remove()
+        folder.file("a").write(b"y")
+        assert folder.file("a").read() == b"y"
+
+    def test_check_leaves_nothing_behind(self, folder: Folder, tmp_path: Path) -> None:
+        folder.check_writable()
+        folder.file("deep/a").check_writable()
+        assert not list(tmp_path.rglob("*work*"))
+        folder.file("a").write(b"x")
+        folder.check_writable()
+        folder.file("a").check_writable()
+        assert folder.file("a").read() == b"x"
+
+    def test_equal_ones_are_the_same_key(self, folder: Folder) -> None:
+        assert folder.folder("a").folder("b") == folder.folder("a/b")
+        assert len({folder.folder("a"), folder.folder("a"), folder.folder("b")}) == 2
+
+
+class TestLocateFolder:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("/work", LocalFolder(Path("/work"))),
+            ("work/one/", LocalFolder(Path("work/one"))),
+            ("/", LocalFolder(Path("/"))),
+            ("file:///a%20b/", LocalFolder(Path("/a b"))),
+            ("s3://bucket", S3Folder("bucket", "")),
+            ("s3://bucket/", S3Folder("bucket", "")),
+            ("s3://bucket/a/b", S3Folder("bucket", "a/b")),
+            ("s3://bucket/a/b/", S3Folder("bucket", "a/b")),
+        ],
+    )
+    def test_names_a_folder(self, text: str, expected: Folder) -> None:
+        folder = locate_folder(text)
+        assert folder == expected
+        assert locate_folder(str(folder)) == folder
+        assert pickle.loads(pickle.dumps(folder)) == folder
+
+    def test_the_home_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", "/home/cat")
+        assert locate_folder("~/work") == LocalFolder(Path("/home/cat/work"))
+
+    @pytest.mark.parametrize("text", ["", "a\0b", "gs://bucket", "s3://", "s3:///a", "file://x"])
+    def test_what_names_none_is_a_wrong_request(self, text: str) -> None:
+        with pytest.raises(RequestError) as error:
+            locate_folder(text)
+        one_line(error)
+
+    def test_files_of_a_whole_bucket(self) -> None:
+        assert locate_folder("s3://bucket").file("a/b") == S3Object("bucket", "a/b")
+        assert S3Object("bucket", "a").folder == locate_folder("s3://bucket")
+
+
+class TestMemory:
+    def test_each_is_another(self) -> None:
+        one, other = MemoryFolder(), MemoryFolder()
+        one.file("a").write(b"x")
+        assert not other.file("a").exists()
+        assert one != other
+
+    def test_it_stays_in_its_process(self) -> None:
+        folder = MemoryFolder()
+        for thing in (folder, folder.file("a"), folder.folder("b")):
+            with pytest.raises(TypeError, match="stays in its process"):
+                pickle.dumps(thing)
 
 
 class TestLocate:
@@ -287,6 +466,118 @@ class TestLocal:
             locate(f"{tmp_path}/two\nlines\x1b[31m\udcff").read()
         one_line(error, r"two\nlines\x1b[31m\udcff")
 
+    def test_a_pipe_is_copied_as_it_can_be_read_once(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(b"dream",))
+        writer.start()
+        with LocalFile(tmp_path / "pipe").opened() as path:
+            assert path.read_bytes() == path.read_bytes() == b"dream"
+        writer.join()
+
+    def test_a_file_from_another_file_system_is_copied(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made, place = tmp_path / "made", LocalFile(tmp_path / "a.png")
+        made.write_bytes(b"dream")
+        replace = Path.replace
+
+        def across(self: Path, target: Path) -> Path:
+            if self == made:
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+            return replace(self, target)
+
+        monkeypatch.setattr(Path, "replace", across)
+        place.write_file(made)
+        assert place.read() == b"dream"
+        assert names(tmp_path) == ["a.png", "made"]
+
+    @pytest.mark.parametrize(("before", "after"), [(None, 0o640), (0o604, 0o604)])
+    def test_a_moved_file_has_the_rights_of_a_written_one(
+        self, tmp_path: Path, before: int | None, after: int
+    ) -> None:
+        made, place = tmp_path / "made", LocalFile(tmp_path / "a.png")
+        made.write_bytes(b"dream")
+        made.chmod(0o600)
+        mask = os.umask(0o027)
+        try:
+            if before is not None:
+                place.write(b"old")
+                place.path.chmod(before)
+            place.write_file(made)
+        finally:
+            os.umask(mask)
+        assert stat.S_IMODE(place.path.stat().st_mode) == after
+        assert names(tmp_path) == ["a.png"]
+
+    def test_a_failed_move_keeps_both(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "made").write_bytes(b"new")
+        (tmp_path / "folder").mkdir()
+        with pytest.raises(RequestError, match="this is a folder"):
+            LocalFile(tmp_path / "folder").write_file(tmp_path / "made")
+        with pytest.raises(RequestError, match="create it first"):
+            LocalFile(tmp_path / "missing" / "a.png").write_file(tmp_path / "made")
+        assert (tmp_path / "made").read_bytes() == b"new"
+        assert names(tmp_path) == ["folder", "made"]
+
+    def test_a_folder_is_not_removed_as_a_file(self, tmp_path: Path) -> None:
+        with pytest.raises(RequestError, match="this is a folder"):
+            LocalFile(tmp_path).remove()
+        assert tmp_path.is_dir()
+
+    def test_removing_a_folder_follows_no_link_out_of_it(self, tmp_path: Path) -> None:
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        (outside / "precious").write_bytes(b"x")
+        work = tmp_path / "work"
+        (work / "deep").mkdir(parents=True)
+        (work / "deep" / "link").symlink_to(outside)
+        LocalFolder(work).remove()
+        assert names(tmp_path) == ["outside"]
+        (tmp_path / "link").symlink_to(outside)
+        LocalFolder(tmp_path / "link").remove()
+        assert names(tmp_path) == ["outside"]
+        assert names(outside) == ["precious"]
+
+    def test_several_may_remove_a_folder_at_a_time(self, tmp_path: Path) -> None:
+        for n in range(300):
+            LocalFolder(tmp_path / "work").file(f"{n % 7}/{n}").write(b"")
+        failures: list[DreamrayError] = []
+
+        def remove() -> None:
+            try:
+                LocalFolder(tmp_path / "work").remove()
+            except DreamrayError as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=remove) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert names(tmp_path) == []
+
+    def test_a_file_on_the_way_is_no_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"x")
+        for way in ("file", "file/deeper"):
+            folder = LocalFolder(tmp_path / way)
+            for call in (folder.check_writable, lambda f=folder: f.file("a").write(b"x")):
+                with pytest.raises(RequestError) as error:
+                    call()
+                one_line(error, str(folder), "is not a folder")
+
+    def test_no_room_for_a_temporary_copy(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = MemoryFolder().file("a.png")
+        file.write(b"x")
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+        with pytest.raises(StorageError) as error, file.opened():
+            pass
+        one_line(error, "a.png", "set TMPDIR")
+
     def test_rights_are_needed(self, tmp_path: Path) -> None:
         # Root may do anything: the test runs as nobody in a process of its own.
         code = (
@@ -370,10 +661,70 @@ class TestS3:
         S3Object(bucket, "cat.png").write(b"x")
         assert s3.client().head_object(Bucket=bucket, Key="cat.png")["ContentType"] == "image/png"
 
+    def test_a_large_file_goes_in_parts(self, bucket: str, tmp_path: Path) -> None:
+        from dreamray import s3
+
+        data = os.urandom(9 << 20)
+        (tmp_path / "big.tif").write_bytes(data)
+        place = S3Object(bucket, "big.tif")
+        place.write_file(tmp_path / "big.tif")
+        head = s3.client().head_object(Bucket=bucket, Key="big.tif")
+        assert "-" in head["ETag"], "an object sent in parts has their number in its ETag"
+        assert head["ContentType"] == "image/tiff"
+        with place.opened() as path:
+            assert path.read_bytes() == data
+
+    def test_a_folder_of_many_is_removed(
+        self, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Page by page: the server here is asked for pages of 3."""
+        from dreamray import s3
+
+        folder = S3Folder(bucket, "many")
+        for n in range(8):
+            folder.file(str(n)).write(b"x")
+        client = s3.client()
+        real = client.get_paginator
+
+        class Small:
+            def paginate(self, **options: object) -> object:
+                return real("list_objects_v2").paginate(**options, PaginationConfig={"PageSize": 3})
+
+        monkeypatch.setattr(client, "get_paginator", lambda name: Small())
+        folder.remove()
+        assert client.list_objects_v2(Bucket=bucket).get("KeyCount") == 0
+
+    def test_what_cannot_be_removed_is_said(
+        self, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The storage answers "200 OK" with the refusals inside."""
+        from dreamray import s3
+
+        S3Folder(bucket, "many").file("a").write(b"x")
+        errors = [{"Key": "many/a", "Code": "AccessDenied", "Message": "no"}]
+        monkeypatch.setattr(s3.client(), "delete_objects", lambda **_: {"Errors": errors})
+        with pytest.raises(DreamrayError) as error:
+            S3Folder(bucket, "many").remove()
+        one_line(error, "s3://dreams/many", "access denied", "s3:DeleteObject")
+
+    def test_no_room_for_a_copy(self, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        from dreamray import s3
+
+        def full(*where: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        S3Object(bucket, "a.png").write(b"x")
+        monkeypatch.setattr(s3, "get_file", full)
+        with pytest.raises(StorageError) as error, S3Object(bucket, "a.png").opened():
+            pass
+        one_line(error, "s3://dreams/a.png", "No space left", "TMPDIR")
+
     def test_no_such_bucket(self, bucket: str) -> None:
         place = S3Object("another-bucket", "a.png")
         assert not place.exists()
-        for call in (place.read, place.check_writable, lambda: place.write(b"x")):
+        folder = S3Folder("another-bucket", "a.png")
+        calls = (place.read, place.check_writable, lambda: place.write(b"x"))
+        for call in (*calls, folder.remove, folder.check_writable):
             with pytest.raises(RequestError) as error:
                 call()
             one_line(error, "s3://another-bucket/a.png", "no such bucket", "create it")

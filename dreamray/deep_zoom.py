@@ -1,0 +1,197 @@
+"""Deep Zoom: a result as a pyramid of small files that a browser shows at any size.
+
+For `dream.dzi` there are the description itself, with the settings of the dream in it, the
+tiles in `dream_files/LEVEL/COLUMN_ROW.jpg` (`.png` where there is alpha), and a page that shows
+them, `index.html` or, where that is somebody else's, `dream.html`.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dreamray import picture_parts as parts
+from dreamray import viewer
+from dreamray.picture_metadata import XML_NAMESPACE, metadata_text
+from dreamray.picture_output import PNG_LEVEL, Extras, Format, save
+from dreamray.picture_parts import Pixels
+from dreamray.storage import Folder, LocalFolder, Location, shown
+from dreamray.strips import Finished, in_order, levels_of, pyramid, read_strips
+
+TILE = 254
+"""Pixels a side of a tile; with an overlap on both sides it is 256."""
+
+OVERLAP = 1
+
+_VIEWER = "viewer"
+_JPEG_QUALITY = 90
+_UPLOADS = 16
+"""Files that are sent at the same time."""
+
+_NAMESPACE = "http://schemas.microsoft.com/deepzoom/2008"
+_DESCRIPTION = f"""\
+<?xml version="1.0" encoding="UTF-8"?>
+<Image xmlns="{_NAMESPACE}" Format="%s" Overlap="{OVERLAP}" TileSize="{TILE}">
+  <Size Width="%d" Height="%d"/>
+  <settings xmlns="{XML_NAMESPACE}">%s</settings>
+</Image>
+"""
+
+
+def write(
+    result: Finished,
+    extras: Extras,
+    target: Location,
+    metadata: Mapping[str, Any] | None,
+    scratch: Path,
+    *,
+    progress: Callable[[float], None],
+    tell: Callable[[str], None],
+) -> None:
+    """Write a result as the Deep Zoom whose description is `target`, complete or not at all.
+
+    Tiles have 8 bits and the source's colour profile. An older result of the same name is
+    replaced as a whole. `scratch` is an empty folder, on the disk of a local target.
+
+    Raises RequestError or StorageError where it cannot be written.
+    """
+    encoding = _Encoding.of(result, extras)
+    tiles = scratch / "tiles"
+    _write_tiles(tiles, result, encoding, progress)
+    bundled = viewer.copy_script(tiles / _VIEWER)
+    stem = PurePosixPath(target.name).stem
+    files = f"{stem}_files"
+    page, note = viewer.place_of(target)
+    shown_page = viewer.page(
+        viewer.Picture(target.name, files, result.shape, encoding.suffix, TILE, OVERLAP),
+        metadata,
+        f"{files}/{_VIEWER}" if bundled else None,
+    )
+    text = "" if metadata is None else metadata_text(metadata)
+    size = result.shape
+    description = _DESCRIPTION % (encoding.suffix, size.width, size.height, html.escape(text))
+    with _placed(tiles, target, files, scratch):
+        page.write(shown_page)
+        target.write(description.encode())
+    tell(f"{shown(page)} shows it in a browser{note}")
+
+
+@dataclass(frozen=True)
+class _Encoding:
+    """How tiles are encoded."""
+
+    format: Format
+    options: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, result: Finished, extras: Extras) -> _Encoding:
+        if result.channels == 4:
+            options: dict[str, Any] = {"compress_level": PNG_LEVEL}
+            format = Format.PNG
+        else:
+            options = {"quality": _JPEG_QUALITY, "subsampling": "4:4:4"}
+            format = Format.JPEG
+        return cls(format, options | {"icc_profile": extras.icc_profile})
+
+    @property
+    def suffix(self) -> str:
+        """Of the files' names, without its dot."""
+        return self.format.suffix.removeprefix(".")
+
+    def write(self, tile: tuple[Path, Pixels]) -> None:
+        """Write one tile, uint8 [height, width, 3 or 4]."""
+        path, pixels = tile
+        path.write_bytes(save(pixels, self.format, **self.options))
+
+
+def _write_tiles(
+    folder: Path, result: Finished, encoding: _Encoding, progress: Callable[[float], None]
+) -> None:
+    shapes = levels_of(result.shape, smallest=1)
+    folders = [folder / str(number) for number in reversed(range(len(shapes)))]
+    for level in folders:
+        level.mkdir(parents=True)
+    strips = (parts.to_depth(s, np.uint8) for s in read_strips(result, TILE, progress))
+    tiles = (
+        (folders[row.level] / f"{column}_{row.number}.{encoding.suffix}", pixels)
+        for row in _rows_of_tiles(pyramid(strips, shapes, TILE))
+        for column, pixels in enumerate(_cut(row.pixels))
+    )
+    for _ in in_order(encoding.write, tiles):
+        pass
+
+
+class _Row(NamedTuple):
+    """A row of tiles of one level of the pyramid, from the largest, 0."""
+
+    level: int
+    number: int
+    pixels: Pixels
+
+
+def _rows_of_tiles(strips: Iterable[tuple[int, Pixels]]) -> Iterator[_Row]:
+    """Each strip with the overlaps above and below, when the strip below it has come."""
+    waiting: dict[int, tuple[int, list[Pixels]]] = {}
+    for level, strip in strips:
+        number, pieces = waiting.get(level, (-1, []))
+        if pieces:
+            yield _Row(level, number, np.concatenate([*pieces, strip[:OVERLAP]]))
+        waiting[level] = (number + 1, [*(piece[-OVERLAP:] for piece in pieces[-1:]), strip])
+    for level, (number, pieces) in waiting.items():
+        yield _Row(level, number, np.concatenate(pieces))
+
+
+def _cut(row: Pixels) -> Iterator[Pixels]:
+    for left in range(0, row.shape[1], TILE):
+        yield row[:, max(0, left - OVERLAP) : left + TILE + OVERLAP]
+
+
+@contextmanager
+def _placed(tiles: Path, target: Location, files: str, scratch: Path) -> Iterator[None]:
+    """The tiles in their place beside the target, instead of older ones.
+
+    If what follows fails they go away again: tiles without a description are no result.
+    """
+    folder = target.folder.folder(files)
+    if isinstance(folder, LocalFolder):
+        with _moved(tiles, folder.path, scratch / "older"):
+            yield
+        return
+    # Objects cannot be renamed all at once: while the tiles come there is no result.
+    target.remove()
+    folder.remove()
+    try:
+        paths = (path for path in sorted(tiles.rglob("*")) if path.is_file())
+        for _ in in_order(functools.partial(_send, tiles, folder), paths, _UPLOADS):
+            pass
+        yield
+    except BaseException:
+        folder.remove()
+        raise
+
+
+def _send(tiles: Path, folder: Folder, path: Path) -> None:
+    folder.file(path.relative_to(tiles).as_posix()).write_file(path)
+
+
+@contextmanager
+def _moved(tiles: Path, place: Path, older: Path) -> Iterator[None]:
+    if os.path.lexists(place):
+        place.rename(older)
+    try:
+        tiles.rename(place)
+        yield
+    except BaseException:
+        if place.exists():
+            place.rename(tiles)
+        if os.path.lexists(older):
+            older.rename(place)
+        raise

@@ -1,0 +1,47 @@
+"""Ray: a cluster to dream on, its pool of workers, and pictures dreamt by many of them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+
+from dreamray.crew import Crew
+from dreamray.events import Listener, Remark
+from dreamray.execution import Execution, Workers
+from dreamray.farm.cluster import connected
+from dreamray.worker import Tools
+
+
+@contextlib.contextmanager
+def gathered(tools: Tools, execution: Execution, tiles: int, listen: Listener) -> Iterator[Crew]:
+    """The workers of a cluster as a crew, let go at the end.
+
+    `tiles` is how many of them a picture has at the most: more workers would have nothing to do.
+    Raises RequestError or DreamrayError where there is no cluster, or it has no workers.
+    """
+    with connected(execution):
+        from dreamray.farm.actor import actor_maker
+        from dreamray.farm.crew import RayCrew
+        from dreamray.farm.metrics import Metrics
+        from dreamray.farm.needs import needs_of, workers_of
+        from dreamray.farm.pool import Pool
+
+        def tell(text: str) -> None:
+            listen(Remark(text))
+
+        needs = needs_of(execution)
+        asked = workers_of(execution, needs)
+        if asked.most > tiles:
+            tell(
+                f"{asked.most} workers for {tiles} tile{'s' * (tiles != 1)}: the others would have "
+                "nothing to do; a smaller --tile or --memory makes more"
+            )
+        workers = Workers(min(asked.least, tiles), min(asked.most, tiles))
+        make = actor_maker(dataclasses.replace(tools, threads=needs.cpus), needs)
+        pool = Pool(make, workers, needs, wait=execution.wait, tell=tell)
+        crew = RayCrew(pool, Metrics())
+        try:
+            yield crew
+        finally:
+            crew.close()

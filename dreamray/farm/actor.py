@@ -1,0 +1,71 @@
+"""The process of a worker on a cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from dreamray.exchange import Roll
+from dreamray.farm.needs import Needs
+from dreamray.subdomain import Contributions, Strips
+from dreamray.tiles import TilePlan
+from dreamray.views import View
+from dreamray.worker import Move, Tools, Worker
+
+
+class NodeWorker(Worker):
+    """A worker whose answers are told apart by Ray, each as an object of its own."""
+
+    def __init__(self, tools: Tools) -> None:
+        from dreamray.device import keep_freed_memory
+
+        if not ray.get_runtime_context().get_accelerator_ids().get("GPU"):
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray would let it see all of the node's.
+        if tools.threads is not None:
+            os.environ["OMP_NUM_THREADS"] = str(tools.threads)  # Ray sets it to 1.
+        keep_freed_memory()
+        super().__init__(tools.engine())
+
+    def introduce(self) -> tuple[str, Mapping[str, Any]]:
+        """The node it is on, and what it computes with; answered when it is ready."""
+        return ray.get_runtime_context().get_node_id(), self.about()
+
+    def begin_shared(
+        self,
+        shared: tuple[TilePlan, tuple[int, ...], View, int | None, Path | None],
+        me: int,
+    ) -> None:
+        """See `Worker.begin`; what is the same for all comes in one."""
+        plan, owners, image, held, scratch = shared
+        self.begin(plan, owners, me, image, held, scratch)
+
+    def strips_apart(self, move: Move | None, roll: Roll) -> Any:
+        """Nothing, then the strips for each neighbour: see `Worker.strips`."""
+        strips: list[Strips] = self.strips(move, roll)
+        return [None, *strips] if strips else None
+
+    def compute_apart(self, *incoming: Strips) -> Any:
+        """The losses, then the contributions for each neighbour: see `Worker.compute`."""
+        losses, *outgoing = self.compute(*incoming)
+        return [losses, *outgoing] if outgoing else losses
+
+    def collect_all(self, *incoming: Contributions) -> list[float]:
+        """See `Worker.collect`."""
+        return self.collect(*incoming)
+
+
+def actor_maker(tools: Tools, needs: Needs) -> Callable[[], Any]:
+    """Makes actors that share one copy of the weights on each node."""
+    remote: Any = ray.remote(NodeWorker)
+    shared = ray.put(tools)
+    options = remote.options(
+        num_cpus=needs.cpus,
+        num_gpus=needs.gpus,
+        max_restarts=0,  # A new process would not have the tiles: the pool asks for another one.
+        max_task_retries=0,
+    )
+    return lambda: options.remote(shared)

@@ -1,0 +1,159 @@
+"""Connecting to a Ray cluster, or starting one on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from dreamray.device import available_threads
+from dreamray.errors import DreamrayError, RequestError
+from dreamray.execution import Execution
+
+LOCAL = "local"
+"""The address that asks for a cluster of one's own, on this machine."""
+
+_QUIET = {
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_USAGE_STATS_PROMPT_ENABLED": "0",
+    "GLOG_minloglevel": "3",
+}
+
+_OBJECTS = 1 << 30
+"""Bytes for strips on their way, and the weights, in a cluster of our own."""
+
+
+@contextlib.contextmanager
+def connected(execution: Execution) -> Iterator[None]:
+    """Be a driver of the cluster that is asked for, or of one started for the meantime.
+
+    A cluster of our own asks for a token, and listens on this machine only; so does its
+    dashboard. Ray's own messages stay out of the terminal.
+
+    Raises RequestError where the address is none, or nobody answers there.
+    """
+    address = execution.address or LOCAL
+    if address.startswith(("ray://", "http://", "https://")):
+        raise RequestError(
+            f"address {address}: dreamray runs inside the cluster; submit it there with "
+            "`ray job submit -- dreamray …`, or give host:port of the cluster's head"
+        )
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    if address == LOCAL:
+        _ask_for_a_token()
+    import ray
+
+    if ray.is_initialized():  # By whoever calls us from Python, who also ends it.
+        yield
+        return
+    # Ray exchanges it for a handler that ends the process without a word.
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        if address == LOCAL:
+            _start(execution)
+        else:
+            _join(address)
+        if _in_main_thread():
+            signal.signal(signal.SIGTERM, handler)
+        with _without_cluster_errors():
+            yield
+    finally:
+        ray.shutdown()
+
+
+def _start(execution: Execution) -> None:
+    import ray
+
+    most = execution.workers.most if execution.workers else 1
+    try:
+        ray.init(
+            address=LOCAL,
+            num_cpus=max(available_threads(), most * threads_of_local(execution)),
+            object_store_memory=_OBJECTS,
+            dashboard_host="127.0.0.1",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _node_ip_address="127.0.0.1",
+        )
+    except Exception as error:
+        raise DreamrayError(
+            f"Ray does not start on this machine ({_line(error)}); see /tmp/ray/session_latest/"
+            "logs, or leave --workers out to dream in this process"
+        ) from None
+
+
+def _ask_for_a_token() -> None:
+    """A token of our own for a cluster of our own. Ray reads it once, when it is imported."""
+    known = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
+    if known and os.environ.get("RAY_AUTH_MODE") == "token":
+        return
+    os.environ["RAY_AUTH_MODE"] = "token"
+    if not known:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    if "ray" in sys.modules:
+        _raylet: Any = importlib.import_module("ray._raylet")
+        with contextlib.suppress(AttributeError):  # It then shows as a cluster that won't start.
+            _raylet.Config.initialize("")
+            _raylet.AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _join(address: str) -> None:
+    import ray
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:
+        if "auth" in f"{error!r}{error.__cause__!r}".lower():
+            raise RequestError(
+                f"address {address}: the cluster refuses the token; set RAY_AUTH_MODE=token and "
+                "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH as the cluster has them"
+            ) from None
+        if "ersion mismatch" in str(error):
+            raise RequestError(f"address {address}: {_line(error)}") from None
+        raise RequestError(
+            f"address {address}: no Ray cluster answers there ({type(error).__name__}); start one "
+            "with `ray start --head`, or leave --address out to dream on this machine"
+        ) from None
+
+
+def threads_of_local(execution: Execution) -> int:
+    """Threads of each worker on this machine: the processors, shared out."""
+    most = execution.workers.most if execution.workers else 1
+    return execution.threads or max(1, available_threads() // most)
+
+
+@contextlib.contextmanager
+def _without_cluster_errors() -> Iterator[None]:
+    """Keep Ray from printing what goes wrong in the cluster to the driver's standard output.
+
+    A lost node is thirty lines of log there, whatever the log level; we tell of it ourselves.
+    """
+    from ray._private import worker
+
+    printing = getattr(worker, "print_to_stdstream", None)
+    if printing is None:
+        yield
+        return
+    worker.print_to_stdstream = lambda *arguments, **options: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = printing
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

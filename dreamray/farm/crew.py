@@ -1,0 +1,236 @@
+"""A picture dreamt by several of a cluster's workers, in step.
+
+The driver deals the tiles out and passes references on; pixels and gradients travel from worker
+to worker. Each step takes one answer from every worker.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import (
+    ObjectLostError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+)
+
+from dreamray.blending import TileTask
+from dreamray.canvas import Canvas
+from dreamray.crew import Measured, WorkersLostError
+from dreamray.errors import DreamrayError, MemoryExhaustedError
+from dreamray.exchange import Exchange, Roll, deal
+from dreamray.farm.metrics import Metrics
+from dreamray.farm.pool import Member, Pool
+from dreamray.tiles import TilePlan
+from dreamray.views import View
+from dreamray.worker import Move
+
+IN_FLIGHT = 2
+"""Tasks that a worker has at a time: one at work, and the next."""
+
+ATTEMPTS = 3
+"""How often a tile is tried before its error counts."""
+
+
+class RayCrew:
+    """See `dreamray.crew.Crew`."""
+
+    def __init__(self, pool: Pool, metrics: Metrics) -> None:
+        self._pool = pool
+        self._metrics = metrics
+        self._members: list[Member] = []
+        self._plan: TilePlan | None = None
+        self._exchange: Exchange | None = None
+        self._move: Move | None = None
+
+    @property
+    def size(self) -> int:
+        """See `Crew`."""
+        return len(self._members)
+
+    @property
+    def must_change(self) -> bool:
+        """See `Crew`."""
+        return any(self._pool.has_to_leave(member) for member in self._members)
+
+    @property
+    def may_change(self) -> bool:
+        """See `Crew`."""
+        tiles = len(self._plan.tiles) if self._plan else 0
+        return self.must_change or min(len(self._pool.ready()), tiles) > len(self._members)
+
+    def about(self) -> Mapping[str, Any]:
+        """See `Crew`."""
+        return self._pool.gather()[0].about or {}
+
+    def begin(self, plan: TilePlan, image: View, held: int | None, scratch: Path | None) -> None:
+        """See `Crew`."""
+        ready = self._pool.gather()
+        self._members = ready[: len(plan.tiles)]
+        self._plan, self._move = plan, None
+        self._exchange = Exchange(plan, deal(plan, len(self._members)))
+        shared = ray.put((plan, self._exchange.owners, image, held, scratch))
+        self._all(lambda number, member: member.actor.begin_shared.remote(shared, number))
+        self._metrics.workers(len(self._members))
+
+    def compute(self, roll: Roll) -> Measured:
+        """See `Crew`. The strips of a step go when its answers are there."""
+        assert self._plan is not None
+        assert self._exchange is not None
+        if roll != self._exchange.roll:
+            self._exchange = Exchange(self._plan, self._exchange.owners, roll)
+        exchange, everyone = self._exchange, range(len(self._members))
+        move, self._move = self._move, None
+        strips: dict[tuple[int, int], Any] = {}
+        parts: dict[tuple[int, int], Any] = {}
+        losses, sums = [], []
+        with self._metrics.step(self._plan):
+            for me in everyone:
+                others = exchange.receivers(me)
+                call = self._members[me].actor.strips_apart.options(num_returns=1 + len(others))
+                refs = _list(call.remote(move, roll))[1:]
+                strips.update({(me, other): ref for other, ref in zip(others, refs, strict=True)})
+            for me in everyone:
+                others = exchange.senders(me)
+                call = self._members[me].actor.compute_apart.options(num_returns=1 + len(others))
+                found, *refs = _list(call.remote(*(strips[other, me] for other in others)))
+                losses.append(found)
+                parts.update({(me, other): ref for other, ref in zip(others, refs, strict=True)})
+            for me in everyone:
+                others = exchange.receivers(me)
+                collect = self._members[me].actor.collect_all
+                sums.append(collect.remote(*(parts[other, me] for other in others)))
+            del strips, parts
+            answers = self._get([*losses, *sums], [*self._members, *self._members])
+        count = len(self._members)
+        return Measured(
+            self._in_plan_order(answers[:count]),
+            self._in_plan_order(answers[count:]),
+            3 * math.prod(self._plan.shape),
+        )
+
+    def move(self, step: float, mean: float) -> None:
+        """See `Crew`."""
+        self._move = Move(step, mean)
+
+    def store(self, canvas: Canvas, added: View | None = None) -> None:
+        """See `Crew`."""
+        move, self._move = self._move, None
+        self._all(lambda number, member: member.actor.store.remote(move, canvas, added))
+
+    def dream_tiles(self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]) -> None:
+        """See `Crew`. Workers that come up meanwhile get tiles at once."""
+        self._all(lambda number, member: member.actor.end.remote())
+        waiting = deque(tasks)
+        attempts: dict[int, int] = {}
+        running: dict[Any, tuple[Member, TileTask]] = {}
+        while waiting or running:
+            ready = self._pool.ready() or self._pool.gather()
+            self._members = ready
+            self._metrics.workers(len(ready))
+            load = {member.number: 0 for member in ready}
+            for member, _ in running.values():
+                load[member.number] = load.get(member.number, 0) + 1
+            for member in sorted(ready, key=lambda one: load[one.number]):
+                while waiting and load[member.number] < IN_FLIGHT:
+                    task = waiting.popleft()
+                    running[member.actor.dream_tile.remote(task)] = member, task
+                    load[member.number] += 1
+            finished, _ = ray.wait([*running], timeout=1.0)
+            for ref in finished:
+                member, task = running.pop(ref)
+                try:
+                    steps = ray.get(ref)
+                except RayError as error:
+                    waiting.appendleft(task)
+                    self._note_failure(error, member, task, attempts)
+                else:
+                    self._metrics.tile_steps(steps, task.window.pixels)
+                    done(task, steps)
+            self._pool.ask()
+
+    def close(self) -> None:
+        """See `Crew`."""
+        self._pool.close()
+
+    def _note_failure(
+        self, error: RayError, member: Member, task: TileTask, attempts: dict[int, int]
+    ) -> None:
+        """A lost worker does not count as an attempt at the tile."""
+        if isinstance(error, RayTaskError):
+            cause = error.cause
+            attempts[task.number] = attempts.get(task.number, 0) + 1
+            if isinstance(cause, MemoryExhaustedError) or attempts[task.number] >= ATTEMPTS:
+                raise _told(error) from None
+        elif _ran_out_of_memory(error):
+            self._pool.lose(member)
+            raise MemoryExhaustedError(f"a worker ran out of memory on {task.window.shape}")
+        else:
+            self._pool.lose(member)
+
+    def _in_plan_order(self, by_member: Sequence[Sequence[float]]) -> tuple[float, ...]:
+        assert self._exchange is not None
+        values = [iter(one) for one in by_member]
+        return tuple(next(values[owner]) for owner in self._exchange.owners)
+
+    def _all(self, call: Callable[[int, Member], Any]) -> list[Any]:
+        """Call every worker, and wait for all."""
+        refs = [call(number, member) for number, member in enumerate(self._members)]
+        return self._get(refs, self._members)
+
+    def _get(self, refs: Sequence[Any], members: Sequence[Member]) -> list[Any]:
+        """The workers' answers; WorkersLostError if one is gone, MemoryExhaustedError first."""
+        try:
+            return list(ray.get(list(refs)))
+        except RayError:
+            pass
+        lost: dict[int, Member] = {}
+        inputs_lost, errors = False, []
+        for ref, member in zip(refs, members, strict=True):
+            try:
+                ray.get(ref)
+            except RayTaskError as error:
+                # Also where an input's worker died, which this worker has no part in.
+                if isinstance(error, RayActorError | ObjectLostError):
+                    inputs_lost = True
+                else:
+                    errors.append(_told(error))
+            except RayActorError as error:
+                lost[member.number] = member
+                if _ran_out_of_memory(error):
+                    errors.append(MemoryExhaustedError("a worker was ended for its memory"))
+            except RayError:
+                inputs_lost = True
+        for member in lost.values():
+            self._pool.lose(member)
+        self._metrics.lost(len(lost))
+        if errors:
+            raise min(errors, key=lambda one: not isinstance(one, MemoryExhaustedError))
+        assert lost or inputs_lost
+        what = f"{len(lost) or 'some'} of {len(self._members)} workers got lost"
+        raise WorkersLostError(what)
+
+
+def _list(refs: Any) -> list[Any]:
+    """Ray gives a single ref for one return value."""
+    return refs if isinstance(refs, list) else [refs]
+
+
+def _told(error: RayTaskError) -> Exception:
+    """What a worker raised: as it was, if it is for the user."""
+    cause = error.cause
+    return cause if isinstance(cause, DreamrayError) else error
+
+
+def _ran_out_of_memory(error: Exception) -> bool:
+    """Whether Ray ended a process because the node's memory was used up."""
+    if isinstance(error, OutOfMemoryError):
+        return True
+    return any(sign in str(error) for sign in ("NODE_OUT_OF_MEMORY", "low on memory"))

@@ -1,0 +1,55 @@
+"""Figures of a run for Prometheus, exported by Ray on every node.
+
+Counters are exported with `_total` behind their names, all with `ray_` before them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from ray.util.metrics import Counter, Gauge, Histogram
+
+from dreamray.tiles import TilePlan
+
+
+class Metrics:
+    """What a picture that is dreamt on a cluster counts."""
+
+    def __init__(self) -> None:
+        self._active = Gauge("dreamray_active_workers", "Workers that take part in a picture.")
+        self._lost = Counter("dreamray_lost_workers", "Workers that died, or were cut off.")
+        self._tile_steps = Counter("dreamray_tile_steps", "Steps, counted for each tile.")
+        self._pixel_steps = Counter(
+            "dreamray_pixel_steps", "Steps times the pixels of the windows they were made on."
+        )
+        self._seconds = Histogram(
+            "dreamray_step_seconds",
+            "Seconds of one step of a whole octave.",
+            boundaries=[0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000],
+        )
+
+    def workers(self, count: int) -> None:
+        """So many take part from now on."""
+        self._active.set(count)
+
+    def lost(self, count: int) -> None:
+        """So many got lost."""
+        if count:
+            self._lost.inc(count)
+
+    def tile_steps(self, steps: int, pixels: int) -> None:
+        """So many steps were made on a window of so many pixels."""
+        if steps:
+            self._tile_steps.inc(steps)
+            self._pixel_steps.inc(steps * pixels)
+
+    @contextlib.contextmanager
+    def step(self, plan: TilePlan) -> Iterator[None]:
+        """One step on all tiles of a plan, counted if it succeeds."""
+        begun = time.perf_counter()
+        yield
+        self._seconds.observe(time.perf_counter() - begun)
+        self._tile_steps.inc(len(plan.tiles))
+        self._pixel_steps.inc(sum(tile.window.pixels for tile in plan.tiles))

@@ -1,0 +1,177 @@
+"""The workers of a cluster: asked for, used when they are ready, replaced when they are lost."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from dreamray.errors import DreamrayError
+from dreamray.execution import Workers
+from dreamray.farm.needs import Needs
+
+GATHERING = 10.0
+"""Seconds to wait for more workers, after enough to go on with are ready."""
+
+STARTS = 4
+"""How many workers in a row may fail as they start."""
+
+_POLL = 0.05
+_DRAIN_POLL = 2.0
+"""Seconds between looks: at who is ready, and at which nodes have to leave."""
+
+
+@dataclass(eq=False)
+class Member:
+    """One worker, from when it is asked for until it is lost."""
+
+    number: int
+    actor: Any
+    """Its handle: every call gives refs."""
+    introduction: Any
+    """The ref of where it is and what it computes with, answered when it is ready."""
+    about: Mapping[str, Any] | None = None
+    """None while it is not ready."""
+    node: str = ""
+
+
+class Pool:
+    """Between `workers.least` and `workers.most` workers, elastic."""
+
+    def __init__(
+        self,
+        make: Callable[[], Any],
+        workers: Workers,
+        needs: Needs,
+        *,
+        wait: float,
+        tell: Callable[[str], None],
+    ) -> None:
+        """`make` asks Ray for one more `dreamray.farm.actor.NodeWorker`.
+
+        `wait` is how many seconds a cluster has to bring up the first workers; `tell` is told
+        what the user should know.
+        """
+        self._make = make
+        self._workers = workers
+        self._needs = needs
+        self._wait = wait
+        self._tell = tell
+        self._numbers = itertools.count(1)
+        self._members: list[Member] = []
+        self._draining: set[str] = set()
+        self._looked = 0.0
+        self._gathered = False
+        self._failed_starts = 0
+
+    def ask(self) -> None:
+        """Ask for as many workers as there may be: those that were lost are replaced."""
+        while len(self._members) < self._workers.most:
+            actor = self._make()
+            self._members.append(Member(next(self._numbers), actor, actor.introduce.remote()))
+
+    def ready(self) -> list[Member]:
+        """Those that may be given work now, without those whose nodes have to leave.
+
+        Raises DreamrayError if workers fail as they start, again and again.
+        """
+        starting = {m.introduction: m for m in self._members if m.about is None}
+        if starting:
+            done, _ = ray.wait([*starting], num_returns=len(starting), timeout=0)
+            for ref in done:
+                self._welcome(starting[ref])
+        self._look_for_drains()
+        return [m for m in self._members if m.about and m.node not in self._draining]
+
+    def gather(self) -> list[Member]:
+        """Wait until there are workers to go on with; the first time for as many as there may be.
+
+        Those whose nodes have to leave are let go. Raises DreamrayError, which says what the
+        cluster lacks, if not enough come up in time.
+        """
+        for member in [m for m in self._members if m.node in self._draining]:
+            self.lose(member)
+        first, self._gathered = not self._gathered, True
+        least, wanted = (self._workers.least, self._workers.most) if first else (1, 1)
+        begun, enough_since = time.monotonic(), None
+        while True:
+            self.ask()
+            ready, now = self.ready(), time.monotonic()
+            if len(ready) >= wanted:
+                break
+            if len(ready) >= least:
+                enough_since = enough_since or now
+                if now - enough_since > GATHERING:
+                    break
+            if now - begun > self._wait:
+                if ready:
+                    break
+                raise DreamrayError(self._lacking())
+            time.sleep(_POLL)
+        if first and len(ready) < self._workers.most:
+            self._tell(
+                f"{len(ready)} of {self._workers.most} workers are ready: going on with these, "
+                "others join at the next checkpoint"
+            )
+        return ready
+
+    def lose(self, member: Member) -> None:
+        """Strike a worker off; whatever is left of it is ended."""
+        if member in self._members:
+            self._members.remove(member)
+        ray.kill(member.actor)
+
+    def has_to_leave(self, member: Member) -> bool:
+        """Whether a worker's node is being drained."""
+        self._look_for_drains()
+        return member.node in self._draining
+
+    def close(self) -> None:
+        """End all workers."""
+        for member in list(self._members):
+            self.lose(member)
+
+    def _welcome(self, member: Member) -> None:
+        try:
+            member.node, member.about = ray.get(member.introduction)
+            self._failed_starts = 0
+        except RayError as error:
+            self.lose(member)
+            self._failed_starts += 1
+            if self._failed_starts >= STARTS:
+                raise DreamrayError(
+                    f"workers fail as they start: {_last_line(error)}; "
+                    "is the same dreamray installed on all nodes?"
+                ) from None
+
+    def _look_for_drains(self) -> None:
+        """Ray tells which nodes drain in its internal state only."""
+        now = time.monotonic()
+        if now - self._looked < _DRAIN_POLL:
+            return
+        self._looked = now
+        from ray._private.state import state
+
+        nodes: Callable[[], Mapping[str, int]] | None = getattr(state, "get_draining_nodes", None)
+        self._draining = set(nodes() if nodes is not None else ())
+
+    def _lacking(self) -> str:
+        free: Mapping[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
+        nodes = [n for n in ray.nodes() if n["Alive"]]  # type: ignore[no-untyped-call]
+        return (
+            f"no worker came up in {self._wait:.0f} seconds: each takes {self._needs}, and the "
+            f"cluster has {free.get('CPU', 0):g} CPUs and {free.get('GPU', 0):g} GPUs free on "
+            f"{len(nodes)} node{'s' * (len(nodes) != 1)}; add nodes, end what else runs there, "
+            "or give another --threads, --gpus-per-worker or a longer --wait"
+        )
+
+
+def _last_line(error: Exception) -> str:
+    """Ray's errors end with what was raised."""
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip()[:200] if lines else type(error).__name__

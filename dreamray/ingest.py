@@ -1,0 +1,228 @@
+"""Bringing a source picture into a folder, as blocks of upright RGB that many processes read.
+
+Small pictures are decoded as a whole, large ones in strips; either way nobody ever holds more
+than a strip of a large one, and the pixels are those of `pictures.decode`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dreamray import picture_parts as parts
+from dreamray.canvas import Canvas, Grid, cut
+from dreamray.errors import PictureError
+from dreamray.memory import HELD_PIXELS
+from dreamray.octaves import Shape
+from dreamray.picture_colour import to_rgb
+from dreamray.picture_exif import Turn
+from dreamray.picture_stream import STREAMED, opened_stream, read_shape
+from dreamray.pictures import check_size, decode
+from dreamray.places import Folder, Location, shown
+from dreamray.tiles import Interval, Region
+
+MAX_PIXELS = 1 << 34
+"""Where nobody has tried it: 131072 pixels square."""
+
+_SIDE = 1024
+"""Of the blocks, in pixels."""
+
+_STRIP_BYTES = 128 << 20
+"""Of the samples that are decoded at a time; some copies of them are made."""
+
+_HELD_BYTES = 8 * HELD_PIXELS
+"""A file that is larger than its pixels can be, as it has many pages, is not held."""
+
+_RECORD = "source.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture that was brought in, upright: what `pictures.Picture` is, larger than memory."""
+
+    colour: Canvas
+    """uint8 or uint16, RGB."""
+    alpha: Canvas | None
+    """Opacity, same shape and dtype, one channel; None for a picture without."""
+    icc_profile: bytes | None
+    """The RGB colour profile of the pixels; None stands for sRGB."""
+    exif: bytes | None
+    """The source's EXIF block, without orientation and thumbnail."""
+    sha256: str
+    """Of the encoded source, in hexadecimal."""
+    fingerprint: str
+    """Of the location it was read from: see `Location.fingerprint`."""
+    notes: tuple[str, ...]
+    """One-line remarks for the user."""
+
+    @property
+    def shape(self) -> Shape:
+        """Height and width in pixels."""
+        return self.colour.shape
+
+    @property
+    def dtype(self) -> str:
+        """The name of the samples' type: "uint8" or "uint16"."""
+        return self.colour.dtype.name
+
+
+class _Taken(NamedTuple):
+    """What is known of a picture whose pixels are in their folder."""
+
+    grid: Grid
+    dtype: np.dtype[Any]
+    has_alpha: bool
+    icc_profile: bytes | None
+    exif: bytes | None
+    notes: tuple[str, ...]
+
+
+def ingest(
+    source: Location,
+    folder: Folder,
+    *,
+    tell: Callable[[str], None],
+    max_pixels: int = MAX_PIXELS,
+) -> Source:
+    """Read a picture once, from its beginning to its end, and write it into a folder as blocks.
+
+    Notes for the user go to `tell`, one line each. What makes it complete is written last: an
+    interrupted one is none. Raises PictureError for what `pictures.decode` refuses, for more
+    than `max_pixels` pixels before any of them is decoded, and for what is too large for its
+    format to be read in parts; else as `Location.read` and `Location.write`.
+    """
+    name = source.name
+    fingerprint = source.fingerprint()
+    folder.file(_RECORD).remove()
+    with source.opened() as path:
+        kind = _kind(path, name)
+        shape = read_shape(path, kind, name)
+        check_size(name, shape.width, shape.height, max_pixels)
+        held = shape.height * shape.width <= HELD_PIXELS and path.stat().st_size <= _HELD_BYTES
+        if not held and kind not in STREAMED:
+            raise PictureError(
+                f"{name} is a {kind} of {shape} pixels, larger than is read of that format: "
+                "save it anew as PNG or TIFF"
+            )
+        taken = (_take_whole if held else _take_in_strips)(path, kind, name, folder)
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if source.fingerprint() != fingerprint:
+        raise PictureError(f"{shown(source)} was changed while it was read: run it again")
+    record = {
+        "grid": taken.grid.to_json(),
+        "dtype": taken.dtype.name,
+        "alpha": taken.has_alpha,
+        "icc_profile": _to_text(taken.icc_profile),
+        "exif": _to_text(taken.exif),
+        "sha256": sha256,
+        "fingerprint": fingerprint,
+        "notes": taken.notes,
+    }
+    folder.file(_RECORD).write(json.dumps(record).encode())
+    for note in taken.notes:
+        tell(note)
+    return _source(folder, record)
+
+
+def opened_source(folder: Folder) -> Source | None:
+    """What an earlier `ingest` into a folder has completed; None if there is no such thing.
+
+    Raises as `Location.read` does where the storage fails.
+    """
+    file = folder.file(_RECORD)
+    if not file.exists():
+        return None
+    text = file.read()
+    try:
+        return _source(folder, json.loads(text))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _source(folder: Folder, record: dict[str, Any]) -> Source:
+    grid = Grid.from_json(record["grid"])
+    dtype = {"uint8": np.uint8, "uint16": np.uint16}[record["dtype"]]
+    colour, alpha = _canvases(folder, grid, dtype)
+    return Source(
+        colour=colour,
+        alpha=alpha if record["alpha"] else None,
+        icc_profile=_to_bytes(record["icc_profile"]),
+        exif=_to_bytes(record["exif"]),
+        sha256=str(record["sha256"]),
+        fingerprint=str(record["fingerprint"]),
+        notes=tuple(map(str, record["notes"])),
+    )
+
+
+def _canvases(folder: Folder, grid: Grid, dtype: Any) -> tuple[Canvas, Canvas]:
+    return (
+        Canvas(folder.folder("colour"), grid, dtype),
+        Canvas(folder.folder("alpha"), grid, dtype, channels=1),
+    )
+
+
+def _kind(path: Path, name: str) -> str:
+    with path.open("rb") as file:
+        return parts.kind_of(file.read(16), name)
+
+
+def _take_whole(path: Path, kind: str, name: str, folder: Folder) -> _Taken:
+    picture = decode(path.read_bytes(), name)
+    shape = Shape(*picture.pixels.shape[:2])
+    grid = Grid.even(shape, _SIDE)
+    dtype = picture.pixels.dtype
+    colour, alpha = _canvases(folder, grid, dtype)
+    colour.write(Region.whole(shape), picture.pixels)
+    if picture.alpha is not None:
+        alpha.write(Region.whole(shape), picture.alpha[..., None])
+    has_alpha = picture.alpha is not None
+    return _Taken(grid, dtype, has_alpha, picture.icc_profile, picture.exif, picture.notes)
+
+
+def _take_in_strips(path: Path, kind: str, name: str, folder: Folder) -> _Taken:
+    with opened_stream(path, kind, name) as stream:
+        turn, (height, width) = stream.exif.turn, stream.shape
+        lines = max(1, min(_SIDE, _STRIP_BYTES // stream.row_bytes))
+        down = tuple(cut(Interval(0, height), lines))
+        # Blocks of a wide picture are flat, but no smaller.
+        across = tuple(cut(Interval(0, width), _SIDE * _SIDE // lines))
+        grid = Grid(across, down) if turn.swap else Grid(down, across)
+        dtype = np.dtype(np.uint8) if stream.channels.colour == 4 else stream.dtype
+        colour, alpha = _canvases(folder, grid, dtype)
+        icc_profile = remark = None
+        upright = down[:: turn.rows]
+        for rows, (samples, opacity) in zip(
+            upright, stream.strips(_stored(upright, height, turn)), strict=True
+        ):
+            columns = Interval(0, width)
+            region = Region(columns, rows) if turn.swap else Region(rows, columns)
+            pixels, icc_profile, remark = to_rgb(samples, stream.icc_profile)
+            colour.write(region, turn.upright(pixels))
+            if opacity is not None:
+                alpha.write(region, turn.upright(opacity)[..., None])
+    remarks = (*stream.remarks, stream.exif.remark, remark)
+    notes = tuple(f"{name} {remark}" for remark in remarks if remark)
+    has_alpha = stream.channels.alpha is not None
+    return _Taken(grid, dtype, has_alpha, icc_profile, stream.exif.kept, notes)
+
+
+def _stored(upright: Iterable[Interval], height: int, turn: Turn) -> Iterator[Interval]:
+    """The stored rows that these rows of the picture come from, columns if they are swapped."""
+    for rows in upright:
+        yield rows if turn.rows == 1 else Interval(height - rows.stop, height - rows.start)
+
+
+def _to_text(data: bytes | None) -> str | None:
+    return None if data is None else base64.b64encode(data).decode()
+
+
+def _to_bytes(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text, validate=True)

@@ -1,0 +1,75 @@
+"""JPEG of any size, strip by strip.
+
+After a restart marker a decoder knows nothing of what was before it. With one at the end of each
+row of blocks, strips that were encoded apart join to the very JPEG that the whole would have
+given, and its bytes depend on the pixels alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from dreamray import picture_parts as parts
+from dreamray.octaves import Shape
+from dreamray.picture_output import JPEG_OPTIONS, Format, on_white, save
+from dreamray.picture_parts import Pixels
+from dreamray.strips import in_order
+
+STRIP_HEIGHT = 128
+"""Rows of a strip. Markers are numbered from 0 to 7, and blocks have 8 rows: of each 64 rows
+the last marker is number 7, and the next strip begins anew at 0."""
+
+_LAST_MARKER = b"\xff\xd7"
+_END = b"\xff\xd9"
+_FRAME, _SCAN = 0xC0, 0xDA
+
+
+def write_jpeg(
+    file: BinaryIO,
+    shape: Shape,
+    strips: Iterable[Pixels],
+    exif: bytes,
+    icc_profile: bytes | None,
+) -> None:
+    """Write strips of `STRIP_HEIGHT` rows as a JPEG; transparent parts become white."""
+    carried: dict[str, Any] = {"exif": exif, "icc_profile": icc_profile}
+    options = itertools.chain([carried], itertools.repeat({}))
+    before = b""
+    for jpeg in in_order(_encode, zip(strips, options, strict=False)):
+        pixels = _pixels_of(jpeg)
+        file.write(before or _with_height(jpeg[:pixels], shape.height))
+        file.write(jpeg[pixels:].removesuffix(_END))
+        before = _LAST_MARKER
+    file.write(_END)
+
+
+def _encode(job: tuple[Pixels, dict[str, Any]]) -> bytes:
+    strip, options = job
+    samples = on_white(parts.to_depth(strip, np.uint8))
+    return save(samples, Format.JPEG, restart_marker_rows=1, **JPEG_OPTIONS, **options)
+
+
+def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
+    """Kind, offset and length of each segment, its marker included, up to the pixels."""
+    at, kind = 2, 0
+    while kind != _SCAN:
+        kind, size = struct.unpack_from(">xBH", jpeg, at)
+        yield kind, at, 2 + size
+        at += 2 + size
+
+
+def _pixels_of(jpeg: bytes) -> int:
+    """Where the compressed pixels begin."""
+    *_, (_, at, size) = _segments(jpeg)
+    return at + size
+
+
+def _with_height(header: bytes, height: int) -> bytes:
+    """The header of the first strip as that of the whole picture."""
+    frame = next(at for kind, at, _ in _segments(header) if kind == _FRAME)
+    return header[: frame + 5] + struct.pack(">H", height) + header[frame + 7 :]

@@ -1,0 +1,245 @@
+"""Files and folders of this machine, or of a file system mounted on it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dreamray.errors import DreamrayError, RequestError, StorageError
+from dreamray.places import Folder, Location, no_room, shown, temporary_file
+
+
+@dataclass(frozen=True)
+class LocalFile(Location):
+    """A file of this machine."""
+
+    path: Path
+    makes_folders: bool = field(default=False, compare=False, repr=False)
+    """Whether writing makes the folders on the way, as it does for what lies in a `Folder`.
+
+    Elsewhere a folder that is not there is rather a mistyped one.
+    """
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def name(self) -> str:
+        """The last component."""
+        return self.path.name
+
+    @property
+    def folder(self) -> LocalFolder:
+        """See `Location.folder`."""
+        return LocalFolder(self.path.parent)
+
+    def read(self, limit: int | None = None) -> bytes:
+        """See `Location.read`."""
+        with self._reading(), self.path.open("rb") as file:
+            return file.read(-1 if limit is None else limit)
+
+    @contextmanager
+    def opened(self) -> Iterator[Path]:
+        """See `Location.opened`; a pipe, which can be read once, is copied."""
+        with self._reading():
+            is_regular = stat.S_ISREG(self.path.stat().st_mode)
+        if not is_regular:
+            with temporary_file(self) as copy:
+                self._copy_to(copy)
+                yield copy
+            return
+        with self._reading():
+            self.path.open("rb").close()
+        yield self.path
+
+    def write(self, data: bytes) -> None:
+        """See `Location.write`: a temporary file beside it, synced to disk, then renamed."""
+        with self._replacing() as part, part.open("wb") as file:
+            file.write(data)
+
+    def write_file(self, path: Path) -> None:
+        """See `Location.write_file`: the file is moved, from another file system it is copied."""
+        with self._replacing() as part:
+            rights = stat.S_IMODE(part.stat().st_mode)
+            try:
+                path.replace(part)
+            except OSError:
+                shutil.copyfile(path, part)
+            part.chmod(rights)
+
+    def remove(self) -> None:
+        """See `Location.remove`."""
+        try:
+            self.path.unlink()
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            raise _told(self, self.path.parent, error, "removing") from None
+
+    def exists(self) -> bool:
+        """See `Location.exists`."""
+        with self._reading():
+            try:
+                return not stat.S_ISDIR(self.path.stat().st_mode)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+
+    def fingerprint(self) -> str:
+        """See `Location.fingerprint`: the size, and the time of the last change."""
+        with self._reading():
+            status = self.path.stat()
+            return f"{status.st_size}-{status.st_mtime_ns}"
+
+    def check_writable(self) -> None:
+        """See `Location.check_writable`: tries it with an empty temporary file."""
+        if self.makes_folders:
+            self.folder.check_writable()
+            if not self.path.parent.is_dir():
+                return
+        with self._writing() as target:
+            _probe(target.parent)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise RequestError(f"{shown(self)}: no such file; check the path") from None
+        except IsADirectoryError:
+            raise RequestError(f"{shown(self)}: this is a folder; name a file in it") from None
+        except OSError as error:
+            raise _told(self, self.path.parent, error, "reading") from None
+
+    @contextmanager
+    def _writing(self) -> Iterator[Path]:
+        """Gives the file to replace, behind any symbolic link, after a look at what is there."""
+        try:
+            target = Path(os.path.realpath(self.path))
+            try:
+                mode = target.stat().st_mode
+            except FileNotFoundError:
+                mode = stat.S_IFREG
+            if stat.S_ISDIR(mode):
+                raise RequestError(f"{shown(self)}: this is a folder; add the name of a file")
+            # Renaming over /dev/null or a pipe would destroy it.
+            if not stat.S_ISREG(mode):
+                raise RequestError(f"{shown(self)}: this is no regular file; choose another name")
+            yield target
+        except FileNotFoundError:
+            folder = shown(self.path.parent)
+            raise RequestError(f"{shown(self)}: no folder {folder}; create it first") from None
+        except OSError as error:
+            raise _told(self, self.path.parent, error, "writing") from None
+
+    @contextmanager
+    def _replacing(self) -> Iterator[Path]:
+        """Gives an empty file, with the rights of the target, that replaces it in the end.
+
+        It is synced to disk first: for blocks of some MiB that costs next to nothing, and a
+        checkpoint outlives even a power failure.
+        """
+        with self._writing() as target:
+            if self.makes_folders:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            part = _part_in(target.parent)
+            try:
+                # Mode 0o666 leaves the rights to the umask, as for any other new file.
+                os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+                with suppress(FileNotFoundError):  # What is replaced keeps its rights.
+                    part.chmod(stat.S_IMODE(target.stat().st_mode))
+                yield part
+                with part.open("rb") as file:
+                    os.fsync(file.fileno())
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
+
+    def _copy_to(self, path: Path) -> None:
+        with self._reading(), self.path.open("rb") as source:
+            try:
+                with path.open("wb") as copy:
+                    shutil.copyfileobj(source, copy)
+            except OSError as error:
+                raise no_room(self, error) from None
+
+
+@dataclass(frozen=True)
+class LocalFolder(Folder):
+    """A folder of this machine."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def file(self, name: str) -> LocalFile:
+        """See `Folder.file`."""
+        return LocalFile(self.path / name, makes_folders=True)
+
+    def folder(self, name: str) -> LocalFolder:
+        """See `Folder.folder`."""
+        return LocalFolder(self.path / name)
+
+    def remove(self) -> None:
+        """See `Folder.remove`."""
+        try:
+            if self.path.is_symlink():
+                self.path.unlink()
+            # Where others remove or write at the same time, it takes more than one round.
+            while self.path.exists():
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(self.path)
+        except OSError as error:
+            raise _told(self, self.path, error, "removing") from None
+
+    def check_writable(self) -> None:
+        """See `Folder.check_writable`: tries it in the nearest folder that is there."""
+        try:
+            nearest = Path(os.path.realpath(self.path))
+            while not nearest.exists():
+                nearest = nearest.parent
+            _probe(nearest)
+        except OSError as error:
+            raise _told(self, nearest, error, "writing") from None
+
+
+def _part_in(folder: Path) -> Path:
+    """The path of a new temporary file."""
+    # A short name of its own: the target's may already be as long as names can be.
+    return folder / f".dreamray-{secrets.token_hex(8)}.part"
+
+
+def _probe(folder: Path) -> None:
+    """Raise OSError if nothing can be written into a folder."""
+    probe = _part_in(folder)
+    try:
+        # Asking for the rights would not do: root has them all, a read-only mount none.
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _told(place: object, folder: Path, error: OSError, doing: str) -> DreamrayError:
+    """An operating system's error about a place in a folder, as our own."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    match error.errno:
+        case errno.ENOTDIR | errno.EEXIST:
+            return RequestError(f"{shown(place)}: {shown(folder)} is not a folder; check the path")
+        case errno.EISDIR:
+            return RequestError(f"{shown(place)}: this is a folder; name a file in it")
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return RequestError(f"{shown(place)}: {reason}; check its rights and its folder's")
+        case errno.ENAMETOOLONG | errno.ELOOP | errno.EINVAL:
+            return RequestError(f"{shown(place)}: {reason}; check the path")
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return StorageError(f"{shown(place)}: {reason}; free some space, then run it again")
+    return StorageError(
+        f"{shown(place)}: {doing} failed: {reason}; check the disk, then run it again"
+    )

@@ -1,0 +1,116 @@
+"""A folder in the memory of this process, for pictures that are given as arrays."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from dreamray.errors import RequestError
+from dreamray.places import Folder, Location, no_room, shown, temporary_file
+
+
+class _Memory:
+    """What the files of one memory share: their contents by name."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a folder in memory stays in its process: use a local folder or S3")
+
+
+@dataclass(frozen=True)
+class MemoryFolder(Folder):
+    """A folder that lives as long as it, or anything in it, is referred to.
+
+    Each `MemoryFolder()` is another one. It cannot be pickled.
+    """
+
+    name: str = "memory:"
+    _memory: _Memory = field(default_factory=_Memory, repr=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def file(self, name: str) -> MemoryFile:
+        """See `Folder.file`."""
+        return MemoryFile(f"{self.name}/{name}", self._memory)
+
+    def folder(self, name: str) -> MemoryFolder:
+        """See `Folder.folder`."""
+        return MemoryFolder(f"{self.name}/{name}", self._memory)
+
+    def remove(self) -> None:
+        """See `Folder.remove`."""
+        for path in list(self._memory.files):
+            if path.startswith(f"{self.name}/"):
+                self._memory.files.pop(path, None)
+
+    def check_writable(self) -> None:
+        """See `Folder.check_writable`: it always is."""
+
+
+@dataclass(frozen=True)
+class MemoryFile(Location):
+    """A file in a `MemoryFolder`."""
+
+    path: str
+    _memory: _Memory = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def name(self) -> str:
+        """The last component."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def folder(self) -> MemoryFolder:
+        """See `Location.folder`."""
+        return MemoryFolder(self.path.rpartition("/")[0], self._memory)
+
+    def read(self, limit: int | None = None) -> bytes:
+        """See `Location.read`."""
+        try:
+            return self._memory.files[self.path][:limit]
+        except KeyError:
+            raise RequestError(f"{shown(self)}: no such file; check the name") from None
+
+    @contextmanager
+    def opened(self) -> Iterator[Path]:
+        """See `Location.opened`."""
+        data = self.read()
+        with temporary_file(self) as path:
+            try:
+                path.write_bytes(data)
+            except OSError as error:
+                raise no_room(self, error) from None
+            yield path
+
+    def write(self, data: bytes) -> None:
+        """See `Location.write`."""
+        self._memory.files[self.path] = data
+
+    def write_file(self, path: Path) -> None:
+        """See `Location.write_file`, but here they are held in memory."""
+        self.write(path.read_bytes())
+
+    def remove(self) -> None:
+        """See `Location.remove`."""
+        self._memory.files.pop(self.path, None)
+
+    def exists(self) -> bool:
+        """See `Location.exists`."""
+        return self.path in self._memory.files
+
+    def fingerprint(self) -> str:
+        """See `Location.fingerprint`: a digest."""
+        return hashlib.sha256(self.read()).hexdigest()
+
+    def check_writable(self) -> None:
+        """See `Location.check_writable`: it always is."""

@@ -1,0 +1,94 @@
+"""PNG of any size, strip by strip.
+
+Each strip is compressed by itself and ends on a whole byte. So threads can share the work, and
+the strips still join to one stream, whose bytes depend on the samples alone.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from dreamray.octaves import Shape
+from dreamray.picture_output import PNG_LEVEL
+from dreamray.picture_parts import Pixels
+from dreamray.strips import Finished, in_order
+
+_STRIP_BYTES = 2 << 20
+
+_COLOUR_TYPES = {3: 2, 4: 6}
+_PAETH = 4
+_RAW_DEFLATE = -15
+_ZLIB_HEADER, _ZLIB_LAST_BLOCK = b"\x78\x5e", b"\x03\x00"
+
+
+def strip_height(result: Finished) -> int:
+    """Rows of a strip: about 2 MiB, of which the compressor learns enough."""
+    row_bytes = result.shape.width * result.channels * result.dtype.itemsize
+    return max(1, _STRIP_BYTES // row_bytes)
+
+
+def write_png(
+    file: BinaryIO, result: Finished, strips: Iterable[Pixels], chunks: list[tuple[bytes, bytes]]
+) -> None:
+    """Write the strips of a result as a PNG, with these optional chunks, type and content."""
+    file.write(b"\x89PNG\r\n\x1a\n")
+    _write_chunk(file, b"IHDR", _header(result.shape, result.dtype.itemsize, result.channels))
+    for kind, content in chunks:
+        _write_chunk(file, kind, content)
+    checksum = zlib.adler32(b"")
+    _write_chunk(file, b"IDAT", _ZLIB_HEADER)
+    for filtered, packed in in_order(_pack, _with_row_above(strips)):
+        checksum = zlib.adler32(filtered, checksum)
+        _write_chunk(file, b"IDAT", packed)
+    _write_chunk(file, b"IDAT", _ZLIB_LAST_BLOCK + struct.pack(">I", checksum))
+    _write_chunk(file, b"IEND", b"")
+
+
+def _header(shape: Shape, sample_bytes: int, channels: int) -> bytes:
+    depth, colour_type = 8 * sample_bytes, _COLOUR_TYPES[channels]
+    return struct.pack(">IIBBBBB", shape.width, shape.height, depth, colour_type, 0, 0, 0)
+
+
+def _write_chunk(file: BinaryIO, kind: bytes, content: bytes) -> None:
+    check = zlib.crc32(content, zlib.crc32(kind))
+    file.write(struct.pack(">I4s", len(content), kind))
+    file.write(content)
+    file.write(struct.pack(">I", check))
+
+
+def _with_row_above(strips: Iterable[Pixels]) -> Iterator[Pixels]:
+    """Each strip with the last row of the one before it, zeros for the first."""
+    above = None
+    for strip in strips:
+        yield np.concatenate((np.zeros_like(strip[:1]) if above is None else above, strip))
+        above = strip[-1:].copy()
+
+
+def _pack(rows: Pixels) -> tuple[bytes, bytes]:
+    """The filtered bytes of all rows but the first, and the same compressed."""
+    filtered = _filtered(rows)
+    packer = zlib.compressobj(PNG_LEVEL, zlib.DEFLATED, _RAW_DEFLATE)
+    return filtered, packer.compress(filtered) + packer.flush(zlib.Z_SYNC_FLUSH)
+
+
+def _filtered(rows: Pixels) -> bytes:
+    """PNG's Paeth filter: each byte's difference to the best of left, above and above left."""
+    pixel = rows.shape[2] * rows.itemsize
+    big_endian = np.ascontiguousarray(rows, rows.dtype.newbyteorder(">"))
+    samples: npt.NDArray[np.uint8] = big_endian.view(np.uint8).reshape(len(rows), -1)
+    padded = np.pad(samples, ((0, 0), (pixel, 0))).astype(np.int16)
+    left, above, corner = padded[1:, :-pixel], padded[:-1, pixel:], padded[:-1, :-pixel]
+    to_left, to_above = np.abs(above - corner), np.abs(left - corner)
+    to_corner = np.abs(left + above - 2 * corner)
+    best = np.where(to_above <= to_corner, above, corner)
+    best = np.where((to_left <= to_above) & (to_left <= to_corner), left, best)
+    out = np.empty((len(rows) - 1, 1 + samples.shape[1]), np.uint8)
+    out[:, 0] = _PAETH
+    np.subtract(samples[1:], best, out=out[:, 1:], casting="unsafe")
+    return out.tobytes()

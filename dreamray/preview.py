@@ -1,0 +1,42 @@
+"""A small picture of how far a large one is."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from dreamray.octaves import Shape
+from dreamray.pictures import from_tensor
+from dreamray.storage import Location
+from dreamray.tiles import Region
+from dreamray.views import Resized, View, read
+
+LONGEST = 2048
+"""Longer side of a preview, in pixels."""
+
+
+def preview_of(target: Location) -> Location:
+    """Where the previews of a result are written: `dream.tif` has `dream.preview.jpg`."""
+    stem = target.name.removesuffix(target.suffix) if target.suffix else target.name
+    return target.folder.file(f"{stem}.preview.jpg")
+
+
+def write_preview(view: View, target: Location) -> Location:
+    """Write a JPEG of a view beside a result, and return its place; raises as `Location.write`."""
+    shape = _within(view.shape, LONGEST)
+    # Twice as fine first, as resampling alone would leave most pixels out.
+    fine = Resized(view, _within(view.shape, 2 * LONGEST))
+    pixels = from_tensor(read(fine, Region.whole(fine.shape)), np.uint8)
+    image = Image.fromarray(pixels).resize((shape.width, shape.height), Image.Resampling.BOX)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=88)
+    place = preview_of(target)
+    place.write(file.getvalue())
+    return place
+
+
+def _within(shape: Shape, longest: int) -> Shape:
+    scale = min(1.0, longest / max(shape))
+    return Shape(*(max(1, round(side * scale)) for side in shape))

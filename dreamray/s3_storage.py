@@ -1,0 +1,141 @@
+"""Objects of S3-compatible storage, and the folders that the slashes in their keys make.
+
+Endpoint, region, profile, credentials, roles and the number of attempts come from boto3's
+usual places (`AWS_ENDPOINT_URL_S3`, `AWS_PROFILE`, `AWS_MAX_ATTEMPTS`, ...). boto3 is imported
+when the first object is used.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dreamray.places import Folder, Location, no_room, shown, temporary_file
+
+
+@dataclass(frozen=True)
+class S3Object(Location):
+    """An object of S3-compatible storage."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def name(self) -> str:
+        """The last component of the key."""
+        return self.key.rpartition("/")[2]
+
+    @property
+    def folder(self) -> S3Folder:
+        """See `Location.folder`."""
+        return S3Folder(self.bucket, self.key.rpartition("/")[0])
+
+    def read(self, limit: int | None = None) -> bytes:
+        """See `Location.read`."""
+        from dreamray import s3
+
+        with s3.errors_told(shown(self), "s3:GetObject"):
+            return s3.get(self.bucket, self.key, limit)
+
+    @contextmanager
+    def opened(self) -> Iterator[Path]:
+        """See `Location.opened`."""
+        from dreamray import s3
+
+        with temporary_file(self) as path:
+            try:
+                with s3.errors_told(shown(self), "s3:GetObject"):
+                    s3.get_file(self.bucket, self.key, path)
+            except OSError as error:
+                raise no_room(self, error) from None
+            yield path
+
+    def write(self, data: bytes) -> None:
+        """See `Location.write`."""
+        from dreamray import s3
+
+        with s3.errors_told(shown(self), "s3:PutObject"):
+            s3.put(self.bucket, self.key, data, self._content_type)
+
+    def write_file(self, path: Path) -> None:
+        """See `Location.write_file`."""
+        from dreamray import s3
+
+        with s3.errors_told(shown(self), "s3:PutObject"):
+            s3.put_file(self.bucket, self.key, path, self._content_type)
+
+    def remove(self) -> None:
+        """See `Location.remove`."""
+        from dreamray import s3
+
+        with s3.errors_told(shown(self), "s3:DeleteObject"):
+            s3.delete(self.bucket, self.key)
+
+    def exists(self) -> bool:
+        """See `Location.exists`."""
+        from dreamray import s3
+
+        with s3.errors_told(shown(self), "s3:GetObject"):
+            return s3.exists(self.bucket, self.key)
+
+    def fingerprint(self) -> str:
+        """See `Location.fingerprint`: the size, and the storage's own ETag."""
+        from dreamray import s3
+
+        with s3.errors_told(shown(self), "s3:GetObject"):
+            return s3.fingerprint(self.bucket, self.key)
+
+    def check_writable(self) -> None:
+        """See `Location.check_writable`: the bucket answers, and knows the credentials."""
+        from dreamray import s3
+
+        with s3.errors_told(shown(self), "s3:ListBucket"):
+            s3.check_bucket(self.bucket, self.key)
+
+    @property
+    def _content_type(self) -> str:
+        return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class S3Folder(Folder):
+    """The objects of a bucket whose keys start with a prefix and a slash; all, if it is empty."""
+
+    bucket: str
+    prefix: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}".removesuffix("/")
+
+    def file(self, name: str) -> S3Object:
+        """See `Folder.file`."""
+        return S3Object(self.bucket, self._inside + name)
+
+    def folder(self, name: str) -> S3Folder:
+        """See `Folder.folder`."""
+        return S3Folder(self.bucket, self._inside + name)
+
+    def remove(self) -> None:
+        """See `Folder.remove`."""
+        from dreamray import s3
+
+        with s3.errors_told(shown(self), "s3:ListBucket and s3:DeleteObject"):
+            s3.delete_all(self.bucket, self._inside)
+
+    def check_writable(self) -> None:
+        """See `Folder.check_writable`: the bucket answers, and knows the credentials."""
+        from dreamray import s3
+
+        with s3.errors_told(shown(self), "s3:ListBucket"):
+            s3.check_bucket(self.bucket, self._inside)
+
+    @property
+    def _inside(self) -> str:
+        """What the keys in this folder start with."""
+        return f"{self.prefix}/" if self.prefix else ""

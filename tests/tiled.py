@@ -1,0 +1,103 @@
+"""A picture's gradient through one or several subdomains, driven by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from random import Random
+
+import numpy as np
+
+from dreamray.crew import Measured
+from dreamray.exchange import Exchange, Roll
+from dreamray.octaves import Raster
+from dreamray.shelf import Shelf
+from dreamray.subdomain import Contributions, Engine, Strips, Subdomain
+from dreamray.tiles import TilePlan
+
+
+class Tiled:
+    """The tiles of a picture, dealt to owners that exchange their strips here."""
+
+    def __init__(
+        self,
+        plan: TilePlan,
+        engine: Engine,
+        owners: tuple[int, ...] | None = None,
+        *,
+        held: int | None = None,
+        order: int | None = None,
+    ) -> None:
+        """One owner has all tiles if `owners` is left out; `held` bytes are in memory for each.
+
+        `order` seeds who is first in each round, and whose contributions come in first.
+        """
+        self.plan = plan
+        self.owners = owners or (0,) * len(plan.tiles)
+        self._random = None if order is None else Random(order)
+        self._subdomains = {
+            me: Subdomain(
+                plan, self.owners, me, engine, Shelf(held, None, engine.load, engine.store)
+            )
+            for me in sorted(set(self.owners))
+        }
+
+    def put(self, image: Raster) -> None:
+        """Take an image over."""
+        for one in self._subdomains.values():
+            for tile in one.tiles:
+                one.put(tile, image[self.plan.tiles[tile].core.slices])
+
+    def compute(self, roll: Roll = (0, 0)) -> Measured:
+        """Compute the gradient of the rolled image."""
+        exchange = Exchange(self.plan, self.owners, roll)
+        strips: dict[tuple[int, int], Strips] = {}
+        for me in self._turns(self._subdomains):
+            parts = self._subdomains[me].strips(roll)
+            strips |= {(me, o): p for o, p in zip(exchange.receivers(me), parts, strict=True)}
+        losses: dict[int, float] = {}
+        contributions: dict[tuple[int, int], Contributions] = {}
+        for me in self._turns(self._subdomains):
+            one, senders = self._subdomains[me], exchange.senders(me)
+            found, outgoing = one.compute(strips[sender, me] for sender in senders)
+            losses |= zip(one.tiles, found, strict=True)
+            contributions |= {(me, o): c for o, c in zip(senders, outgoing, strict=True)}
+        sums: dict[int, float] = {}
+        for me in self._turns(self._subdomains):
+            one, receivers = self._subdomains[me], self._turns(exchange.receivers(me))
+            found = one.collect(contributions[receiver, me] for receiver in receivers)
+            sums |= zip(one.tiles, found, strict=True)
+        numbers = range(len(self.plan.tiles))
+        return Measured(
+            tuple(losses[tile] for tile in numbers),
+            tuple(sums[tile] for tile in numbers),
+            3 * math.prod(self.plan.shape),
+        )
+
+    def move(self, step: float, mean: float) -> None:
+        """Move the image along the gradient."""
+        for one in self._subdomains.values():
+            one.move(step, mean)
+
+    @property
+    def image(self) -> Raster:
+        """The image as it is now."""
+        return self._whole("image")
+
+    @property
+    def gradient(self) -> Raster:
+        """What was computed last, before it is moved along."""
+        return self._whole("gradient")
+
+    def _whole(self, what: str) -> Raster:
+        whole = np.full((*self.plan.shape, 3), np.nan, np.float32)
+        for one in self._subdomains.values():
+            for tile in one.tiles:
+                whole[self.plan.tiles[tile].core.slices] = getattr(one, what)(tile)
+        return whole
+
+    def _turns(self, owners: Sequence[int] | dict[int, Subdomain]) -> list[int]:
+        turns = list(owners)
+        if self._random is not None:
+            self._random.shuffle(turns)
+        return turns
