@@ -121,21 +121,21 @@ def _run_dreamray(case: Case, turn: Turn) -> None:
     keep_freed_memory()
     common.tensorflow(case["threads"])
     from dreamray.ascent import ascend
-    from dreamray.gradient import PictureGradient
+    from dreamray.crew import LocalCrew
+    from dreamray.gradient import WindowGradient
     from dreamray.octaves import Shape
     from dreamray.settings import Dream
     from dreamray.tiles import plan_tiles
+    from dreamray.views import Held
+    from dreamray.worker import Worker
 
     dream = Dream(iterations=100_000, max_loss=None)
     weights = common.load_reaching(case["weights"], dream.layer_names)
-    shape = Shape(case["side"], case["side"])
-    ascend(
-        common.picture(*shape),
-        plan_tiles(shape, dream.layer_names),
-        dream,
-        PictureGradient(dream.choices, weights, case["precision"]),
-        on_step=lambda step: turn(),
-    )
+    plan = plan_tiles(Shape(case["side"], case["side"]), dream.layer_names)
+    crew = LocalCrew(Worker(WindowGradient(dream.choices, weights, case["precision"])))
+    crew.begin(plan, Held(common.picture(*plan.shape)), None, None)
+    for _ in ascend(crew, dream):
+        turn()
 
 
 def _run_torch(case: Case, turn: Turn) -> None:

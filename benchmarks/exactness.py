@@ -18,6 +18,8 @@ from dreamray.device import start_tensorflow
 from dreamray.inception import LAYERS
 from dreamray.octaves import Raster, Shape
 from dreamray.settings import Dream
+from dreamray.shelf import Shelf
+from dreamray.subdomain import Subdomain
 from dreamray.tiles import exact_halo, plan_tiles
 
 BLOCKS = [f"mixed{number}" for number in range(2, 9)]
@@ -64,17 +66,26 @@ class Measure:
     """Gradients of one dream."""
 
     def __init__(self, dream: Dream, loaded: weights.Weights) -> None:
-        from dreamray.gradient import PictureGradient
+        from dreamray.gradient import WindowGradient
 
-        self._dream = dream
-        self._gradient = PictureGradient(dream.choices, loaded)
+        self._engine = WindowGradient(dream.choices, loaded)
 
     def gradient(self, image: Raster, core: int | None, overlap: int | None) -> Raster:
         """The first gradient of an image in tiles of `core` pixels, None for untiled."""
-        self._gradient.put(image)
-        shape = Shape(*image.shape[:2])
-        self._gradient.compute(plan_tiles(shape, self._dream.layer_names, core, overlap))
-        return self._gradient.gradient
+        engine, shape = self._engine, Shape(*image.shape[:2])
+        plan = plan_tiles(shape, engine.layers, core, overlap)
+        owned = Subdomain(
+            plan, (0,) * len(plan.tiles), 0, engine, Shelf(None, None, engine.load, engine.store)
+        )
+        for number, tile in enumerate(plan.tiles):
+            owned.put(number, image[tile.core.slices])
+        owned.strips()
+        owned.compute()
+        owned.collect()
+        whole = np.empty_like(image)
+        for number, tile in enumerate(plan.tiles):
+            whole[tile.core.slices] = owned.gradient(number)
+        return whole
 
 
 def worst(image: Raster, shape: Shape, dream: Dream, loaded: weights.Weights) -> float:

@@ -43,20 +43,25 @@ LAYERS = {
     "mixed8": ("mixed8",),
     "mixed10": ("mixed10",),
 }
-CONSTANTS = tuple(
-    name
-    for name, value in vars(memory).items()
-    if name.isupper() and not name.startswith("_") and isinstance(value, int | float | dict)
+CONSTANTS = (
+    "PROCESS",
+    "PARAMETER",
+    "KEPT",
+    "WINDOW_PIXEL",
+    "OCTAVE_PIXEL",
+    "PICTURE_PIXEL",
+    "WINDOW_SHAPE",
 )
-"""Those of the prediction, which is linear in them."""
+"""Those of `dreamray.memory` that are fitted: the prediction is linear in them."""
 
 NOTHING = Shape(0, 0)
-MARGIN = 0.03
-"""Peaks creep up by so much over more steps, and vary so much from run to run."""
 
 Case = dict[str, Any]
 Measured = dict[str, Any]
-"""A case with its `peak`, its largest `window` in pixels, and how many `shapes` windows had."""
+"""A case with its `peak`, its largest `window` in pixels, and how many `shapes` windows had.
+
+Of the octave's tiles `held` bytes were in memory; all of them where that is None.
+"""
 
 
 def grid(given: argparse.Namespace) -> Iterator[Case]:
@@ -69,9 +74,10 @@ def grid(given: argparse.Namespace) -> Iterator[Case]:
 
 
 def large_octaves(given: argparse.Namespace) -> Iterator[Case]:
-    """Steps in small windows of a large octave, and whole renders with them."""
+    """Steps in small windows of a large octave, on disk or not, and whole renders with them."""
     for side in (2048, 4096):
         yield _case(given, "mixed0", "float32", [side, side], core=512)
+    yield _case(given, "mixed0", "float32", [4096, 4096], core=512, held=64 << 20)
     for side in (2048, 3072):
         yield _case(given, "mixed0", "float32", [side, side], core=512, octaves=2)
 
@@ -96,18 +102,25 @@ def measure(case: Case) -> Measured:
     weights = common.load_reaching(case["weights"], case["layers"])
     common.tensorflow(case["threads"])
     from dreamray.ascent import ascend
-    from dreamray.gradient import PictureGradient
+    from dreamray.crew import LocalCrew
+    from dreamray.gradient import WindowGradient
     from dreamray.settings import Dream
     from dreamray.tiles import plan_tiles
+    from dreamray.views import Held
+    from dreamray.worker import Worker
 
     shape = Shape(*case["shape"])
     dream = Dream(layers=dict.fromkeys(case["layers"], 1.0), iterations=2, max_loss=None)
     plan = plan_tiles(shape, dream.layer_names, case.get("core"))
-    gradient = PictureGradient(dream.choices, weights, case["precision"])
-    ascend(common.picture(*shape), plan, dream, gradient)
+    crew = LocalCrew(Worker(WindowGradient(dream.choices, weights, case["precision"])))
+    held = case.get("held")
+    crew.begin(plan, Held(common.picture(*shape)), held, None)
+    for _ in ascend(crew, dream):
+        pass
     return {
         **case,
         "window": plan.largest_window.pixels,
+        "held": held,
         "shapes": len({tile.window.shape for tile in plan.tiles}),
         "peak": common.peak_memory(),
     }
@@ -117,7 +130,8 @@ def measure_render(case: Case) -> Measured:
     """Be the process of a case that renders a file as the command does."""
     keep_freed_memory()
     from dreamray.execution import Execution
-    from dreamray.render import Dreamer, render_picture
+    from dreamray.picture_render import render_picture
+    from dreamray.render import Dreamer
     from dreamray.settings import Dream
 
     dream = Dream(
@@ -141,11 +155,19 @@ def measure_render(case: Case) -> Measured:
     return {
         **case,
         "window": max(stage.tiles.largest_window.pixels for stage in plan.stages),
+        "held": _held([(stage.held, stage.shape) for stage in plan.stages]),
         "shapes": len({tile.window.shape for stage in plan.stages for tile in stage.tiles.tiles}),
         "tiles": [len(stage.tiles.tiles) for stage in plan.stages],
         "predicted": plan.memory,
         "peak": common.peak_memory(),
     }
+
+
+def _held(stages: list[tuple[int, Shape]]) -> int | None:
+    """The most bytes of any octave that are held; None if all of each are."""
+    if all(held == memory.OCTAVE_PIXEL * math.prod(shape) for held, shape in stages):
+        return None
+    return max(held for held, _ in stages)
 
 
 def measured(cases: Iterable[Case]) -> list[Measured]:
@@ -175,6 +197,8 @@ def label(case: Case) -> str:
     words = [case["name"], case["precision"], str(Shape(*case["shape"]))]
     if "core" in case:
         words.append(f"tiles of {case['core']}")
+    if case.get("held") is not None:
+        words.append(f"{show_size(case['held'])} of them held")
     if "octaves" in case:
         words.append(f"render, {case['octaves']} octaves")
     return ", ".join(words)
@@ -183,9 +207,10 @@ def label(case: Case) -> str:
 def predict(result: Measured) -> int:
     """What `dreamray.memory` says of a case."""
     shape = Shape(*result["shape"])
+    held = result["held"]
     return memory.predict_peak(
         window=result["window"],
-        octave=shape,
+        held=int(memory.OCTAVE_PIXEL * math.prod(shape)) if held is None else held,
         picture=shape if "octaves" in result else NOTHING,
         layers=result["layers"],
         precision=result["precision"],
@@ -214,46 +239,35 @@ def fit(results: list[Measured]) -> None:
     """Set the constants of `dreamray.memory` to the least that are over every measurement.
 
     The prediction is linear in its constants, so each one's share of a case is the prediction
-    with that one at 1 and the others at 0. Of all constants that put every prediction over its
-    measurement, by the margin, those with the least sum of relative errors are taken.
+    with that one at 1 and the others at 0, less what it says with all of them at 0. Of all
+    constants that put every prediction over its measurement, by the prediction's own margin,
+    those with the least sum of relative errors are taken.
     """
-    slots = [*_slots({result["precision"] for result in results})]
-    shares = np.zeros((len(results), len(slots)))
-    for column, slot in enumerate(slots):
-        for other in slots:
-            _set(other, 1.0 if other == slot else 0.0)
-        shares[:, column] = [predict(result) for result in results]
     peaks = np.array([result["peak"] for result in results], float)
+    given = _predictions(results, dict.fromkeys(CONSTANTS, 0.0))
+    shares = np.stack(
+        [
+            _predictions(results, {name: float(name == one) for name in CONSTANTS}) - given
+            for one in CONSTANTS
+        ],
+        axis=1,
+    )
     relative = shares / peaks[:, None]
     scale = relative.max(axis=0)
     scale[scale == 0] = 1.0
     relative /= scale
-    lower = np.full(len(results), 1 + MARGIN)
+    lower = memory.MARGIN - given / peaks
     solved = linprog(relative.sum(axis=0), A_ub=-relative, b_ub=-lower)
     if not solved.success:
         raise SystemExit(f"no fit: {solved.message}")
-    for slot, value in zip(slots, solved.x / scale, strict=True):
-        _set(slot, float(value))
+    _predictions(results, dict(zip(CONSTANTS, (solved.x / scale).tolist(), strict=True)))
 
 
-Slot = tuple[str, str | None]
-"""A constant's name, and the precision if it has a value for each."""
-
-
-def _slots(precisions: set[str]) -> Iterator[Slot]:
-    for name in CONSTANTS:
-        if isinstance(getattr(memory, name), dict):
-            yield from ((name, precision) for precision in sorted(precisions))
-        else:
-            yield name, None
-
-
-def _set(slot: Slot, value: float) -> None:
-    name, precision = slot
-    if precision is None:
+def _predictions(results: list[Measured], values: dict[str, float]) -> np.ndarray:
+    """What `dreamray.memory` says of the cases with these constants, which it then has."""
+    for name, value in values.items():
         setattr(memory, name, value)
-    else:
-        getattr(memory, name)[precision] = value
+    return np.array([predict(result) for result in results], float)
 
 
 def constants() -> str:
@@ -261,9 +275,7 @@ def constants() -> str:
     return "\n".join(f"{name} = {_show(getattr(memory, name))}" for name in CONSTANTS)
 
 
-def _show(value: Any) -> str:
-    if isinstance(value, dict):
-        return json.dumps({key: round(number, 1) for key, number in value.items()})
+def _show(value: float) -> str:
     return f"{value / 2**20:.0f} << 20" if value > 1 << 20 else f"{value:.1f}"
 
 

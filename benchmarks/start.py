@@ -22,16 +22,17 @@ from pathlib import Path
 
 import common
 from contestants import keras_weights
+from PIL import Image
 
 HERE = Path(__file__).parent
 LAKE = HERE.parent / "examples" / "lake.png"
 PARTS = (
     "Python, NumPy",
     "import dreamray",
-    "read picture",
     "load weights",
     "import TensorFlow",
     "build network",
+    "read picture",
     "first step",
     "other steps",
     "octaves",
@@ -89,42 +90,41 @@ def split(case: dict[str, object]) -> dict[str, float]:
     """Render as the command does, and time each part."""
     clock = _Clock(float(str(case["started"])))
     clock.lap("Python, NumPy")
-    from dreamray import cli, pictures  # noqa: F401
+    from dreamray import cli  # noqa: F401
     from dreamray.device import keep_freed_memory, start_tensorflow
-    from dreamray.events import Event, OctaveStarted, StepDone
+    from dreamray.events import Event, OctaveDone, OctaveStarted, StepDone
     from dreamray.execution import Execution
     from dreamray.octaves import Shape
-    from dreamray.render import Dreamer, describe, read_picture
+    from dreamray.picture_render import render_picture
+    from dreamray.render import Dreamer
     from dreamray.settings import Dream
 
     keep_freed_memory()
 
     def listen(event: Event) -> None:
         if isinstance(event, OctaveStarted):
-            clock.lap("octaves")
+            clock.lap("octaves" if event.number else "read picture")
         elif isinstance(event, StepDone):
             first = (event.octave, event.number) == (0, 0)
             clock.lap("first step" if first else "other steps")
+        elif isinstance(event, OctaveDone):
+            clock.lap("octaves")
 
-    threads = int(str(case["threads"]))
+    picture, threads = str(case["picture"]), int(str(case["threads"]))
     execution = Execution(weights=str(case["weights"]), threads=threads)
-    dreamer = Dreamer(Dream(), execution, listen)
+    dreamer = Dreamer(Dream(), execution)
     clock.lap("import dreamray")
-    picture = read_picture(str(case["picture"]))
-    plan = dreamer.plan(Shape(*picture.pixels.shape[:2]))
-    clock.lap("read picture")
     _ = dreamer.weights
     clock.lap("load weights")
     start_tensorflow(threads)
     clock.lap("import TensorFlow")
-    _ = dreamer.gradient
+    with Image.open(picture) as opened:
+        plan = dreamer.plan(Shape(opened.height, opened.width))
+    dreamer.crew(plan)
     clock.lap("build network")
-    dreamt = dreamer.run(pictures.to_tensor(picture.pixels), plan)
-    clock.lap("octaves")
-    pixels = pictures.from_tensor(dreamt, picture.pixels.dtype)
-    metadata = describe(dreamer, picture, plan)
-    pictures.encode(pixels, picture, pictures.output_format("dreamt.png"), metadata)
-    clock.lap("encode")
+    with tempfile.TemporaryDirectory() as folder:
+        render_picture(picture, str(Path(folder) / "dreamt.png"), dreamer, listen)
+        clock.lap("encode")
     return clock.laps
 
 

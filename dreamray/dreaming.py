@@ -104,7 +104,9 @@ class Dreaming:
             if not step.moved or reached == self._dream.iterations:
                 break
             due = self._every is not None and reached % self._every == 0
-            if due or self._crew.must_change:
+            if leaving := self._crew.must_change:
+                self._listen(Remark("a node is about to leave: going on without it"))
+            if due or leaving:
                 self._keep_step(number, reached, tiles)
                 if self._crew.may_change:
                     self._crew.begin(

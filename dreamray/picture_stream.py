@@ -34,7 +34,12 @@ from dreamray.tiles import Interval
 STREAMED = ("JPEG", "PNG", "TIFF", "WEBP")
 """The formats that can be streamed, by Pillow's names."""
 
-_WIDTH, _HEIGHT = 256, 257
+# Tags of TIFF.
+_WIDTH, _HEIGHT, _COMPRESSION, _STRIP_ROWS, _STRIP_BYTES, _PLANES = 256, 257, 259, 278, 279, 284
+_TILE_WIDTH = 322
+_OLD_JPEG, _JPEG = 6, 7
+
+_MAX_STRIP = 256 << 20
 _PIECE = 1 << 20
 _FETCHED_ROWS = 64
 
@@ -114,7 +119,9 @@ def opened_stream(path: Path, kind: str, name: str) -> Iterator[Stream]:
 def _tiff_stream(file: BinaryIO, pixels: BinaryIO, kind: str, name: str) -> Stream:
     tags = parts.tiff_directory(file)
     check_tiff(tags, name)
-    image = _open_vips(pixels, kind)
+    # libtiff's own limit on memory would refuse strips that fit; `_check_pieces` has ours.
+    image = _open_vips(pixels, kind, unlimited=True)
+    _check_pieces(image, tags, name)
     return Stream(
         shape=Shape(image.height, image.width),
         dtype=_dtype(image),
@@ -156,7 +163,7 @@ def _header(file: BinaryIO, kind: str) -> Any:
         raise UnidentifiedImageError(str(error)) from error
 
 
-def _open_vips(pixels: BinaryIO, kind: str) -> Any:
+def _open_vips(pixels: BinaryIO, kind: str, **options: Any) -> Any:
     import pyvips
 
     loaders = {
@@ -166,7 +173,7 @@ def _open_vips(pixels: BinaryIO, kind: str) -> Any:
         "WEBP": pyvips.Image.webpload_source,
     }
     source = pyvips.Source.new_from_descriptor(pixels.fileno())
-    return loaders[kind](source, access="sequential", fail_on="error")
+    return loaders[kind](source, access="sequential", fail_on="error", **options)
 
 
 def _dtype(image: Any) -> np.dtype[Any]:
@@ -194,6 +201,23 @@ def _check_order(image: Any, kind: str, name: str) -> None:
         raise PictureError(
             f"{name} is {sort} {kind} of more than {parts.MAX_PIXELS:,} pixels, which cannot be "
             "read in parts: save it anew from top to bottom"
+        )
+
+
+def _check_pieces(image: Any, tags: Any, name: str) -> None:
+    """Raise PictureError for a TIFF of strips that take too much memory, or seem to."""
+    compression = tags.get(_COMPRESSION, 1)
+    in_lines = compression not in (_OLD_JPEG, _JPEG) and tags.get(_PLANES, 1) == 1
+    if in_lines:  # Decoded line by line, but with the whole encoded strip in memory.
+        largest = 0 if compression == 1 else max(tags.get(_STRIP_BYTES, (0,)))
+    else:
+        sample_bytes = image.width * image.bands * _dtype(image).itemsize
+        largest = min(tags.get(_STRIP_ROWS, image.height), image.height) * sample_bytes
+    # libvips refuses tiles that are too large.
+    if largest > _MAX_STRIP and _TILE_WIDTH not in tags:
+        raise PictureError(
+            f"{name} is a TIFF in strips of {largest >> 20:,} MiB, too large to be read in "
+            "parts: save it anew in tiles or small strips"
         )
 
 

@@ -101,7 +101,9 @@ def delete_all(bucket: str, prefix: str) -> None:
 def fingerprint(bucket: str, key: str) -> str:
     """Size and ETag of the object: another content has others."""
     head = client().head_object(Bucket=bucket, Key=key)
-    return f"{head['ContentLength']}-{head['ETag'].strip(chr(34))}"
+    # Servers that show a folder's files as objects have no tag for what was not put through them.
+    tag = head.get("ETag") or head["LastModified"].isoformat()
+    return f"{head['ContentLength']}-{tag.strip(chr(34))}"
 
 
 def exists(bucket: str, key: str) -> bool:

@@ -30,9 +30,6 @@ DEFAULTS = Dream().layers
 EXACT = 5e-6
 """Relative error (L2) of float32 rounding."""
 
-ROUNDING = 2e-7
-"""Where only the windows' contributions are added up in another order."""
-
 
 class Gradient:
     """Losses and gradients of images, with a network that is built once."""
@@ -248,9 +245,8 @@ class TestSeveralWorkers:
             tiled.move(0.05, measured.mean)
         return [*found, tiled.image.tobytes()]
 
-    @pytest.mark.parametrize("layers", [{"mixed1": 1.0}, DEFAULTS], ids=["mixed1", "defaults"])
-    def test_make_the_same_bytes_as_one(self, untrained, image, layers):
-        gradient = Gradient(untrained, layers)
+    def test_make_the_same_bytes_as_one(self, untrained, image):
+        gradient = Gradient(untrained, {"mixed1": 1.0})
         alone = self.stepped(gradient.tiled(image, 96))
         for workers in 2, 5:
             assert self.stepped(gradient.tiled(image, 96, workers=workers)) == alone
@@ -268,7 +264,7 @@ class TestRoll:
         loss, rolled = gradient(image, 96, roll=roll)
         direct_loss, direct = gradient(np.roll(image, roll, (0, 1)), 96)
         assert loss == direct_loss
-        assert relative_error(np.roll(rolled, roll, (0, 1)), direct) < ROUNDING
+        np.testing.assert_array_equal(np.roll(rolled, roll, (0, 1)), direct)
 
     def test_leaves_the_picture_where_it_was(self, untrained, image):
         tiled = Gradient(untrained, {"mixed0": 1.0}).tiled(image)
@@ -355,7 +351,7 @@ class TestMemory:
             calls.append(arguments)
             if len(calls) > 1 and len(calls) <= 1 + times:
                 raise error or tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
-            return step.__get__(self)(*arguments)
+            return step.__get__(self, WindowGradient)(*arguments)
 
         monkeypatch.setattr(WindowGradient, "_window_step", fail)
 

@@ -343,6 +343,30 @@ class TestRefused:
     def test_rare_tiffs_are_named(self) -> None:
         assert "Lab samples" in refusal(saved(Image.new("LAB", (30, 20)), "TIFF"))
 
+    @pytest.mark.parametrize(
+        ("options", "refused"),
+        [
+            ({"compression": "lzw"}, True),
+            ({"compression": "jpeg"}, True),
+            ({"compression": "none"}, False),
+            ({"compression": "lzw", "tile": True}, False),
+            ({"compression": "jpeg", "tile": True}, False),
+        ],
+    )
+    def test_tiffs_in_large_strips(
+        self, options: dict[str, object], refused: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Unless they are stored in lines or tiles, the memory for a strip is limited."""
+        strips, whole = ({"tile_height": height, **options} for height in (16, 160))
+        if options.get("tile"):
+            strips = whole = {"tile_height": 16, "tile_width": 16, **options}
+        monkeypatch.setattr(picture_stream, "_MAX_STRIP", 20_000)
+        check(vips_tiff(noise(160, 70, 3), **strips))
+        if refused:
+            assert "too large to be read in parts" in refusal(vips_tiff(noise(160, 70, 3), **whole))
+        else:
+            check(vips_tiff(noise(160, 70, 3), **whole))
+
     @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
     def test_what_is_too_large_to_be_held_and_not_in_order(
         self, kind: str, monkeypatch: pytest.MonkeyPatch

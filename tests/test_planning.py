@@ -139,7 +139,7 @@ class TestBudget:
             match=r"memory: even the smallest tiles need about .* --memory or an earlier layer",
         ):
             plan(shape, 2**29)
-        assert time.process_time() - start < 5
+        assert time.process_time() - start < 10
 
     @pytest.mark.parametrize("shape", [(80_000, 100_000), (2_000, 1_000_000)])
     @pytest.mark.parametrize("execution", [{}, {"seams": "blend"}, {"precision": "bfloat16"}])
@@ -162,7 +162,7 @@ class TestBudget:
         """Most of it, where a picture needs tiles at all."""
         planned = plan((side, side), budget)
         if len(planned.stages[-1].tiles.tiles) > 1:
-            assert planned.memory > 0.65 * budget
+            assert planned.memory > 0.55 * budget
 
     def test_tiles_that_were_asked_for_may_exceed_it_with_a_remark(self):
         planned = plan((2000, 2000), GIB, tile=1024)

@@ -1,0 +1,229 @@
+"""A job goes on from its last complete checkpoint, and from nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dreamray.canvas import Grid
+from dreamray.errors import RequestError
+from dreamray.job import RECORD, AloneTiles, Checkpoint, Job, Stored
+from dreamray.octaves import Shape
+from dreamray.storage import Folder, LocalFolder, MemoryFolder
+from dreamray.tiles import Region, plan_tiles
+
+REQUEST = {"source": "a1", "dream": "b2", "tiles": "c3"}
+SHAPE = Shape(60, 70)
+PLAN = plan_tiles(SHAPE, ["conv2d"], 32)
+ALONE = AloneTiles((0.1, 1 / 3, 2.0), 5.25, (2, 0))
+
+
+@pytest.fixture(params=["local", "memory"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+    return LocalFolder(tmp_path / "work") if request.param == "local" else MemoryFolder()
+
+
+def image(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((*SHAPE, 3), np.float32)
+
+
+def stored(job: Job, name: str, seed: int = 0) -> Stored:
+    """A raster with an image in it."""
+    raster = job.place(name, PLAN)
+    job.canvas(raster).write(Region.whole(SHAPE), image(seed))
+    return raster
+
+
+def whole(job: Job) -> np.ndarray:
+    assert job.checkpoint.image is not None
+    return job.canvas(job.checkpoint.image).points(np.arange(60), np.arange(70))
+
+
+def again(folder: Folder, **changes: str) -> tuple[Job, str | None]:
+    """The job of another process, and what it says."""
+    job = Job(folder, {**REQUEST, **changes})
+    return job, job.resume()
+
+
+class TestResume:
+    def test_begins_where_there_is_nothing(self, folder: Folder) -> None:
+        job, note = again(folder)
+        assert note is None
+        assert job.checkpoint == Checkpoint()
+
+    def test_goes_on_from_the_checkpoint(self, folder: Folder) -> None:
+        first = Job(folder, REQUEST)
+        reached = Checkpoint(1, 0, stored(first, "octave-1"), core=48)
+        first.reach(reached)
+        job, note = again(folder)
+        assert job.checkpoint == reached
+        np.testing.assert_array_equal(whole(job), image())
+        assert note == f"going on from octave 2, as {folder} has it"
+
+    def test_says_the_step_as_well(self, folder: Folder) -> None:
+        first = Job(folder, REQUEST)
+        first.reach(Checkpoint(2, 7, stored(first, "octave-3-step-7")))
+        assert again(folder)[1] == f"going on from octave 3, step 8, as {folder} has it"
+
+    def test_keeps_every_bit_of_tiles_dreamt_alone(self, folder: Folder) -> None:
+        Job(folder, REQUEST).reach(Checkpoint(0, alone=ALONE))
+        job, note = again(folder)
+        assert job.checkpoint.alone == ALONE
+        assert note is not None
+        assert "going on from octave 1" in note
+
+    @pytest.mark.parametrize(
+        ("changes", "what"),
+        [
+            ({"dream": "other"}, "dream"),
+            ({"source": "other", "tiles": "other"}, "source and tiles"),
+            ({"device": "new"}, "device"),
+        ],
+    )
+    def test_of_another_request_starts_afresh_and_says_why(
+        self, folder: Folder, changes: dict[str, str], what: str
+    ) -> None:
+        first = Job(folder, REQUEST)
+        first.reach(Checkpoint(1, 0, stored(first, "octave-1")))
+        job, note = again(folder, **changes)
+        assert job.checkpoint == Checkpoint()
+        assert note == f"{folder} holds work with another {what}: starting afresh"
+
+    @pytest.mark.parametrize("request_", [{"source": "a1", "dream": "b2"}, {}])
+    def test_a_part_that_is_no_longer_asked_for_is_another_request(
+        self, folder: Folder, request_: dict[str, str]
+    ) -> None:
+        Job(folder, REQUEST).reach(Checkpoint(1, core=32))
+        job = Job(folder, request_)
+        assert "another" in str(job.resume())
+        assert job.checkpoint == Checkpoint()
+
+    @pytest.mark.parametrize(
+        "record",
+        [
+            b"",
+            b"{",
+            b"\xff\xfe\x00",
+            b"null",
+            b"[]",
+            b"7",
+            b'{"checkpoint": {}}',
+            json.dumps({"request": REQUEST}).encode(),
+            json.dumps({"request": REQUEST, "checkpoint": None}).encode(),
+            json.dumps({"request": REQUEST, "checkpoint": {"octave": "two"}}).encode(),
+            json.dumps(
+                {
+                    "request": REQUEST,
+                    "checkpoint": {
+                        "octave": 1,
+                        "step": 0,
+                        "image": "gone",
+                        "core": None,
+                        "alone": None,
+                    },
+                }
+            ).encode(),
+        ],
+    )
+    def test_of_a_record_that_cannot_be_read_starts_afresh(
+        self, folder: Folder, record: bytes
+    ) -> None:
+        folder.file(RECORD).write(record)
+        job, note = again(folder)
+        assert job.checkpoint == Checkpoint()
+        assert note is not None
+        assert "starting afresh" in note
+        assert "\n" not in note
+
+    def test_of_a_record_that_ends_too_soon_starts_afresh(self, folder: Folder) -> None:
+        """Wherever it was cut off."""
+        Job(folder, REQUEST).reach(Checkpoint(1, alone=ALONE))
+        complete = folder.file(RECORD).read()
+        for length in range(0, len(complete) - 1, 7):
+            folder.file(RECORD).write(complete[:length])
+            job, note = again(folder)
+            assert job.checkpoint == Checkpoint()
+            assert "starting afresh" in str(note)
+
+    def test_after_starting_afresh_the_new_request_is_the_one_to_go_on_with(
+        self, folder: Folder
+    ) -> None:
+        Job(folder, REQUEST).reach(Checkpoint(2))
+        job, _ = again(folder, dream="other")
+        job.reach(Checkpoint(1, core=64))
+        assert again(folder)[0].checkpoint == Checkpoint()
+        assert again(folder, dream="other")[0].checkpoint == Checkpoint(1, core=64)
+
+
+class TestReach:
+    def test_removes_the_raster_before(self, folder: Folder) -> None:
+        job = Job(folder, REQUEST)
+        for number in 1, 2:
+            job.reach(Checkpoint(number, 0, stored(job, f"octave-{number}", number)))
+        assert not folder.file("octave-1/0-0.npy").exists()
+        np.testing.assert_array_equal(whole(job), image(2))
+
+    def test_removes_the_raster_that_another_process_left(self, folder: Folder) -> None:
+        first = Job(folder, REQUEST)
+        first.reach(Checkpoint(1, 0, stored(first, "octave-1")))
+        job, _ = again(folder)
+        job.reach(Checkpoint(2, 0, stored(job, "octave-2")))
+        assert not folder.file("octave-1/0-0.npy").exists()
+
+    def test_keeps_what_the_new_checkpoint_needs(self, folder: Folder) -> None:
+        job = Job(folder, REQUEST)
+        job.reach(Checkpoint(1, 0, stored(job, "octave-1")))
+        job.go_on(core=64, alone=ALONE)
+        job.go_on(alone=None)
+        np.testing.assert_array_equal(whole(job), image())
+        assert job.checkpoint == Checkpoint(1, 0, job.checkpoint.image, 64, None)
+        assert again(folder)[0].checkpoint == job.checkpoint
+
+    def test_a_record_that_cannot_be_written_leaves_the_raster_before(self, tmp_path: Path) -> None:
+        """It is removed when the new record is there, and not a moment sooner."""
+        folder = LocalFolder(tmp_path / "work")
+        first = Job(folder, REQUEST)
+        first.reach(Checkpoint(1, 0, stored(first, "octave-1")))
+        kept = (tmp_path / "work" / RECORD).read_bytes()
+        (tmp_path / "work" / RECORD).unlink()
+        (tmp_path / "work" / RECORD).mkdir()
+        with pytest.raises(RequestError, match="this is a folder"):
+            first.reach(Checkpoint(2, 0, stored(first, "octave-2")))
+        (tmp_path / "work" / RECORD).rmdir()
+        (tmp_path / "work" / RECORD).write_bytes(kept)
+        job, _ = again(folder)
+        np.testing.assert_array_equal(whole(job), image())
+
+
+class TestRasters:
+    def test_tiles_consist_of_whole_blocks(self, folder: Folder) -> None:
+        job = Job(folder, REQUEST)
+        plan = plan_tiles(Shape(1300, 40), ["conv2d"], 700)
+        canvas = job.canvas(job.place("octave-1", plan))
+        for tile in plan.tiles:
+            canvas.write(tile.core, np.zeros((*tile.core.shape, 3), np.float32))
+        assert canvas.shape == plan.shape
+        assert max(interval.length for interval in canvas.grid.rows) <= 512
+
+    def test_travel_through_json(self) -> None:
+        grid = Grid.even(SHAPE, 16)
+        one = Stored.of("a", grid)
+        assert Grid.from_json(json.loads(json.dumps(one.grid))) == grid
+
+    def test_windows_of_an_octave_are_removed_together(self, folder: Folder) -> None:
+        job = Job(folder, REQUEST)
+        for octave in 0, 1:
+            for tile in 0, 1:
+                canvas = job.window_canvas(octave, tile, SHAPE)
+                canvas.write(Region.whole(SHAPE), image(tile))
+        job.remove_windows(0)
+        assert not folder.file("octave-1-alone/1/0-0.npy").exists()
+        left = job.window_canvas(1, 1, SHAPE).points(np.arange(60), np.arange(70))
+        np.testing.assert_array_equal(left, image(1))
+
+    def test_scratch_is_on_this_machine_or_left_to_the_system(self, tmp_path: Path) -> None:
+        assert Job(LocalFolder(tmp_path), {}).scratch == tmp_path / "scratch"
+        assert Job(MemoryFolder(), {}).scratch is None
