@@ -57,6 +57,7 @@ class Dreaming:
         DreamrayError when workers get lost again and again.
         """
         shape = self._plan.shape
+        self._job.go_on()  # The folder is there now, for all who can reach it.
         for number in range(self._job.checkpoint.octave, len(self._plan.stages)):
             self._octave(number, original)
             self._listen(OctaveDone(number, self._result(original)))

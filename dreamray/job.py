@@ -23,7 +23,7 @@ BLOCK = 512
 """Longest side of the blocks of an octave, in pixels: 3 MiB."""
 
 RECORD = "job.json"
-"""The file that says how far a job is; it is there from the first checkpoint on."""
+"""The file that says what a job is, and how far."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,17 @@ class Job:
             self.checkpoint = _checkpoint(record["checkpoint"])
         except (KeyError, TypeError, ValueError):
             return f"{self.folder} holds work that cannot be read: starting afresh"
-        if self.checkpoint == Checkpoint():
+        if not self.begun:
             return None
         at = f"octave {self.checkpoint.octave + 1}"
         if self.checkpoint.step:
             at += f", step {self.checkpoint.step + 1}"
         return f"going on from {at}, as {self.folder} has it"
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to go on from."""
+        return self.checkpoint != Checkpoint()
 
     def reach(self, checkpoint: Checkpoint) -> None:
         """Record a checkpoint whose rasters are stored; those before it are removed."""

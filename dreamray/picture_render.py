@@ -21,7 +21,7 @@ from dreamray.errors import DreamrayError
 from dreamray.events import Event, Listener, OctaveDone, Remark, Transfer, ignore
 from dreamray.export import export
 from dreamray.ingest import Source
-from dreamray.job import RECORD, Job
+from dreamray.job import Job
 from dreamray.memory import HELD_PIXELS
 from dreamray.octaves import Shape
 from dreamray.picture_output import Extras, check_output, output_format
@@ -81,7 +81,7 @@ def render_picture(
     folder.check_writable()
     if keeping.fresh:
         folder.remove()
-    original = _original(place, fingerprint, folder, listen)
+    original, job = _original(place, fingerprint, folder, listen), None
     try:
         check_output(format, original.shape.width, original.shape.height)
         plan = dreamer.plan(original.shape)
@@ -101,7 +101,7 @@ def render_picture(
             tell=lambda remark: listen(Remark(remark)),
         )
     except BaseException:
-        if not _worth_keeping(folder, original):
+        if not _worth_keeping(job, original):
             folder.remove()
             _remove_if_empty(base)
         raise
@@ -205,10 +205,10 @@ def _with_previews(listen: Listener, target: Location) -> Listener:
     return hear
 
 
-def _worth_keeping(folder: Folder, source: Source) -> bool:
+def _worth_keeping(job: Job | None, source: Source) -> bool:
     """Whether going on from this work saves more than a moment."""
     large = source.shape.height * source.shape.width > HELD_PIXELS
-    return large or folder.file(RECORD).exists()
+    return large or (job is not None and job.begun)
 
 
 def _remove_if_empty(base: Folder) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 
+from dreamray.errors import RequestError
 from dreamray.exchange import Roll
 from dreamray.farm.needs import Needs
 from dreamray.subdomain import Contributions, Strips
@@ -41,6 +42,12 @@ class NodeWorker(Worker):
     ) -> None:
         """See `Worker.begin`; what is the same for all comes in one."""
         plan, owners, image, held, scratch = shared
+        if scratch is not None and not scratch.parent.is_dir():
+            raise RequestError(
+                f"the work folder {scratch.parent} is not on node "
+                f"{_node()}: give --work a folder that all nodes share, "
+                "or an s3:// URI"
+            )
         self.begin(plan, owners, me, image, held, scratch)
 
     def strips_apart(self, move: Move | None, roll: Roll) -> Any:
@@ -69,3 +76,7 @@ def actor_maker(tools: Tools, needs: Needs) -> Callable[[], Any]:
         max_task_retries=0,
     )
     return lambda: options.remote(shared)
+
+
+def _node() -> str:
+    return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]

@@ -47,7 +47,7 @@ class RayCrew:
         self._metrics = metrics
         self._members: list[Member] = []
         self._plan: TilePlan | None = None
-        self._exchange: Exchange | None = None
+        self._rounds: _Rounds | None = None
         self._move: Move | None = None
 
     @property
@@ -75,40 +75,23 @@ class RayCrew:
         ready = self._pool.gather()
         self._members = ready[: len(plan.tiles)]
         self._plan, self._move = plan, None
-        self._exchange = Exchange(plan, deal(plan, len(self._members)))
-        shared = ray.put((plan, self._exchange.owners, image, held, scratch))
+        owners = deal(plan, len(self._members))
+        self._rounds = _Rounds(Exchange(plan, owners), self._members)
+        shared = ray.put((plan, owners, image, held, scratch))
         self._all(lambda number, member: member.actor.begin_shared.remote(shared, number))
         self._metrics.workers(len(self._members))
 
     def compute(self, roll: Roll) -> Measured:
         """See `Crew`. The strips of a step go when its answers are there."""
         assert self._plan is not None
-        assert self._exchange is not None
-        if roll != self._exchange.roll:
-            self._exchange = Exchange(self._plan, self._exchange.owners, roll)
-        exchange, everyone = self._exchange, range(len(self._members))
+        assert self._rounds is not None
+        if roll != self._rounds.exchange.roll:
+            exchange = Exchange(self._plan, self._rounds.exchange.owners, roll)
+            self._rounds = _Rounds(exchange, self._members)
         move, self._move = self._move, None
-        strips: dict[tuple[int, int], Any] = {}
-        parts: dict[tuple[int, int], Any] = {}
-        losses, sums = [], []
         with self._metrics.step(self._plan):
-            for me in everyone:
-                others = exchange.receivers(me)
-                call = self._members[me].actor.strips_apart.options(num_returns=1 + len(others))
-                refs = _list(call.remote(move, roll))[1:]
-                strips.update({(me, other): ref for other, ref in zip(others, refs, strict=True)})
-            for me in everyone:
-                others = exchange.senders(me)
-                call = self._members[me].actor.compute_apart.options(num_returns=1 + len(others))
-                found, *refs = _list(call.remote(*(strips[other, me] for other in others)))
-                losses.append(found)
-                parts.update({(me, other): ref for other, ref in zip(others, refs, strict=True)})
-            for me in everyone:
-                others = exchange.receivers(me)
-                collect = self._members[me].actor.collect_all
-                sums.append(collect.remote(*(parts[other, me] for other in others)))
-            del strips, parts
-            answers = self._get([*losses, *sums], [*self._members, *self._members])
+            refs = self._rounds.start(move)
+            answers = self._get(refs, [*self._members, *self._members])
         count = len(self._members)
         return Measured(
             self._in_plan_order(answers[:count]),
@@ -176,9 +159,9 @@ class RayCrew:
             self._pool.lose(member)
 
     def _in_plan_order(self, by_member: Sequence[Sequence[float]]) -> tuple[float, ...]:
-        assert self._exchange is not None
+        assert self._rounds is not None
         values = [iter(one) for one in by_member]
-        return tuple(next(values[owner]) for owner in self._exchange.owners)
+        return tuple(next(values[owner]) for owner in self._rounds.exchange.owners)
 
     def _all(self, call: Callable[[int, Member], Any]) -> list[Any]:
         """Call every worker, and wait for all."""
@@ -216,6 +199,48 @@ class RayCrew:
         assert lost or inputs_lost
         what = f"{len(lost) or 'some'} of {len(self._members)} workers got lost"
         raise WorkersLostError(what)
+
+
+class _Rounds:
+    """The calls of a step, for one dealing of the tiles and one roll.
+
+    They are made ready once: that takes the driver longer than to make them.
+    """
+
+    def __init__(self, exchange: Exchange, members: Sequence[Member]) -> None:
+        self.exchange = exchange
+        everyone = range(len(members))
+        self._receivers = [exchange.receivers(me) for me in everyone]
+        self._senders = [exchange.senders(me) for me in everyone]
+        self._strips = [
+            member.actor.strips_apart.options(num_returns=1 + len(others))
+            for member, others in zip(members, self._receivers, strict=True)
+        ]
+        self._compute = [
+            member.actor.compute_apart.options(num_returns=1 + len(others))
+            for member, others in zip(members, self._senders, strict=True)
+        ]
+        self._collect = [member.actor.collect_all for member in members]
+
+    def start(self, move: Move | None) -> list[Any]:
+        """Have a step made; gives the refs of every worker's losses, then of their sums.
+
+        All calls are made at once: each waits for the strips that it takes.
+        """
+        strips: dict[tuple[int, int], Any] = {}
+        parts: dict[tuple[int, int], Any] = {}
+        losses, sums = [], []
+        for me, others in enumerate(self._receivers):
+            _, *refs = _list(self._strips[me].remote(move, self.exchange.roll))
+            strips.update({(me, other): ref for other, ref in zip(others, refs, strict=True)})
+        for me, others in enumerate(self._senders):
+            incoming = [strips[other, me] for other in others]
+            found, *refs = _list(self._compute[me].remote(*incoming))
+            losses.append(found)
+            parts.update({(me, other): ref for other, ref in zip(others, refs, strict=True)})
+        for me, others in enumerate(self._receivers):
+            sums.append(self._collect[me].remote(*(parts[other, me] for other in others)))
+        return [*losses, *sums]
 
 
 def _list(refs: Any) -> list[Any]:
