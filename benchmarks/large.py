@@ -46,18 +46,23 @@ def watch(command: list[str]) -> tuple[float, int]:
     process = subprocess.Popen(command)
     parent = psutil.Process(process.pid)
     while process.poll() is None:
-        total = 0
         try:
-            for one in [parent, *parent.children(recursive=True)]:
-                with one.oneshot():
-                    total += one.memory_full_info().pss
-        except psutil.Error:
-            continue
-        peak = max(peak, total)
+            family = [parent, *parent.children(recursive=True)]
+            peak = max(peak, sum(proportional(one.pid) for one in family))
+        except (psutil.Error, OSError):
+            continue  # One has ended meanwhile.
         time.sleep(0.25)
     if process.returncode:
         sys.exit(f"{' '.join(command)} failed")
     return time.monotonic() - begun, peak
+
+
+def proportional(pid: int) -> int:
+    """Bytes of a process, those that it shares divided by those that share them."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0
 
 
 def main() -> None:

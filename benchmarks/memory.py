@@ -54,6 +54,9 @@ CONSTANTS = (
 )
 """Those of `dreamray.memory` that are fitted: the prediction is linear in them."""
 
+ENOUGH = 1e6
+"""A value of a constant with which the prediction's whole bytes are exact enough."""
+
 NOTHING = Shape(0, 0)
 
 Case = dict[str, Any]
@@ -239,19 +242,20 @@ def fit(results: list[Measured]) -> None:
     """Set the constants of `dreamray.memory` to the least that are over every measurement.
 
     The prediction is linear in its constants, so each one's share of a case is the prediction
-    with that one at 1 and the others at 0, less what it says with all of them at 0. Of all
-    constants that put every prediction over its measurement, by the prediction's own margin,
-    those with the least sum of relative errors are taken.
+    with that one alone, less what it says with all of them at 0. Of all constants that put
+    every prediction over its measurement, by the prediction's own margin, those with the least
+    sum of relative errors are taken.
     """
     peaks = np.array([result["peak"] for result in results], float)
     given = _predictions(results, dict.fromkeys(CONSTANTS, 0.0))
     shares = np.stack(
         [
-            _predictions(results, {name: float(name == one) for name in CONSTANTS}) - given
+            _predictions(results, {name: ENOUGH * (name == one) for name in CONSTANTS}) - given
             for one in CONSTANTS
         ],
         axis=1,
     )
+    shares /= ENOUGH
     relative = shares / peaks[:, None]
     scale = relative.max(axis=0)
     scale[scale == 0] = 1.0

@@ -1,6 +1,6 @@
 """What dealing a picture out to many workers costs, and what that means for a cluster.
 
-    python benchmarks/scaling.py [--workers 1,2,4,8,16,32] [--tile 256] [--tiles-each 1]
+    python benchmarks/scaling.py [--workers 1,2,4,8,16,32] [--tile 64] [--layers mixed0]
     python benchmarks/scaling.py --predict --step-seconds 0.05 --link 10 --sizes 8192,16384,65536
 
 The first runs the real lockstep on a real Ray cluster of this machine, with the dream replaced
@@ -34,17 +34,15 @@ from dreamray.tiles import Region, TilePlan, plan_tiles
 from dreamray.views import Held
 from dreamray.worker import Tools
 
-LAYERS = Dream().layer_names
 PIXEL_BYTES = 12
 
 
 class Sleeper:
     """An engine that sleeps for the time of a gradient: see `dreamray.subdomain.Engine`."""
 
-    layers = LAYERS
-
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, layers: tuple[str, ...]) -> None:
         self._seconds = seconds
+        self.layers = layers
 
     def gradient(self, window: Raster, owned: Any, per_cell: Any) -> tuple[float, Raster]:
         """Nothing, after a while."""
@@ -86,11 +84,12 @@ class SleepingTools:
     """What a worker that sleeps computes with: in place of `dreamray.worker.Tools`."""
 
     seconds: float
+    layers: tuple[str, ...]
     threads: int = 1
 
     def engine(self) -> Sleeper:
         """The sleeper."""
-        return Sleeper(self.seconds)
+        return Sleeper(self.seconds, self.layers)
 
 
 @dataclass(frozen=True)
@@ -116,11 +115,11 @@ class Measured:
 
 def measure(workers: int, given: argparse.Namespace) -> Measured:
     """Make steps with so many workers."""
-    plan = make_plan(workers * given.tiles_each, given.tile)
+    plan = make_plan(workers * given.tiles_each, given.tile, given.layers)
     steps = given.steps
     image = Held(np.zeros((*plan.shape, 3), np.float32))
     execution = Execution(workers=str(workers), threads=1, address="local", wait=600)
-    with sleeping(SleepingTools(given.sleep), execution, len(plan.tiles)) as crew:
+    with sleeping(SleepingTools(given.sleep, given.layers), execution, len(plan.tiles)) as crew:
         crew.begin(plan, image, None, None)
         seconds = []
         crew.compute((0, 0))
@@ -152,11 +151,11 @@ def sleeping(tools: SleepingTools, execution: Execution, tiles: int) -> Any:
     return gathered(as_tools, execution, tiles, print)
 
 
-def make_plan(tiles: int, core: int) -> TilePlan:
+def make_plan(tiles: int, core: int, layers: tuple[str, ...]) -> TilePlan:
     """About as many rows of tiles as columns."""
     rows = max(n for n in range(1, math.isqrt(tiles) + 1) if tiles % n == 0)
     shape = Shape(rows * core, tiles // rows * core)
-    plan = plan_tiles(shape, LAYERS, core)
+    plan = plan_tiles(shape, layers, core)
     assert len(plan.tiles) == tiles
     return plan
 
@@ -186,7 +185,7 @@ def predict(given: argparse.Namespace) -> None:
     print("| picture | GPUs | tiles each | step | of it exchange | efficiency |")
     print("|---|---|---|---|---|---|")
     for side in given.sizes:
-        plan = plan_tiles(Shape(side, side), LAYERS, given.tile)
+        plan = plan_tiles(Shape(side, side), given.layers, given.tile)
         for gpus in given.gpus:
             if gpus > len(plan.tiles):
                 continue
@@ -208,6 +207,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("--workers", type=numbers, default=[1, 2, 4, 8, 16, 32])
+    made.add_argument("--layers", type=names, default=Dream().layer_names, help="with commas")
     made.add_argument("--tile", type=int, default=256, help="side of a core in pixels")
     made.add_argument("--tiles-each", type=int, default=1, help="tiles of a worker")
     made.add_argument("--sleep", type=float, default=0.2, help="seconds of a tile's gradient")
@@ -246,6 +246,11 @@ def main() -> None:
         print(lines[-1], flush=True)
     if given.markdown:
         given.markdown.write_text("\n".join(lines) + "\n")
+
+
+def names(text: str) -> tuple[str, ...]:
+    """`mixed2,mixed3`."""
+    return tuple(text.split(","))
 
 
 def numbers(text: str) -> list[int]:

@@ -81,7 +81,7 @@ def render_picture(
     folder.check_writable()
     if keeping.fresh:
         folder.remove()
-    original, job = _original(place, fingerprint, folder, listen), None
+    original, job = _original(place, fingerprint, base, folder, listen), None
     try:
         check_output(format, original.shape.width, original.shape.height)
         plan = dreamer.plan(original.shape)
@@ -151,7 +151,9 @@ def work_folder(target: Location, work: str | None) -> tuple[Folder, Folder]:
     return base, base.folder(f"{target.name}-{digest}")
 
 
-def _original(place: Location, fingerprint: str, folder: Folder, listen: Listener) -> Source:
+def _original(
+    place: Location, fingerprint: str, base: Folder, folder: Folder, listen: Listener
+) -> Source:
     """The source as a canvas: as it is there, or brought in."""
     known = ingest.opened_source(folder)
     if known is not None and known.fingerprint == fingerprint:
@@ -163,6 +165,7 @@ def _original(place: Location, fingerprint: str, folder: Folder, listen: Listene
         return ingest.ingest(place, folder, tell=lambda note: listen(Remark(note)))
     except BaseException:
         folder.remove()
+        _remove_if_empty(base)
         raise
 
 

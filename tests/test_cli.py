@@ -412,10 +412,10 @@ def test_layers_lists_the_blocks_and_every_layer_on_request(run: Run) -> None:
 
 def test_every_setting_is_an_option() -> None:
     from dreamray.execution import Execution
-    from dreamray.options import DREAM, EXECUTION
+    from dreamray.options import DREAM, EXECUTION, FARM
 
     assert {o.setting for o in DREAM} == {*Dream.model_fields, "layer"} - {"layers"}
-    assert {o.setting for o in EXECUTION} == {*Execution.model_fields}
+    assert {o.setting for o in (*EXECUTION, *FARM)} == {*Execution.model_fields}
 
 
 def test_help_and_version_import_nothing_heavy() -> None:

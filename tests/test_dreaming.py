@@ -223,6 +223,7 @@ class TestCheckpoints:
         run = Run(every=every)
         assert run.by() == undisturbed["exact"]
         assert [(c.octave, c.step) for c in run.job.reached] == [
+            (0, 0),
             *((0, step) for step in steps),
             (1, 0),
             *((1, step) for step in steps),
@@ -403,7 +404,13 @@ class TestChanges:
         crew = Changing(must=[1, 6], may=[1, 6])
         run = Run()
         assert run.by(crew) == undisturbed["exact"]
-        assert [(c.octave, c.step) for c in run.job.reached] == [(0, 1), (1, 0), (1, 2), (2, 0)]
+        assert [(c.octave, c.step) for c in run.job.reached] == [
+            (0, 0),
+            (0, 1),
+            (1, 0),
+            (1, 2),
+            (2, 0),
+        ]
         assert crew.begun == 4
 
     def test_that_may_be_wait_for_a_checkpoint(self, undisturbed: dict[str, bytes]) -> None:

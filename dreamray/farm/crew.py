@@ -157,6 +157,7 @@ class RayCrew:
             raise MemoryExhaustedError(f"a worker ran out of memory on {task.window.shape}")
         else:
             self._pool.lose(member)
+            self._metrics.lost(1)
 
     def _in_plan_order(self, by_member: Sequence[Sequence[float]]) -> tuple[float, ...]:
         assert self._rounds is not None
