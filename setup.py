@@ -18,7 +18,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-ASSETS = Path("dreamray", "assets")
+ASSETS = Path("dreamray", "pictures", "assets")
 PINNED = json.loads((Path(__file__).parent / ASSETS / "openseadragon.json").read_text())
 NPM_SECONDS = 60
 

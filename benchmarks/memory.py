@@ -133,8 +133,8 @@ def measure_render(case: Case) -> Measured:
     """Be the process of a case that renders a file as the command does."""
     keep_freed_memory()
     from dreamray.execution import Execution
-    from dreamray.picture_render import render_picture
     from dreamray.render import Dreamer
+    from dreamray.rendering import render_picture
     from dreamray.settings import Dream
 
     dream = Dream(

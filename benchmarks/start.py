@@ -95,8 +95,8 @@ def split(case: dict[str, object]) -> dict[str, float]:
     from dreamray.events import Event, OctaveDone, OctaveStarted, StepDone
     from dreamray.execution import Execution
     from dreamray.octaves import Shape
-    from dreamray.picture_render import render_picture
     from dreamray.render import Dreamer
+    from dreamray.rendering import render_picture
     from dreamray.settings import Dream
 
     keep_freed_memory()

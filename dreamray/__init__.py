@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from dreamray.version import __version__
 
 if TYPE_CHECKING:
-    from dreamray.picture_render import render_picture
     from dreamray.render import dream
+    from dreamray.rendering import render_picture
     from dreamray.settings import Dream
 
 __all__ = ["Dream", "__version__", "dream", "render_picture"]
@@ -21,7 +21,7 @@ __all__ = ["Dream", "__version__", "dream", "render_picture"]
 _HOMES = {
     "Dream": "dreamray.settings",
     "dream": "dreamray.render",
-    "render_picture": "dreamray.picture_render",
+    "render_picture": "dreamray.rendering",
 }
 
 

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from dreamray.errors import RequestError, StorageError
 from dreamray.octaves import Shape
-from dreamray.places import Folder, Location, shown
+from dreamray.storage.places import Folder, Location, shown
 from dreamray.tiles import Interval, Region
 
 Values = npt.NDArray[Any]

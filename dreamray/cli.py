@@ -88,9 +88,9 @@ def render(
     """Dream of one picture. Run again after an interruption, it goes on from where it was."""
     import time
 
-    from dreamray.picture_render import Keeping, render_picture
     from dreamray.progress import duration, say
     from dreamray.render import Dreamer
+    from dreamray.rendering import Keeping, render_picture
 
     started = time.monotonic()
     with (

@@ -84,6 +84,9 @@ class Crew(Protocol):
     def may_change(self) -> bool:
         """Whether there are more workers than take part: begin anew once the image is stored."""
 
+    def end(self) -> None:
+        """Let go of the octave."""
+
     def close(self) -> None:
         """Let everything go."""
 
@@ -131,6 +134,10 @@ class LocalCrew:
         for task in tasks:
             done(task, self._worker.dream_tile(task))
 
-    def close(self) -> None:
+    def end(self) -> None:
         """See `Crew`."""
         self._worker.end()
+
+    def close(self) -> None:
+        """See `Crew`."""
+        self.end()

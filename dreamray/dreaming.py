@@ -25,7 +25,7 @@ RECORD_EVERY = 5.0
 """Seconds between records of tiles that were dreamt by themselves."""
 
 LOSSES_IN_A_ROW = 5
-"""How often workers may get lost without a step in between, before it is given up."""
+"""How often workers may get lost without a checkpoint in between, before it is given up."""
 
 
 class Dreaming:
@@ -61,6 +61,7 @@ class Dreaming:
         for number in range(self._job.checkpoint.octave, len(self._plan.stages)):
             self._octave(number, original)
             self._listen(OctaveDone(number, self._result(original)))
+        self._crew.end()
         result = self._result(original)
         last = self._plan.stages[-1].shape
         return result if last == shape else _at_next(result, original, last, shape)
@@ -192,19 +193,20 @@ class Dreaming:
         return self._planner.cut(stage.shape, core)
 
     def _use_smaller(self, tiles: TilePlan) -> None:
-        smaller = self._planner.smaller(tiles)
-        if smaller is None:
+        core = self._planner.smaller_core(tiles)
+        if core is None:
             raise MemoryExhaustedError(
                 "memory ran out even on the smallest tiles: close other programs, choose an "
                 "earlier layer, or give --precision bfloat16"
             )
+        smaller = self._planner.cut(tiles.shape, core)
         self._listen(
             Remark(
                 f"memory ran out on a window of {tiles.largest_window.shape}: "
                 f"going on with tiles of {smaller.largest_side} pixels"
             )
         )
-        self._job.go_on(core=smaller.largest_side, alone=None)
+        self._job.go_on(core=core, alone=None)
 
     def _tell_octave(self, number: int, stage: Stage, tiles: TilePlan) -> None:
         self._listen(

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from dreamray.canvas import Canvas, Grid
-from dreamray.errors import RequestError
 from dreamray.octaves import Shape
 from dreamray.storage import Folder, LocalFolder
 from dreamray.tiles import TilePlan
@@ -79,7 +78,11 @@ class Job:
         Returns a line for the user: how far it is, or why it starts afresh; None where there
         is nothing yet.
         """
-        record = self._read()
+        unreadable = f"{self.folder} holds work that cannot be read: starting afresh"
+        try:
+            record = self._read()
+        except (ValueError, KeyError, TypeError):
+            return unreadable
         if record is None:
             return None
         changed = [
@@ -92,7 +95,7 @@ class Job:
         try:
             self.checkpoint = _checkpoint(record["checkpoint"])
         except (KeyError, TypeError, ValueError):
-            return f"{self.folder} holds work that cannot be read: starting afresh"
+            return unreadable
         if not self.begun:
             return None
         at = f"octave {self.checkpoint.octave + 1}"
@@ -141,23 +144,23 @@ class Job:
         self.folder.folder(f"octave-{octave + 1}-alone").remove()
 
     def _read(self) -> Any:
+        """The record, None if there is none; ValueError, KeyError or TypeError for rubbish."""
         place = self.folder.file(RECORD)
-        try:
-            record = json.loads(place.read())
-            return record if isinstance(record["request"], dict) else None
-        except RequestError:  # There is none.
+        if not place.exists():
             return None
-        except (ValueError, KeyError, TypeError):
-            return {"request": {"format": "unreadable"}}
+        record = json.loads(place.read())
+        if not isinstance(record["request"], dict):
+            raise TypeError("request")
+        return record
 
 
 def _checkpoint(record: Mapping[str, Any]) -> Checkpoint:
-    image, alone = record["image"], record["alone"]
+    image, alone, core = record["image"], record["alone"], record["core"]
     return Checkpoint(
         int(record["octave"]),
         int(record["step"]),
-        None if image is None else Stored(str(image["name"]), dict(image["grid"])),
-        record["core"],
+        None if image is None else Stored.of(str(image["name"]), Grid.from_json(image["grid"])),
+        None if core is None else int(core),
         None if alone is None else _alone(alone),
     )
 

@@ -131,12 +131,10 @@ class Planner:
         """The same cores with the windows that they are dreamt on by themselves."""
         return tiles.other_windows(plan, self._layers, self._fade)
 
-    def smaller(self, plan: TilePlan) -> TilePlan | None:
-        """The next plan with smaller tiles for the same octave; None if there is none."""
+    def smaller_core(self, plan: TilePlan) -> int | None:
+        """The side of cores to `cut` the same octave with next; None if there is none smaller."""
         core = self._share(plan.largest_side, 2)
-        if core >= plan.largest_side:
-            return None
-        return self.cut(plan.shape, core)
+        return core if core < plan.largest_side else None
 
     def _stages(self, octaves: tuple[Shape, ...], picture: Shape) -> tuple[Stage, ...]:
         """The octaves with their tiles, all together within the budget."""

@@ -13,8 +13,8 @@ from dreamray import pictures
 from dreamray.errors import RequestError
 from dreamray.events import Listener, Remark, ignore
 from dreamray.octaves import Shape
-from dreamray.picture_output import PICTURE_SUFFIXES
 from dreamray.pictures import Picture
+from dreamray.pictures.encoding import PICTURE_SUFFIXES
 from dreamray.planning import Planner
 from dreamray.render import Dreamer, describe, read_picture
 from dreamray.settings import Dream

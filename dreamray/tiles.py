@@ -176,6 +176,7 @@ def other_windows(plan: TilePlan, layers: Iterable[str], overlap: int | None) ->
     return _with_windows(plan.shape, tuple(layers), [plan.core_rows, plan.core_columns], overlap)
 
 
+@functools.lru_cache(maxsize=4096)
 def window_sizes(
     shape: Shape, layers: Iterable[str], core: int | None = None, overlap: int | None = None
 ) -> WindowSizes:

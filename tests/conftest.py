@@ -149,7 +149,7 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Monk
 
     Gives the monkeypatch to set more of them with, before the first call.
     """
-    from dreamray import s3
+    from dreamray.storage import s3_client as s3
 
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
@@ -169,7 +169,7 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Monk
 @pytest.fixture
 def bucket(s3_url: str, aws: pytest.MonkeyPatch) -> Iterator[str]:
     """A bucket's name, empty at the start, on the server that the environment now points to."""
-    from dreamray import s3
+    from dreamray.storage import s3_client as s3
 
     aws.setenv("AWS_ENDPOINT_URL_S3", s3_url)
     client = s3.client()

@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from dreamray import deep_zoom, viewer
 from dreamray.errors import PictureError, RequestError, StorageError
-from dreamray.export import Extras, export
 from dreamray.octaves import Shape
-from dreamray.picture_output import PICTURE_SUFFIXES, Format, output_format, read_metadata
+from dreamray.pictures import deep_zoom, viewer
+from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format, output_format, read_metadata
+from dreamray.pictures.export import Extras, export
 from dreamray.storage import LocalFile, MemoryFolder, locate
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -338,14 +338,14 @@ def test_a_failure_leaves_nothing_where_nothing_was(tmp_path, monkeypatch):
 
 
 def keys_in(bucket):
-    from dreamray import s3
+    from dreamray.storage import s3_client as s3
 
     found = s3.client().list_objects_v2(Bucket=bucket).get("Contents", [])
     return {item["Key"] for item in found}
 
 
 def test_on_s3_the_page_and_the_tiles_have_their_kinds_and_no_stale_ones_stay(bucket, bundled):
-    from dreamray import s3
+    from dreamray.storage import s3_client as s3
 
     target = locate(f"s3://{bucket}/dreams/x.dzi")
     zoomed(target, picture(300, 300))
@@ -410,10 +410,10 @@ def built(tmp_path, downloaded, pinned):
     """
     pytest.importorskip("setuptools")
     root = Path(__file__).parent.parent
-    assets = tmp_path / "project" / "dreamray" / "assets"
+    assets = tmp_path / "project" / "dreamray" / "pictures" / "assets"
     assets.mkdir(parents=True)
     shutil.copy(root / "setup.py", tmp_path / "project")
-    pins = json.loads((root / "dreamray" / "assets" / "openseadragon.json").read_text())
+    pins = json.loads((root / "dreamray" / "pictures" / "assets" / "openseadragon.json").read_text())
     pins["package_integrity"] = integrity(pinned)
     (assets / "openseadragon.json").write_text(json.dumps(pins))
     commands = tmp_path / "bin"
@@ -434,7 +434,7 @@ def built(tmp_path, downloaded, pinned):
         capture_output=True,
         check=True,
     )
-    return files_in(tmp_path / "project" / "built" / "dreamray" / "assets"), done.stderr.decode()
+    return files_in(tmp_path / "project" / "built" / "dreamray" / "pictures" / "assets"), done.stderr.decode()
 
 
 BUNDLE = {"openseadragon/openseadragon.min.js", "openseadragon/LICENSE.txt"}

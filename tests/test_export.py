@@ -14,14 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from dreamray import export as exporting
-from dreamray import jpeg_stream, png_stream, strips, tiff_stream
-from dreamray import picture_parts as parts
 from dreamray.errors import PictureError, RequestError, StorageError
-from dreamray.export import Extras, export
 from dreamray.octaves import Shape
-from dreamray.picture_output import Format, check_output, encode, on_white, read_metadata
-from dreamray.pictures import Picture, decode
+from dreamray.pictures import Picture, decode, jpeg_stream, parts, png_stream, strips, tiff_stream
+from dreamray.pictures import export as exporting
+from dreamray.pictures.encoding import Format, check_output, encode, on_white, read_metadata
+from dreamray.pictures.export import Extras, export
 from dreamray.storage import LocalFile, MemoryFolder, locate
 
 STREAMED = (Format.PNG, Format.JPEG, Format.TIFF)

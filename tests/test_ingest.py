@@ -20,11 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dreamray import ingest as module
-from dreamray import picture_stream
 from dreamray.errors import PictureError, RequestError
-from dreamray.ingest import MAX_PIXELS, Source, ingest, opened_source
 from dreamray.pictures import Picture, decode
+from dreamray.pictures import ingest as module
+from dreamray.pictures import source_stream as picture_stream
+from dreamray.pictures.ingest import MAX_PIXELS, Source, ingest, opened_source
 from dreamray.storage import Folder, LocalFile, LocalFolder, Location, MemoryFolder, S3Folder
 
 NAME = "picture"
@@ -396,7 +396,7 @@ class TestBombs:
         """1.6 gigapixels that are claimed, in a process that may have 2 GiB."""
         code = (
             "import resource, sys; from dreamray.errors import PictureError;"
-            "from dreamray.ingest import ingest; from dreamray.storage import *\n"
+            "from dreamray.pictures.ingest import ingest; from dreamray.storage import *\n"
             "resource.setrlimit(resource.RLIMIT_DATA, (2 << 30, 2 << 30))\n"
             "place = MemoryFolder().file('bomb'); place.write(sys.stdin.buffer.read())\n"
             "try: ingest(place, MemoryFolder(), tell=print)\n"

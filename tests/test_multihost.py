@@ -165,7 +165,7 @@ def test_a_job_that_is_stopped_goes_on_where_it_was(farm):
 
 
 def test_a_node_that_is_drained_is_left_in_time(farm):
-    """SIGTERM, as from Kubernetes: its tiles are stored and dealt out again, and no step is lost."""
+    """SIGTERM, as from Kubernetes: its tiles are stored and dealt out again; no step is lost."""
     farm.hosts.start_ray(cpus=1)
     options = "--octaves", "1", "--iterations", "40"
     driver = farm.render("drained.png", "--workers", "2", *options)

@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms, ImageOps, TiffImagePlugin
 
-from dreamray import picture_parts as parts
 from dreamray.errors import PictureError, RequestError
 from dreamray.pictures import (
     DEFAULT_MAX_PIXELS,
@@ -27,6 +26,7 @@ from dreamray.pictures import (
     from_tensor,
     metadata_text,
     output_format,
+    parts,
     read_metadata,
     to_tensor,
 )

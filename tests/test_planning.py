@@ -232,7 +232,8 @@ class TestSmaller:
         planner = Planner(Dream(), Execution(memory=GIB, overlap=given))
         before = plan_tiles(shape, Dream().layer_names, core, overlap)
         rounds = 0
-        while (after := planner.smaller(before)) is not None:
+        while (core := planner.smaller_core(before)) is not None:
+            after = planner.cut(shape, core)
             assert before.largest_side / 2 <= after.largest_side < before.largest_side / 2 + 16
             assert after.shape == shape
             before, rounds = after, rounds + 1
@@ -242,7 +243,9 @@ class TestSmaller:
     def test_stays_exact(self):
         planner = Planner(Dream(), Execution(memory=8 * GIB))
         first = planner.plan(Shape(900, 900)).stages[-1].tiles
-        after = planner.smaller(first)
+        core = planner.smaller_core(first)
+        assert core is not None
+        after = planner.cut(first.shape, core)
         assert len(after.tiles) == 4
         assert after.exact
         assert after.rows == exact_halo(Dream().layer_names, 0)
@@ -276,7 +279,9 @@ class TestBlend:
     def test_smaller_tiles_stay_exact_for_the_first_gradient(self):
         planner = self.planner()
         first = planner.plan(Shape(900, 900)).stages[-1].tiles
-        assert planner.smaller(first).exact
+        core = planner.smaller_core(first)
+        assert core is not None
+        assert planner.cut(first.shape, core).exact
 
 
 class TestSizes:

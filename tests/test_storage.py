@@ -645,7 +645,7 @@ def answer(aws: pytest.MonkeyPatch) -> Iterator[Callable[[int, str], None]]:
 
 class TestS3:
     def test_much_data_goes_in_parts(self, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         monkeypatch.setattr(s3, "MULTIPART_FROM", 9 << 20)
         data = os.urandom(9 << 20)
@@ -656,13 +656,13 @@ class TestS3:
         assert "-" in etag, "an object sent in parts has their number in its ETag"
 
     def test_browsers_learn_what_it_is(self, bucket: str) -> None:
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         S3Object(bucket, "cat.png").write(b"x")
         assert s3.client().head_object(Bucket=bucket, Key="cat.png")["ContentType"] == "image/png"
 
     def test_a_large_file_goes_in_parts(self, bucket: str, tmp_path: Path) -> None:
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         data = os.urandom(9 << 20)
         (tmp_path / "big.tif").write_bytes(data)
@@ -678,7 +678,7 @@ class TestS3:
         self, bucket: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Page by page: the server here is asked for pages of 3."""
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         folder = S3Folder(bucket, "many")
         for n in range(8):
@@ -698,7 +698,7 @@ class TestS3:
         self, bucket: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The storage answers "200 OK" with the refusals inside."""
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         S3Folder(bucket, "many").file("a").write(b"x")
         errors = [{"Key": "many/a", "Code": "AccessDenied", "Message": "no"}]
@@ -708,7 +708,7 @@ class TestS3:
         one_line(error, "s3://dreams/many", "access denied", "s3:DeleteObject")
 
     def test_no_room_for_a_copy(self, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         def full(*where: object) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -832,7 +832,7 @@ class TestS3:
             server.server_close()
 
     def test_a_dead_storage_is_given_up_soon(self, aws: pytest.MonkeyPatch) -> None:
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         config = s3.client().meta.config
         assert config.connect_timeout <= 5

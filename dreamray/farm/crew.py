@@ -139,6 +139,11 @@ class RayCrew:
                     done(task, steps)
             self._pool.ask()
 
+    def end(self) -> None:
+        """See `Crew`. Nobody waits for it."""
+        for member in self._members:
+            member.actor.end.remote()
+
     def close(self) -> None:
         """See `Crew`."""
         self._pool.close()

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dreamray import picture_parts as parts
-from dreamray.picture_parts import Pixels
+from dreamray.pictures import parts
+from dreamray.pictures.parts import Pixels
 
 _CMYK_GUESSED = "is CMYK without a usable colour profile: its colours are approximate"
 _PROFILE_DROPPED = "has a colour profile that does not fit its pixels, which is left out"

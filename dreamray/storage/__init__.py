@@ -16,10 +16,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from dreamray.errors import RequestError
-from dreamray.local_storage import LocalFile, LocalFolder
-from dreamray.memory_storage import MemoryFile, MemoryFolder
-from dreamray.places import Folder, Location, shown
-from dreamray.s3_storage import S3Folder, S3Object
+from dreamray.storage.in_memory import MemoryFile, MemoryFolder
+from dreamray.storage.local import LocalFile, LocalFolder
+from dreamray.storage.places import Folder, Location, shown
+from dreamray.storage.s3 import S3Folder, S3Object
 
 __all__ = [
     "Folder",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dreamray.errors import DreamrayError, RequestError, StorageError
-from dreamray.places import Folder, Location, no_room, shown, temporary_file
+from dreamray.storage.places import Folder, Location, no_room, shown, temporary_file
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from dreamray import picture_parts as parts
 from dreamray.errors import PictureError, RequestError
-from dreamray.picture_metadata import KEYWORD, metadata_text, read_metadata, user_comment
-from dreamray.picture_parts import Pixels
+from dreamray.pictures import parts
+from dreamray.pictures.metadata import KEYWORD, metadata_text, read_metadata, user_comment
+from dreamray.pictures.parts import Pixels
 from dreamray.version import __version__
 
 if TYPE_CHECKING:

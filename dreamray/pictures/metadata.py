@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 from xml.etree import ElementTree
 
-from dreamray import picture_parts as parts
 from dreamray.errors import PictureError
+from dreamray.pictures import parts
 
 KEYWORD = "dreamray"
 XML_NAMESPACE = "urn:dreamray"

@@ -14,11 +14,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dreamray import picture_parts as parts
 from dreamray.octaves import Shape
-from dreamray.picture_output import JPEG_OPTIONS, Format, on_white, save
-from dreamray.picture_parts import Pixels
-from dreamray.strips import in_order
+from dreamray.pictures import parts
+from dreamray.pictures.encoding import JPEG_OPTIONS, Format, on_white, save
+from dreamray.pictures.parts import Pixels
+from dreamray.pictures.strips import in_order
 
 STRIP_HEIGHT = 128
 """Rows of a strip. Markers are numbered from 0 to 7, and blocks have 8 rows: of each 64 rows

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dreamray.places import Folder, Location, no_room, shown, temporary_file
+from dreamray.storage.places import Folder, Location, no_room, shown, temporary_file
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class S3Object(Location):
 
     def read(self, limit: int | None = None) -> bytes:
         """See `Location.read`."""
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         with s3.errors_told(shown(self), "s3:GetObject"):
             return s3.get(self.bucket, self.key, limit)
@@ -46,7 +46,7 @@ class S3Object(Location):
     @contextmanager
     def opened(self) -> Iterator[Path]:
         """See `Location.opened`."""
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         with temporary_file(self) as path:
             try:
@@ -58,42 +58,42 @@ class S3Object(Location):
 
     def write(self, data: bytes) -> None:
         """See `Location.write`."""
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         with s3.errors_told(shown(self), "s3:PutObject"):
             s3.put(self.bucket, self.key, data, self._content_type)
 
     def write_file(self, path: Path) -> None:
         """See `Location.write_file`."""
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         with s3.errors_told(shown(self), "s3:PutObject"):
             s3.put_file(self.bucket, self.key, path, self._content_type)
 
     def remove(self) -> None:
         """See `Location.remove`."""
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         with s3.errors_told(shown(self), "s3:DeleteObject"):
             s3.delete(self.bucket, self.key)
 
     def exists(self) -> bool:
         """See `Location.exists`."""
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         with s3.errors_told(shown(self), "s3:GetObject"):
             return s3.exists(self.bucket, self.key)
 
     def fingerprint(self) -> str:
         """See `Location.fingerprint`: the size, and the storage's own ETag."""
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         with s3.errors_told(shown(self), "s3:GetObject"):
             return s3.fingerprint(self.bucket, self.key)
 
     def check_writable(self) -> None:
         """See `Location.check_writable`: the bucket answers, and knows the credentials."""
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         with s3.errors_told(shown(self), "s3:ListBucket"):
             s3.check_bucket(self.bucket, self.key)
@@ -123,14 +123,14 @@ class S3Folder(Folder):
 
     def remove(self) -> None:
         """See `Folder.remove`."""
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         with s3.errors_told(shown(self), "s3:ListBucket and s3:DeleteObject"):
             s3.delete_all(self.bucket, self._inside)
 
     def check_writable(self) -> None:
         """See `Folder.check_writable`: the bucket answers, and knows the credentials."""
-        from dreamray import s3
+        from dreamray.storage import s3_client as s3
 
         with s3.errors_told(shown(self), "s3:ListBucket"):
             s3.check_bucket(self.bucket, self._inside)

@@ -16,12 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dreamray import deep_zoom, jpeg_stream, png_stream, tiff_stream
-from dreamray import picture_parts as parts
 from dreamray.errors import StorageError
 from dreamray.memory import HELD_PIXELS
-from dreamray.picture_metadata import metadata_text
-from dreamray.picture_output import (
+from dreamray.pictures import Picture, deep_zoom, jpeg_stream, parts, png_stream, tiff_stream
+from dreamray.pictures.encoding import (
     Extras,
     Format,
     check_output,
@@ -30,9 +28,9 @@ from dreamray.picture_output import (
     png_chunks,
     tags_with,
 )
-from dreamray.pictures import Picture
+from dreamray.pictures.metadata import metadata_text
+from dreamray.pictures.strips import Finished, read_strips
 from dreamray.storage import LocalFile, Location, shown
-from dreamray.strips import Finished, read_strips
 
 __all__ = ["Extras", "Finished", "export"]
 

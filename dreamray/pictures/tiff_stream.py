@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import TiffImagePlugin as Tiff
 
-from dreamray import picture_parts as parts
 from dreamray.octaves import Shape
-from dreamray.picture_parts import Pixels
-from dreamray.strips import Finished, in_order, levels_of, pyramid
+from dreamray.pictures import parts
+from dreamray.pictures.parts import Pixels
+from dreamray.pictures.strips import Finished, in_order, levels_of, pyramid
 
 TILE = 512
 """Pixels a side of a tile, at most, and rows of a strip."""

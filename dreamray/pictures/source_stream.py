@@ -17,18 +17,18 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from dreamray import picture_parts as parts
 from dreamray.errors import PictureError
 from dreamray.octaves import Shape
-from dreamray.picture_exif import Exif, read_exif
-from dreamray.picture_parts import Pixels
-from dreamray.pictures import (
+from dreamray.pictures import parts
+from dreamray.pictures.decoding import (
     Channels,
     animation_remarks,
     check_tiff,
     tiff_channels,
     tiff_remarks,
 )
+from dreamray.pictures.exif import Exif, read_exif
+from dreamray.pictures.parts import Pixels
 from dreamray.tiles import Interval
 
 STREAMED = ("JPEG", "PNG", "TIFF", "WEBP")

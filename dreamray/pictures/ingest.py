@@ -16,16 +16,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dreamray import picture_parts as parts
 from dreamray.canvas import Canvas, Grid, cut
 from dreamray.errors import PictureError
 from dreamray.memory import HELD_PIXELS
 from dreamray.octaves import Shape
-from dreamray.picture_colour import to_rgb
-from dreamray.picture_exif import Turn
-from dreamray.picture_stream import STREAMED, opened_stream, read_shape
-from dreamray.pictures import check_size, decode
-from dreamray.places import Folder, Location, shown
+from dreamray.pictures import parts
+from dreamray.pictures.colour import to_rgb
+from dreamray.pictures.decoding import check_size, decode
+from dreamray.pictures.exif import Turn
+from dreamray.pictures.source_stream import STREAMED, opened_stream, read_shape
+from dreamray.storage.places import Folder, Location, shown
 from dreamray.tiles import Interval, Region
 
 MAX_PIXELS = 1 << 34

@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from dreamray import ingest, pictures
+from dreamray import pictures
 from dreamray.errors import DreamrayError
 from dreamray.events import Event, Listener, OctaveDone, Remark, Transfer, ignore
-from dreamray.export import export
-from dreamray.ingest import Source
 from dreamray.job import Job
 from dreamray.memory import HELD_PIXELS
 from dreamray.octaves import Shape
-from dreamray.picture_output import Extras, check_output, output_format
-from dreamray.pictures import from_tensor
+from dreamray.pictures import from_tensor, ingest
+from dreamray.pictures.encoding import Extras, check_output, output_format
+from dreamray.pictures.export import export
+from dreamray.pictures.ingest import Source
+from dreamray.pictures.preview import write_preview
 from dreamray.planning import PicturePlan
-from dreamray.preview import write_preview
 from dreamray.render import Dreamer, describe
 from dreamray.storage import Folder, LocalFile, LocalFolder, Location, locate, locate_folder
 from dreamray.tiles import Interval, Region
@@ -113,7 +113,7 @@ def render_picture(
 
 @dataclass(frozen=True)
 class Result:
-    """The finished pixels of a dream: see `dreamray.strips.Finished`."""
+    """The finished pixels of a dream: see `dreamray.pictures.strips.Finished`."""
 
     dreamt: View
     source: Source

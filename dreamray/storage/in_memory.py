@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dreamray.errors import RequestError
-from dreamray.places import Folder, Location, no_room, shown, temporary_file
+from dreamray.storage.places import Folder, Location, no_room, shown, temporary_file
 
 
 class _Memory:

@@ -7,8 +7,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dreamray import picture_parts as parts
-from dreamray.picture_metadata import remove_settings
+from dreamray.pictures import parts
+from dreamray.pictures.metadata import remove_settings
 
 
 class Turn(NamedTuple):

@@ -18,13 +18,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dreamray import picture_parts as parts
-from dreamray import viewer
-from dreamray.picture_metadata import XML_NAMESPACE, metadata_text
-from dreamray.picture_output import PNG_LEVEL, Extras, Format, save
-from dreamray.picture_parts import Pixels
+from dreamray.pictures import parts, viewer
+from dreamray.pictures.encoding import PNG_LEVEL, Extras, Format, save
+from dreamray.pictures.metadata import XML_NAMESPACE, metadata_text
+from dreamray.pictures.parts import Pixels
+from dreamray.pictures.strips import Finished, in_order, levels_of, pyramid, read_strips
 from dreamray.storage import Folder, LocalFolder, Location, shown
-from dreamray.strips import Finished, in_order, levels_of, pyramid, read_strips
 
 TILE = 254
 """Pixels a side of a tile; with an overlap on both sides it is 256."""

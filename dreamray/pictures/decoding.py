@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from dreamray import picture_parts as parts
 from dreamray.errors import PictureError
-from dreamray.picture_colour import to_rgb
-from dreamray.picture_exif import read_exif
-from dreamray.picture_metadata import metadata_text, read_metadata
-from dreamray.picture_output import Format, check_output, encode, output_format
-from dreamray.picture_parts import Pixels
+from dreamray.pictures import parts
+from dreamray.pictures.colour import to_rgb
+from dreamray.pictures.encoding import Format, check_output, encode, output_format
+from dreamray.pictures.exif import read_exif
+from dreamray.pictures.metadata import metadata_text, read_metadata
+from dreamray.pictures.parts import Pixels
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dreamray.octaves import Shape
-from dreamray.picture_output import PNG_LEVEL
-from dreamray.picture_parts import Pixels
-from dreamray.strips import Finished, in_order
+from dreamray.pictures.encoding import PNG_LEVEL
+from dreamray.pictures.parts import Pixels
+from dreamray.pictures.strips import Finished, in_order
 
 _STRIP_BYTES = 2 << 20
 

@@ -1,0 +1,41 @@
+"""Pictures: from encoded bytes to pixels and back, with what they carry besides pixels.
+
+| module | |
+|---|---|
+| `decoding`, `encoding` | a picture that is held as a whole |
+| `ingest`, `source_stream` | a source of any size, into a canvas |
+| `export`, `png_stream`, `jpeg_stream`, `tiff_stream` | a result of any size |
+| `deep_zoom`, `viewer` | a result as tiles, and the page that shows them |
+| `metadata` | the settings of a dream inside its picture |
+| `colour`, `exif`, `parts`, `strips`, `preview` | what these are made of |
+"""
+
+from dreamray.pictures.decoding import (
+    DEFAULT_MAX_PIXELS,
+    Format,
+    Picture,
+    Pixels,
+    check_output,
+    decode,
+    encode,
+    from_tensor,
+    metadata_text,
+    output_format,
+    read_metadata,
+    to_tensor,
+)
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "Format",
+    "Picture",
+    "Pixels",
+    "check_output",
+    "decode",
+    "encode",
+    "from_tensor",
+    "metadata_text",
+    "output_format",
+    "read_metadata",
+    "to_tensor",
+]
