@@ -178,10 +178,11 @@ class Dreaming:
 
     def _finish(self, number: int, tiles: TilePlan, original: View) -> None:
         """Put the lost detail back, and store the octave."""
-        stage = self._plan.stages[number]
-        previous = self._plan.stages[max(number - 1, 0)].shape
         stored = self._job.place(f"octave-{number + 1}", tiles)
-        detail = LostDetail(original, previous, stage.shape)
+        detail = None
+        if number > 0:  # Nothing is lost before the first one.
+            previous = self._plan.stages[number - 1].shape
+            detail = LostDetail(original, previous, tiles.shape)
         self._crew.store(self._job.canvas(stored), detail)
         self._job.reach(Checkpoint(number + 1, 0, stored, self._job.checkpoint.core))
 
