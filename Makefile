@@ -20,7 +20,7 @@ demo: $(INSTALLED)
 	@echo "The dream of examples/lake.png is in $(CURDIR)/$(DEMO)"
 
 test: $(DEVELOPED)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 lint: $(DEVELOPED)
 	$(BIN)/ruff format --check .

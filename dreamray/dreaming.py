@@ -56,6 +56,8 @@ class Dreaming:
         Raises MemoryExhaustedError if even the smallest tiles do not fit into memory, and
         DreamrayError when workers get lost again and again.
         """
+        if self._dream.iterations == 0:  # What the octaves lose they are given back.
+            return original
         shape = self._plan.shape
         self._job.go_on()  # The folder is there now, for all who can reach it.
         for number in range(self._job.checkpoint.octave, len(self._plan.stages)):
