@@ -235,7 +235,7 @@ def main() -> None:
         f"tiles of {given.tile}, {given.tiles_each} a worker, a sleep of {given.sleep:g} s each; "
         f"{given.steps} steps, {os.cpu_count()} processors for all of it",
         "",
-        "| workers | step | beyond the sleep | a worker | driver, a worker | its thread | sent a step |",
+        "| workers | step | beyond sleep | a worker | driver, a worker | its thread | sent |",
         "|---|---|---|---|---|---|---|",
     ]
     print("\n".join(lines), flush=True)

@@ -145,15 +145,20 @@ def plan(
     """What a render would do: octaves, tiles, memory, work and time."""
     from dreamray.device import keep_freed_memory
     from dreamray.estimate import measure_speed, report
+    from dreamray.memory import HELD_PIXELS
     from dreamray.octaves import Shape
+    from dreamray.pictures.ingest import header_shape
     from dreamray.planning import Planner
     from dreamray.progress import say
     from dreamray.render import read_picture
     from dreamray.request import understand
+    from dreamray.storage import locate
 
     request = understand(given)
-    picture = read_picture(source)
-    planned = Planner(request.dream, request.execution).plan(Shape(*picture.pixels.shape[:2]))
+    shape = header_shape(locate(source))
+    if shape.height * shape.width <= HELD_PIXELS:  # Decoded, what is wrong with it is told, too.
+        shape = Shape(*read_picture(source).pixels.shape[:2])
+    planned = Planner(request.dream, request.execution).plan(shape)
     keep_freed_memory()
     speed = measure_speed(request.dream, request.execution) if probe else None
     for line in report(planned, request.dream, speed):

@@ -87,9 +87,6 @@ class Crew(Protocol):
     def end(self) -> None:
         """Let go of the octave."""
 
-    def close(self) -> None:
-        """Let everything go."""
-
 
 class LocalCrew:
     """One worker, in this process."""
@@ -137,7 +134,3 @@ class LocalCrew:
     def end(self) -> None:
         """See `Crew`."""
         self._worker.end()
-
-    def close(self) -> None:
-        """See `Crew`."""
-        self.end()

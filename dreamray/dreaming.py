@@ -59,6 +59,7 @@ class Dreaming:
         if self._dream.iterations == 0:  # What the octaves lose they are given back.
             return original
         shape = self._plan.shape
+        self._job.remove_scratch()
         self._job.go_on()  # The folder is there now, for all who can reach it.
         for number in range(self._job.checkpoint.octave, len(self._plan.stages)):
             self._octave(number, original)

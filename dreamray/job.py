@@ -8,6 +8,7 @@ written after all that it speaks of.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from dreamray.tiles import TilePlan
 
 BLOCK = 512
 """Longest side of the blocks of an octave, in pixels: 3 MiB."""
+
+_NAME = re.compile(r"octave-\d+(-step-\d+)?")
 
 RECORD = "job.json"
 """The file that says what a job is, and how far."""
@@ -72,8 +75,8 @@ class Job:
         self._request = dict(request)
         self.checkpoint = Checkpoint()
 
-    def resume(self) -> str | None:
-        """Take up what lies in the folder, if it is the same request.
+    def resume(self, octaves: int) -> str | None:
+        """Take up what lies in the folder, if it is the same request, of so many octaves.
 
         Returns a line for the user: how far it is, or why it starts afresh; None where there
         is nothing yet.
@@ -98,6 +101,8 @@ class Job:
             return unreadable
         if not self.begun:
             return None
+        if self.checkpoint.octave >= octaves:
+            return f"all octaves are dreamt, as {self.folder} has them: writing the result"
         at = f"octave {self.checkpoint.octave + 1}"
         if self.checkpoint.step:
             at += f", step {self.checkpoint.step + 1}"
@@ -139,6 +144,10 @@ class Job:
         """A folder with room for what does not fit into memory, if the job's is of this machine."""
         return self.folder.path / "scratch" if isinstance(self.folder, LocalFolder) else None
 
+    def remove_scratch(self) -> None:
+        """Remove what a process that was killed left there."""
+        self.folder.folder("scratch").remove()
+
     def remove_windows(self, octave: int) -> None:
         """Remove the rasters of an octave's tiles that were dreamt by themselves."""
         self.folder.folder(f"octave-{octave + 1}-alone").remove()
@@ -159,10 +168,17 @@ def _checkpoint(record: Mapping[str, Any]) -> Checkpoint:
     return Checkpoint(
         int(record["octave"]),
         int(record["step"]),
-        None if image is None else Stored.of(str(image["name"]), Grid.from_json(image["grid"])),
+        None if image is None else _stored(image),
         None if core is None else int(core),
         None if alone is None else _alone(alone),
     )
+
+
+def _stored(record: Mapping[str, Any]) -> Stored:
+    """Raises ValueError for a name that a job gives nothing: it may lie outside of the folder."""
+    if not _NAME.fullmatch(record["name"]):
+        raise ValueError(record["name"])
+    return Stored.of(record["name"], Grid.from_json(record["grid"]))
 
 
 def _alone(record: Mapping[str, Any]) -> AloneTiles:

@@ -113,7 +113,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     def wrapper(**values: Any) -> None:
         options = {option.setting for panel in _PANELS.values() for option in panel}
         given = {name: values.pop(name) for name in options & values.keys()}
-        command(**values, given={name: value for name, value in given.items() if value})
+        given = {name: value for name, value in given.items() if value not in (None, [])}
+        command(**values, given=given)
 
     signature = inspect.signature(command, eval_str=True)
     own = [p for name, p in signature.parameters.items() if name != "given"]

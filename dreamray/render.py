@@ -75,6 +75,8 @@ class Dreamer:
         other = Dreamer(dream, self.execution, self._listen, loaded=self.weights)
         if dream.layers == self.dream.layers:
             other._lender = self
+        elif self.execution.on_ray:
+            self.close()  # Its workers would keep the room that the other's need.
         return other
 
     def plan(self, shape: Shape) -> PicturePlan:

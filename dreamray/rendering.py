@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ import numpy as np
 from dreamray import pictures
 from dreamray.errors import DreamrayError
 from dreamray.events import Event, Listener, OctaveDone, Remark, Transfer, ignore
-from dreamray.job import Job
+from dreamray.job import RECORD, Job
 from dreamray.memory import HELD_PIXELS
 from dreamray.octaves import Shape
 from dreamray.pictures import from_tensor, ingest
@@ -80,13 +79,14 @@ def render_picture(
     base, folder = work_folder(target, dreamer.execution.work)
     folder.check_writable()
     if keeping.fresh:
-        folder.remove()
+        _discard(folder, base)
+    earlier = folder.file(RECORD).exists()
     original, job = _original(place, fingerprint, base, folder, listen), None
     try:
         check_output(format, original.shape.width, original.shape.height)
         plan = dreamer.plan(original.shape)
         job = Job(folder, _request(dreamer, original, plan))
-        if note := job.resume():
+        if note := job.resume(len(plan.stages)):
             listen(Remark(note))
         hear = _with_previews(listen, target) if keeping.preview else listen
         dreamt = dreamer.run_view(Tensors(original.colour), plan, job, hear)
@@ -101,13 +101,12 @@ def render_picture(
             tell=lambda remark: listen(Remark(remark)),
         )
     except BaseException:
-        if not _worth_keeping(job, original):
-            folder.remove()
-            _remove_if_empty(base)
+        # What an earlier run left is kept, whatever this one came to.
+        if not earlier and not _worth_keeping(job, original):
+            _discard(folder, base)
         raise
     if not keeping.work:
-        folder.remove()
-        _remove_if_empty(base)
+        _discard(folder, base)
     return Rendered(str(target), original.shape, metadata)
 
 
@@ -156,17 +155,22 @@ def _original(
 ) -> Source:
     """The source as a canvas: as it is there, or brought in."""
     known = ingest.opened_source(folder)
-    if known is not None and known.fingerprint == fingerprint:
+    if known is not None and (known.fingerprint == fingerprint or _same(place, known)):
         return known
     if known is not None:
         listen(Remark(f"{folder} holds work with another source: starting afresh"))
-    folder.remove()
+    _discard(folder, base)
     try:
         return ingest.ingest(place, folder, tell=lambda note: listen(Remark(note)))
     except BaseException:
-        folder.remove()
-        _remove_if_empty(base)
+        _discard(folder, base)
         raise
+
+
+def _same(place: Location, known: Source) -> bool:
+    """Whether a source that was touched or moved has the content it had."""
+    with place.opened() as path, path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == known.sha256
 
 
 def _request(dreamer: Dreamer, source: Source, plan: PicturePlan) -> dict[str, str]:
@@ -181,7 +185,7 @@ def _request(dreamer: Dreamer, source: Source, plan: PicturePlan) -> dict[str, s
         )
         for stage in plan.stages
     ]
-    about: Mapping[str, Any] = dreamer.crew(plan).about()
+    about = dict(dreamer.crew(plan).about())
     return {
         "source": source.sha256,
         "dream": dreamer.dream.digest(),
@@ -189,6 +193,7 @@ def _request(dreamer: Dreamer, source: Source, plan: PicturePlan) -> dict[str, s
         "tiles": hashlib.sha256(repr(tiles).encode()).hexdigest(),
         "seams": f"{dreamer.execution.seams} {dreamer.execution.overlap}",
         "precision": dreamer.execution.precision,
+        "number of threads": str(about.pop("threads")),
         "device": json.dumps(about, sort_keys=True),
         "version": __version__,
     }
@@ -214,7 +219,11 @@ def _worth_keeping(job: Job | None, source: Source) -> bool:
     return large or (job is not None and job.begun)
 
 
-def _remove_if_empty(base: Folder) -> None:
+def _discard(folder: Folder, base: Folder) -> None:
+    """Remove the work on one result; its records first, so that no half of it is gone on with."""
+    folder.file(RECORD).remove()
+    folder.file(ingest.RECORD).remove()
+    folder.remove()
     if isinstance(base, LocalFolder) and base.path.name == WORK:
         with contextlib.suppress(OSError):  # Other work is in it.
             base.path.rmdir()

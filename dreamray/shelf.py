@@ -94,8 +94,8 @@ class Shelf(MutableMapping[Hashable, Any]):
         except OSError as error:
             place = self._scratch or tempfile.gettempdir()
             raise StorageError(
-                f"{place}: {error.strerror} while a picture larger than memory is kept there; "
-                "free some space, give a --work folder with more, or a larger --memory"
+                f"{place}: {error.strerror or error} while tiles that do not fit into memory are "
+                "kept there; free some space, give a --work folder with more, or a larger --memory"
             ) from None
         return path
 

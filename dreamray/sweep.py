@@ -102,6 +102,10 @@ def render_sheet(
         dreamer.weights.check_reaches(cell.dream.layer_names)
         Planner(cell.dream, dreamer.execution).plan(shape)
 
+    metadata: dict[str, Any] = {
+        **describe(dreamer, picture.sha256, dreamer.plan(shape)),
+        "sweep": [[cell.label for cell in row] for row in rows],
+    }
     image = pictures.to_tensor(small)
     dreams: dict[str, pictures.Pixels] = {}
     for number, (digest, cell) in enumerate(cells.items(), start=1):
@@ -116,10 +120,6 @@ def render_sheet(
             [("original", small), *((c.label, dreams[c.dream.digest()]) for c in row)]
         )
     ]
-    metadata: dict[str, Any] = {
-        **describe(dreamer, picture.sha256, dreamer.plan(shape)),
-        "sweep": [[cell.label for cell in row] for row in rows],
-    }
     plain = Picture(small, None, picture.icc_profile, None, picture.sha256, ())
     target.write(pictures.encode(_paste(sheet, shape), plain, format, metadata))
     return len(cells)

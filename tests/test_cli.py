@@ -12,6 +12,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -361,6 +362,38 @@ def test_an_interrupted_render_leaves_nothing_half_written(
         assert process.wait(60) == 130
         assert process.stderr.read() == "dreamray: interrupted\n"
     assert not list(folder.iterdir())
+
+
+def test_an_interrupted_render_is_gone_on_with(run: Run, picture: Path, folder: Path) -> None:
+    """Also after a wrong request in between; and a source that was only touched is the same."""
+    Image.fromarray(noise(120, 160)).save(picture)
+    options = ("--layer", "mixed0=1", "--octaves", "2", "--weights", "random", "--max-loss", "none")
+    command = [sys.executable, "-m", "dreamray", "render", str(picture), str(folder / "a.png")]
+    endless = (*options, "--iterations", "3000", "--checkpoint-every", "5")
+    with subprocess.Popen([*command, *endless], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("octave 1/2")
+        while not list(folder.glob(".dreamray/*/octave-1-step-5/*")):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 130
+    (work,) = folder.glob(".dreamray/*/job.json")
+    too_little = run("render", picture, folder / "a.png", *options, "--memory", "512MiB")
+    refused(too_little, 2, "smallest tiles")
+    picture.touch()
+    again = run("render", picture, folder / "a.png", *endless, "--octaves", "none")
+    refused(again, 2, "octaves")
+    assert work.exists()
+    with subprocess.Popen([*command, *endless], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "going on from octave 1, step " in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 130
+    refused(run("render", picture, folder / "a.png", *LITTLE, "--address", "127.0.0.1:9"), 2, "9")
+    assert work.exists()
+    fresh = run("render", picture, folder / "a.png", *LITTLE)
+    assert "starting afresh" in fresh.err
+    assert [path.name for path in folder.iterdir()] == ["a.png"]
 
 
 # --- the other commands --------------------------------------------------------------------------

@@ -413,7 +413,8 @@ def built(tmp_path, downloaded, pinned):
     assets = tmp_path / "project" / "dreamray" / "pictures" / "assets"
     assets.mkdir(parents=True)
     shutil.copy(root / "setup.py", tmp_path / "project")
-    pins = json.loads((root / "dreamray" / "pictures" / "assets" / "openseadragon.json").read_text())
+    pinned_here = root / "dreamray" / "pictures" / "assets" / "openseadragon.json"
+    pins = json.loads(pinned_here.read_text())
     pins["package_integrity"] = integrity(pinned)
     (assets / "openseadragon.json").write_text(json.dumps(pins))
     commands = tmp_path / "bin"
@@ -434,7 +435,8 @@ def built(tmp_path, downloaded, pinned):
         capture_output=True,
         check=True,
     )
-    return files_in(tmp_path / "project" / "built" / "dreamray" / "pictures" / "assets"), done.stderr.decode()
+    bundled = tmp_path / "project" / "built" / "dreamray" / "pictures" / "assets"
+    return files_in(bundled), done.stderr.decode()
 
 
 BUNDLE = {"openseadragon/openseadragon.min.js", "openseadragon/LICENSE.txt"}

@@ -79,7 +79,7 @@ class Run:
 
     def array(self, crew: Crew | None = None) -> Raster:
         self.job = KeepingJob(self.folder)
-        self.job.resume()
+        self.job.resume(99)
         dreaming = Dreaming(
             self.dream,
             self.planner,
@@ -307,7 +307,7 @@ class Losing(LocalCrew):
         self.calls += 1
         found = call() if self.after or not lost else None
         if lost:
-            self.close()
+            self.end()
             raise WorkersLostError("a worker was lost with its node")
         return found
 

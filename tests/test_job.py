@@ -45,7 +45,7 @@ def whole(job: Job) -> np.ndarray:
 def again(folder: Folder, **changes: str) -> tuple[Job, str | None]:
     """The job of another process, and what it says."""
     job = Job(folder, {**REQUEST, **changes})
-    return job, job.resume()
+    return job, job.resume(9)
 
 
 class TestResume:
@@ -98,7 +98,7 @@ class TestResume:
     ) -> None:
         Job(folder, REQUEST).reach(Checkpoint(1, core=32))
         job = Job(folder, request_)
-        assert "another" in str(job.resume())
+        assert "another" in str(job.resume(9))
         assert job.checkpoint == Checkpoint()
 
     @pytest.mark.parametrize(
@@ -227,3 +227,16 @@ class TestRasters:
     def test_scratch_is_on_this_machine_or_left_to_the_system(self, tmp_path: Path) -> None:
         assert Job(LocalFolder(tmp_path), {}).scratch == tmp_path / "scratch"
         assert Job(MemoryFolder(), {}).scratch is None
+
+
+@pytest.mark.parametrize("name", ["../precious", "octave-1/../..", "/etc", "octave-x", ""])
+def test_a_record_that_names_another_folder_is_not_believed(tmp_path: Path, name: str) -> None:
+    """It would be read from, and removed."""
+    job = Job(LocalFolder(tmp_path / "work"), {})
+    grid = {"rows": [0, 9], "columns": [0, 9]}
+    job.reach(Checkpoint(1, 0, Stored("octave-1", grid)))
+    record = tmp_path / "work" / "job.json"
+    record.write_text(record.read_text().replace('"octave-1"', json.dumps(name)))
+    again = Job(LocalFolder(tmp_path / "work"), {})
+    assert "cannot be read: starting afresh" in str(again.resume(9))
+    assert not again.begun

@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ _QUIET = {
     "GLOG_minloglevel": "3",
 }
 
+_TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+
 _OBJECTS = 1 << 30
 """Bytes for strips on their way, and the weights, in a cluster of our own."""
 
@@ -47,28 +50,53 @@ def connected(execution: Execution) -> Iterator[None]:
             f"address {address}: dreamray runs inside the cluster; submit it there with "
             "`ray job submit -- dreamray …`, or give host:port of the cluster's head"
         )
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        yield  # By whoever calls us from Python, who also ends it.
+        return
+    before = {name: os.environ.get(name) for name in (*_QUIET, *_TOKEN)}
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     if address == LOCAL:
         _ask_for_a_token()
+    else:
+        _knock(address)
     import ray
 
-    if ray.is_initialized():  # By whoever calls us from Python, who also ends it.
-        yield
-        return
     # Ray exchanges it for a handler that ends the process without a word.
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        if address == LOCAL:
-            _start(execution)
-        else:
-            _join(address)
+        try:
+            if address == LOCAL:
+                _start(execution)
+            else:
+                _join(address)
+        except SystemExit:
+            raise KeyboardInterrupt from None
         if _in_main_thread():
             signal.signal(signal.SIGTERM, handler)
         with _without_cluster_errors():
             yield
     finally:
         ray.shutdown()
+        for name, old in before.items():
+            if old is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = old
+
+
+def _knock(address: str) -> None:
+    """Ray itself tries for minutes, and complains meanwhile."""
+    host, colon, port = address.rpartition(":")
+    if not colon:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise RequestError(
+            f"address {address}: nothing answers there ({error}); start a cluster with "
+            "`ray start --head`, or leave --address out to dream on this machine"
+        ) from None
 
 
 def _start(execution: Execution) -> None:

@@ -35,6 +35,9 @@ from dreamray.worker import Move
 IN_FLIGHT = 2
 """Tasks that a worker has at a time: one at work, and the next."""
 
+LOST_AT_A_TILE = 8
+"""How many workers may get lost in a row, before tiles are begun anew, and after that given up."""
+
 ATTEMPTS = 3
 """How often a tile is tried before its error counts."""
 
@@ -68,7 +71,7 @@ class RayCrew:
 
     def about(self) -> Mapping[str, Any]:
         """See `Crew`."""
-        return self._pool.gather()[0].about or {}
+        return self._pool.about or self._pool.gather()[0].about or {}
 
     def begin(self, plan: TilePlan, image: View, held: int | None, scratch: Path | None) -> None:
         """See `Crew`."""
@@ -114,6 +117,7 @@ class RayCrew:
         waiting = deque(tasks)
         attempts: dict[int, int] = {}
         running: dict[Any, tuple[Member, TileTask]] = {}
+        lost_in_a_row = 0
         while waiting or running:
             ready = self._pool.ready() or self._pool.gather()
             self._members = ready
@@ -134,7 +138,13 @@ class RayCrew:
                 except RayError as error:
                     waiting.appendleft(task)
                     self._note_failure(error, member, task, attempts)
+                    lost_in_a_row += not isinstance(error, RayTaskError)
+                    if lost_in_a_row >= LOST_AT_A_TILE:
+                        raise WorkersLostError(
+                            f"{lost_in_a_row} workers got lost, and no tile was finished meanwhile"
+                        ) from None
                 else:
+                    lost_in_a_row = 0
                     self._metrics.tile_steps(steps, task.window.pixels)
                     done(task, steps)
             self._pool.ask()
@@ -145,7 +155,7 @@ class RayCrew:
             member.actor.end.remote()
 
     def close(self) -> None:
-        """See `Crew`."""
+        """Let all workers go."""
         self._pool.close()
 
     def _note_failure(

@@ -65,6 +65,7 @@ class Pool:
         self._numbers = itertools.count(1)
         self._members: list[Member] = []
         self._draining: set[str] = set()
+        self.about: Mapping[str, Any] | None = None
         self._looked = 0.0
         self._gathered = False
         self._failed_starts = 0
@@ -98,7 +99,7 @@ class Pool:
             self.lose(member)
         first, self._gathered = not self._gathered, True
         least, wanted = (self._workers.least, self._workers.most) if first else (1, 1)
-        begun, enough_since = time.monotonic(), None
+        begun, enough_since, told = time.monotonic(), None, False
         while True:
             self.ask()
             ready, now = self.ready(), time.monotonic()
@@ -108,6 +109,12 @@ class Pool:
                 enough_since = enough_since or now
                 if now - enough_since > GATHERING:
                     break
+            elif now - begun > GATHERING and not told:
+                told = True
+                self._tell(
+                    f"{len(ready)} of at least {least} workers are ready; "
+                    f"waiting up to {self._wait:.0f} seconds for more"
+                )
             if now - begun > self._wait:
                 if ready:
                     break
@@ -140,6 +147,7 @@ class Pool:
         try:
             member.node, member.about = ray.get(member.introduction)
             self._failed_starts = 0
+            self._compare(member)
         except RayError as error:
             self.lose(member)
             self._failed_starts += 1
@@ -148,6 +156,17 @@ class Pool:
                     f"workers fail as they start: {_last_line(error)}; "
                     "is the same dreamray installed on all nodes?"
                 ) from None
+
+    def _compare(self, member: Member) -> None:
+        """The bytes are those of one kind of machine: say so where another one joins."""
+        if self.about is None:
+            self.about = member.about
+        elif member.about is not None and member.about != self.about:
+            first, other = (", ".join(map(str, one.values())) for one in (self.about, member.about))
+            self._tell(
+                f"a worker differs from the first one ({other}; the first: {first}): "
+                "the picture will be good, but its last bits not the same on every run"
+            )
 
     def _look_for_drains(self) -> None:
         """Ray tells which nodes drain in its internal state only."""

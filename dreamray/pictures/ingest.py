@@ -40,7 +40,7 @@ _STRIP_BYTES = 128 << 20
 _HELD_BYTES = 8 * HELD_PIXELS
 """A file that is larger than its pixels can be, as it has many pages, is not held."""
 
-_RECORD = "source.json"
+RECORD = "source.json"
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def ingest(
     """
     name = source.name
     fingerprint = source.fingerprint()
-    folder.file(_RECORD).remove()
+    folder.file(RECORD).remove()
     with source.opened() as path:
         kind = _kind(path, name)
         shape = read_shape(path, kind, name)
@@ -126,10 +126,19 @@ def ingest(
         "fingerprint": fingerprint,
         "notes": taken.notes,
     }
-    folder.file(_RECORD).write(json.dumps(record).encode())
+    folder.file(RECORD).write(json.dumps(record).encode())
     for note in taken.notes:
         tell(note)
     return _source(folder, record)
+
+
+def header_shape(source: Location) -> Shape:
+    """Height and width of a picture as its header has them; nothing is decoded.
+
+    Raises PictureError for what is none of the six formats.
+    """
+    with source.opened() as path:
+        return read_shape(path, _kind(path, source.name), source.name)
 
 
 def opened_source(folder: Folder) -> Source | None:
@@ -137,7 +146,7 @@ def opened_source(folder: Folder) -> Source | None:
 
     Raises as `Location.read` does where the storage fails.
     """
-    file = folder.file(_RECORD)
+    file = folder.file(RECORD)
     if not file.exists():
         return None
     text = file.read()
