@@ -27,6 +27,9 @@ WINDOW_PIXEL = 56
 OCTAVE_PIXEL = 24
 """Bytes for each pixel of an octave's tiles that are held: image and gradient."""
 
+GAPS = 1.5
+"""Bytes of the heap for each byte of tiles held: they come and go, and leave gaps behind."""
+
 PICTURE_PIXEL = 14
 """Bytes for each pixel of a picture that is decoded and encoded as a whole."""
 
@@ -75,7 +78,7 @@ def predict_peak(
             + PARAMETER * number * _parameters(convolutions)
             + WINDOW_SHAPE * len(convolutions) * min(shapes, _MOST_SHAPES)
             + (WINDOW_PIXEL + KEPT * number * _kept(layers)) * window
-            + held
+            + GAPS * held
             + PICTURE_PIXEL * min(picture.height * picture.width, HELD_PIXELS)
         )
     )

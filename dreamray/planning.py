@@ -220,13 +220,11 @@ class Planner:
         )
 
     def _held(self, octave: Shape, picture: Shape) -> int:
-        """Bytes of an octave that a worker holds: all, or so much that its windows have the rest.
-
-        Somewhat less than half of the budget, as arrays that come and go leave gaps.
-        """
+        """Bytes of an octave that a worker holds: all, or so much that its windows get as much."""
         everything = memory.OCTAVE_PIXEL * octave.height * octave.width
         bare = memory.predict_peak(0, 0, picture, self._layers, self._execution.precision, 0)
-        return min(everything, max(0, self._budget - bare) * 9 // 20)
+        half = max(0, self._budget - bare) / 2 / memory.MARGIN / memory.GAPS
+        return min(everything, int(half))
 
     def _share(self, side: int, count: int) -> int:
         """The side of cores, as they are aligned, of which so many cover a side."""

@@ -18,6 +18,9 @@ from dreamray.farm.needs import Needs
 GATHERING = 10.0
 """Seconds to wait for more workers, after enough to go on with are ready."""
 
+PATIENCE = 30.0
+"""Seconds after which it is said that there are not enough workers to begin."""
+
 STARTS = 4
 """How many workers in a row may fail as they start."""
 
@@ -109,7 +112,7 @@ class Pool:
                 enough_since = enough_since or now
                 if now - enough_since > GATHERING:
                     break
-            elif now - begun > GATHERING and not told:
+            elif now - begun > PATIENCE and not told:
                 told = True
                 self._tell(
                     f"{len(ready)} of at least {least} workers are ready; "
