@@ -29,6 +29,7 @@ RAY = ("test_farm", "test_farm_render", "test_multihost", "test_hosts")
 """Files that start a Ray, and look at its processes: never two of them at a time."""
 
 
+@pytest.hookimpl(tryfirst=True)  # Before pytest-xdist looks at the marks.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run in several processes: a file stays in one, as its tests share fixtures.
 
