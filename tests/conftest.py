@@ -25,22 +25,6 @@ SHARED = Path(__file__).parents[2] / "shared"
 TRAINED = SHARED / "weights" / "inception_v3_2015_mixed8.h5"
 
 
-RAY = ("test_farm", "test_farm_render", "test_multihost", "test_hosts")
-"""Files that start a Ray, and look at its processes: never two of them at a time."""
-
-
-@pytest.hookimpl(tryfirst=True)  # Before pytest-xdist looks at the marks.
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes: a file stays in one, as its tests share fixtures.
-
-    Those with a Ray come first: they wait most of the time, and take the longest.
-    """
-    for item in items:
-        group = "ray" if item.path.stem in RAY else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.path.stem not in RAY)
-
-
 @pytest.fixture(scope="session")
 def shared_weights() -> Path:
     """Trained weights, right as far as mixed8; tests that need them are skipped without them."""
