@@ -215,7 +215,7 @@ class TestFullDisk:
         monkeypatch.setattr(np, "save", full)
         kept = Shelf(0, tmp_path)
         kept["a"] = array(1)
-        with pytest.raises(StorageError, match="No space left on device while a picture larger"):
+        with pytest.raises(StorageError, match="No space left on device while tiles"):
             kept["b"] = array(2)
 
 
