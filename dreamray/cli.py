@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from dreamray.options import Given, with_settings
 from dreamray.version import __version__
 
 if TYPE_CHECKING:
-    from dreamray.progress import Reporter
+    from dreamray.events import Event, Listener
     from dreamray.render import Dreamer
     from dreamray.request import Request
 
@@ -40,6 +41,8 @@ Output = Annotated[
 def main() -> None:
     """Run the command line; every error of ours ends in one line and its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # Else it is to be ignored.
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         app()
     except DreamrayError as error:
@@ -55,8 +58,27 @@ def _tell(text: str) -> None:
         sys.stderr.write(f"dreamray: {text}\n")
 
 
+_interrupted = threading.Event()
+
+
 def _interrupt(number: int, frame: object) -> None:
+    _interrupted.set()
     raise KeyboardInterrupt
+
+
+def _stopping(listen: Listener) -> Listener:
+    """A listener that ends the ascent at a step, if an interruption has not ended it before.
+
+    Raised within a callback of TensorFlow's, such as while it builds the network, it gets lost.
+    """
+    from dreamray.events import StepDone, TileDone
+
+    def hear(event: Event) -> None:
+        listen(event)
+        if isinstance(event, StepDone | TileDone) and _interrupted.is_set():
+            raise KeyboardInterrupt
+
+    return hear
 
 
 @app.callback(invoke_without_command=True)
@@ -197,7 +219,7 @@ def show(
 
 
 @contextlib.contextmanager
-def _dreaming(given: Given, quiet: bool) -> Iterator[tuple[Request, Reporter]]:
+def _dreaming(given: Given, quiet: bool) -> Iterator[tuple[Request, Listener]]:
     """The request understood, the process made ready, and progress shown meanwhile."""
     from dreamray.device import keep_freed_memory
     from dreamray.progress import reporter
@@ -207,13 +229,13 @@ def _dreaming(given: Given, quiet: bool) -> Iterator[tuple[Request, Reporter]]:
     keep_freed_memory()
     try:
         with reporter(quiet=quiet) as show:
-            yield request, show
+            yield request, _stopping(show)
     except KeyboardInterrupt:
         _tell("interrupted")
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _compare_weights(request: Request, dreamer: Dreamer, show: Reporter) -> None:
+def _compare_weights(request: Request, dreamer: Dreamer, show: Listener) -> None:
     """Say so where a result is to be made again, but with other weights."""
     from dreamray.events import Remark
 

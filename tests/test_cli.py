@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import io
@@ -12,6 +13,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ import pytest
 from PIL import Image
 
 from dreamray import cli, device, weights
+from dreamray.events import Event, Remark, StepDone
 from dreamray.pictures import decode
 from dreamray.settings import Dream
 
@@ -362,6 +365,22 @@ def test_an_interrupted_render_leaves_nothing_half_written(
         assert process.wait(60) == 130
         assert process.stderr.read() == "dreamray: interrupted\n"
     assert not list(folder.iterdir())
+
+
+def test_an_interruption_that_gets_lost_ends_the_render_at_the_next_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python drops what is raised within some callbacks."""
+    monkeypatch.setattr(cli, "_interrupted", threading.Event())
+    heard: list[Event] = []
+    listen = cli._stopping(heard.append)
+    listen(StepDone(0, 0, 1.0, True))
+    with contextlib.suppress(KeyboardInterrupt):
+        cli._interrupt(signal.SIGINT, None)
+    listen(Remark("clearing up"))
+    with pytest.raises(KeyboardInterrupt):
+        listen(StepDone(0, 1, 1.0, True))
+    assert len(heard) == 3
 
 
 def test_an_interrupted_render_is_gone_on_with(run: Run, picture: Path, folder: Path) -> None:
