@@ -1,6 +1,7 @@
 """Deep Dream as its well-known recipe has it: the Keras model, a tape, a loop over octaves.
 
-What people write when they follow the tutorial, for `start.py` and `step.py` to compare with.
+What people write when they follow the tutorial, for `start.py`, `step.py` and `bulk.py` to
+compare with.
 A script of its own:
 
     python benchmarks/plain_recipe.py PICTURE OUTPUT [--weights imagenet|random|FILE]
@@ -55,7 +56,12 @@ def ascend_once(extractor: keras.Model, image: tf.Tensor) -> tuple[tf.Tensor, tf
     return loss, image + STEP * gradient
 
 
-def dream(original: tf.Tensor, extractor: keras.Model) -> Any:
+def dream(
+    original: tf.Tensor,
+    extractor: keras.Model,
+    octaves: int = OCTAVES,
+    iterations: int = ITERATIONS,
+) -> Any:
     """All octaves of a picture [1, height, width, 3]."""
 
     @tf.function
@@ -65,13 +71,13 @@ def dream(original: tf.Tensor, extractor: keras.Model) -> Any:
     height, width = original.shape[1:3]
     shapes = [
         (int(height / OCTAVE_SCALE**i), int(width / OCTAVE_SCALE**i))
-        for i in reversed(range(OCTAVES))
+        for i in reversed(range(octaves))
     ]
     shrunk = tf.image.resize(original, shapes[0])
     image = original
     for shape in shapes:
         image = tf.image.resize(image, shape)
-        for _ in range(ITERATIONS):
+        for _ in range(iterations):
             loss, moved = step(image)
             if loss > MAX_LOSS:
                 break
@@ -88,10 +94,14 @@ def main() -> None:
     parser.add_argument("picture")
     parser.add_argument("output")
     parser.add_argument("--weights", default="imagenet", help="imagenet, random, or a file")
+    parser.add_argument("--octaves", type=int, default=OCTAVES)
+    parser.add_argument("--iterations", type=int, default=ITERATIONS)
     given = parser.parse_args()
     pixels = np.asarray(Image.open(given.picture).convert("RGB"), np.float32)
     extractor = feature_extractor(None if given.weights == "random" else given.weights)
-    dreamt = dream(tf.constant(pixels[None] / 127.5 - 1), extractor)
+    dreamt = dream(
+        tf.constant(pixels[None] / 127.5 - 1), extractor, given.octaves, given.iterations
+    )
     result = np.clip((dreamt / 2 + 0.5) * 255, 0, 255).astype(np.uint8)
     Image.fromarray(result).save(given.output)
 

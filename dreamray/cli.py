@@ -127,6 +127,81 @@ def render(
 
 @app.command()
 @with_settings
+def bulk(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A folder, an s3:// prefix, or a list of pictures (.txt, .csv, .jsonl).",
+        ),
+    ],
+    destination: Annotated[
+        str, typer.Argument(metavar="DEST", help="The results' folder or s3:// prefix.")
+    ],
+    given: Given,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB",
+            help="Take what matches, by name or, with a slash in it, by path; repeatable. Default: "
+            "what ends like a picture.",
+        ),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(metavar="png|jpeg|webp|tiff", help="Of all results. Default: as the source."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Make all anew, whatever is there.")
+    ] = False,
+    max_failures: Annotated[
+        str | None,
+        typer.Option(metavar="N|P%", help="Stop when more pictures have failed. Default: never."),
+    ] = None,
+    batch: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=256,
+            help="Pictures of one shape that are dreamt as one, at the most.",
+        ),
+    ] = 1,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write index.html and thumbnails.")
+    ] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Dream of a set of pictures. Run again, it makes what is new, has changed or has failed."""
+    import time
+
+    from dreamray.bulk import Options, dream_set, parse_format, parse_limit
+    from dreamray.bulk.progress import reporter
+    from dreamray.progress import duration, say
+
+    started = time.monotonic()
+    with _in_request(given) as request:
+        options = Options(
+            include=tuple(include or ()),
+            format=parse_format(format),
+            overwrite=overwrite,
+            max_failures=parse_limit(max_failures),
+            batch=batch,
+            report=report,
+        )
+        with reporter(quiet=quiet) as show:
+            counts = dream_set(source, destination, request.dream, request.execution, options, show)
+    say(f"{destination}: {counts} in {duration(time.monotonic() - started)}")
+    if counts.failed:
+        _tell(
+            f"{counts.failed} of {counts.total} pictures failed: see {destination.rstrip('/')}/"
+            "manifest.jsonl; run it again to try them again"
+        )
+        raise typer.Exit(1)
+
+
+@app.command()
+@with_settings
 def sweep(
     source: Input,
     output: Output,
@@ -221,15 +296,22 @@ def show(
 @contextlib.contextmanager
 def _dreaming(given: Given, quiet: bool) -> Iterator[tuple[Request, Listener]]:
     """The request understood, the process made ready, and progress shown meanwhile."""
-    from dreamray.device import keep_freed_memory
     from dreamray.progress import reporter
+
+    with _in_request(given) as request, reporter(quiet=quiet) as show:
+        yield request, _stopping(show)
+
+
+@contextlib.contextmanager
+def _in_request(given: Given) -> Iterator[Request]:
+    """The request understood, and the process made ready."""
+    from dreamray.device import keep_freed_memory
     from dreamray.request import understand
 
     request = understand(given)
     keep_freed_memory()
     try:
-        with reporter(quiet=quiet) as show:
-            yield request, _stopping(show)
+        yield request
     except KeyboardInterrupt:
         _tell("interrupted")
         raise typer.Exit(INTERRUPTED) from None

@@ -38,6 +38,10 @@ class Workers(NamedTuple):
     least: int
     most: int
 
+    def at_most(self, count: int) -> Workers:
+        """No more than there is work for."""
+        return Workers(min(self.least, count), min(self.most, count))
+
     def __str__(self) -> str:
         return str(self.most) if self.least == self.most else f"{self.least}:{self.most}"
 

@@ -32,13 +32,17 @@ _STEP = [
     tf.TensorSpec([None, 2, 2], tf.int32),
     tf.TensorSpec([None], tf.float32),
 ]
+_BATCH_STEP = [tf.TensorSpec([None, None, None, 3], tf.float32), *_STEP[1:]]
+_FOUND = (_NUMBER, _IMAGE)
+_SIDE_BY_SIDE = 64
+"""Windows of a batch that are computed at a time, at most."""
 
 
 class WindowGradient:
     """The engine of a `dreamray.subdomain.Subdomain`: arrays are TensorFlow's, on its device.
 
-    One traced function serves windows of every size. One instance must not be used by two
-    threads at a time.
+    One traced function serves windows of every size. Gradients must not be asked for by two
+    threads at a time (`dreamray.batching` sees to that); the rest may be.
     """
 
     def __init__(
@@ -70,6 +74,20 @@ class WindowGradient:
         with _memory_errors(Shape(*window.shape[:2])):
             loss, gradient = self._window_step(window, tf.constant(owned), tf.constant(per_cell))
             return float(loss), gradient
+
+    def gradients(
+        self, windows: Sequence[tf.Tensor], owned: npt.NDArray[np.int32], per_cell: _Vector
+    ) -> list[tuple[float, tf.Tensor]]:
+        """Loss and gradient of each of several windows of one shape, computed side by side.
+
+        See `gradient`, of which each has the bits. One traced function serves batches of every
+        size. Raises MemoryExhaustedError.
+        """
+        with _memory_errors(Shape(*windows[0].shape[:2])):
+            losses, gradients = self._batch_step(
+                tf.stack(windows), tf.constant(owned), tf.constant(per_cell)
+            )
+            return list(zip(losses.numpy().tolist(), tf.unstack(gradients), strict=True))
 
     def load(self, array: Raster) -> tf.Tensor:
         """Copy an array to the device."""
@@ -125,6 +143,21 @@ class WindowGradient:
                 ]
             )
         return loss, tape.gradient(loss, picture)[0]
+
+    @tf.function(autograph=False, input_signature=_BATCH_STEP)
+    def _batch_step(
+        self, windows: tf.Tensor, owned: tf.Tensor, per_cell: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        # Not as one array of four dimensions: convolutions of that divide their work otherwise
+        # among the threads, and round some sums otherwise, in bfloat16 so few that it may stay
+        # unseen for long.
+        losses, gradients = tf.map_fn(
+            lambda window: self._window_step(window, owned, per_cell),
+            windows,
+            parallel_iterations=_SIDE_BY_SIDE,
+            fn_output_signature=_FOUND,
+        )
+        return losses, gradients
 
 
 @tf.function(autograph=False, input_signature=[_IMAGE])

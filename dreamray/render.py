@@ -43,14 +43,18 @@ class Dreamer:
         listen: Listener = ignore,
         *,
         loaded: weights.Weights | None = None,
+        crew: Crew | None = None,
     ) -> None:
-        """`loaded` are weights to use in place of loading those that `execution` names."""
+        """`loaded` are weights to use in place of loading those that `execution` names.
+
+        `crew` dreams in place of one that is got together for the execution.
+        """
         self.dream = dream
         self.execution = execution
         self.planner = Planner(dream, execution)
         self._listen = listen
         self._weights = loaded
-        self._crew: Crew | None = None
+        self._crew = crew
         self._lender: Dreamer | None = None
         self._closing = contextlib.ExitStack()
 

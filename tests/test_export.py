@@ -284,7 +284,9 @@ def test_a_full_disk_is_told_in_one_line(streaming, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_written_is_known_before_a_row_is_read(tmp_path):
+def test_what_cannot_be_written_is_known_before_a_row_of_a_large_result_is_read(
+    streaming, tmp_path
+):
     result = Rows(np.zeros((1, 70_000, 3), np.uint8))
     with pytest.raises(PictureError, match="JPEG"):
         export(result, Extras(), LocalFile(tmp_path / "x.jpg"), Format.JPEG, None)

@@ -1,27 +1,40 @@
-"""Local files and S3 objects keep the same contract, and say what is wrong in one line."""
+"""What is particular to local files, S3 objects and memory: they say what is wrong in one line.
+
+What they have in common is in `test_storage_contract.py`.
+"""
 
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import pickle
 import socket
+import ssl
 import stat
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from s3_server import S3Server
 
 from dreamray.errors import DreamrayError, RequestError, StorageError
 from dreamray.storage import (
     Folder,
     LocalFile,
     LocalFolder,
-    Location,
     MemoryFolder,
     S3Folder,
     S3Object,
@@ -55,50 +68,12 @@ def one_line(error: pytest.ExceptionInfo[DreamrayError], *words: str) -> None:
     assert error.value.__suppress_context__ or error.value.__context__ is None
 
 
-class TestBoth:
+class TestTexts:
+    """Whatever text names a place, it is the same place; its contract is tested elsewhere."""
+
     def test_gives_back_what_was_written(self, uri: MakeUri) -> None:
-        place = locate(uri("cat.png"))
-        place.write(b"\x00dream\xff")
-        assert place.read() == b"\x00dream\xff"
-
-    def test_reads_what_is_wanted_of_it(self, uri: MakeUri) -> None:
-        place = locate(uri("cat.png"))
-        place.write(b"0123456789")
-        assert place.read(4) == b"0123"
-        assert place.read(0) == b""
-        assert place.read(100) == b"0123456789"
-
-    def test_keeps_an_empty_file(self, uri: MakeUri) -> None:
-        place = locate(uri("nothing"))
-        place.write(b"")
-        assert place.read() == b""
-        assert place.read(5) == b""
-        assert place.exists()
-
-    def test_replaces_what_was_there(self, uri: MakeUri) -> None:
-        place = locate(uri("cat.png"))
-        place.write(b"a long first version")
-        place.write(b"short")
-        assert place.read() == b"short"
-
-    def test_exists_once_written(self, uri: MakeUri) -> None:
-        place = locate(uri("cat.png"))
-        assert not place.exists()
-        place.write(b"x")
-        assert place.exists()
-
-    def test_check_changes_nothing(self, uri: MakeUri) -> None:
-        place = locate(uri("cat.png"))
-        place.check_writable()
-        assert not place.exists()
-        place.write(b"x")
-        place.check_writable()
-        assert place.read() == b"x"
-
-    def test_a_missing_one_cannot_be_read(self, uri: MakeUri) -> None:
-        with pytest.raises(RequestError) as error:
-            locate(uri("missing.png")).read()
-        one_line(error, "missing.png", "check")
+        locate(uri("cat.png")).write(b"\x00dream\xff")
+        assert locate(uri("cat.png")).read() == b"\x00dream\xff"
 
     @pytest.mark.parametrize("name", ["été à la mer.png", "a%20b.png", "a+b#c?d.png", "..hidden"])
     def test_any_name_will_do(self, uri: MakeUri, name: str) -> None:
@@ -117,126 +92,6 @@ class TestBoth:
         place = locate(uri("cat.png"))
         assert locate(str(place)) == place
         assert pickle.loads(pickle.dumps(place)) == place
-
-
-@pytest.fixture(params=["local", "s3", "memory"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
-    """A folder that does not exist yet, of every kind."""
-    match request.param:
-        case "s3":
-            return locate_folder(f"s3://{request.getfixturevalue('bucket')}/work/one")
-        case "local":
-            return locate_folder(f"{tmp_path}/work/one")
-    return MemoryFolder().folder("work/one")
-
-
-class TestEveryLocation:
-    """What holds of a location wherever it lies."""
-
-    @pytest.fixture
-    def place(self, folder: Folder) -> Location:
-        return folder.file("deep/cat.png")
-
-    def test_gives_back_what_was_written(self, place: Location) -> None:
-        assert not place.exists()
-        place.write(b"0123456789")
-        assert place.exists()
-        assert place.read() == b"0123456789"
-        assert place.read(4) == b"0123"
-
-    def test_opened_is_a_local_file(self, place: Location) -> None:
-        place.write(b"dream")
-        with place.opened() as path:
-            assert path.read_bytes() == b"dream"
-        assert place.read() == b"dream"
-        assert path.exists() == isinstance(place, LocalFile), "a temporary copy goes"
-
-    def test_errors_inside_opened_are_left_alone(self, place: Location) -> None:
-        place.write(b"dream")
-        with pytest.raises(FileNotFoundError, match="mine"), place.opened():
-            raise FileNotFoundError("mine")
-
-    def test_a_file_can_be_put_there(self, place: Location, tmp_path: Path) -> None:
-        place.write(b"a long first version")
-        (tmp_path / "made").write_bytes(b"dream")
-        place.write_file(tmp_path / "made")
-        assert place.read() == b"dream"
-
-    def test_remove_takes_only_it(self, place: Location) -> None:
-        place.write(b"x")
-        place.folder.file("dog.png").write(b"y")
-        place.remove()
-        assert not place.exists()
-        assert place.folder.file("dog.png").read() == b"y"
-        place.remove()
-
-    def test_the_fingerprint_changes_with_the_contents(self, place: Location) -> None:
-        place.write(b"one")
-        first = place.fingerprint()
-        assert place.fingerprint() == first
-        place.write(b"two")
-        assert place.fingerprint() != first
-
-    def test_what_is_missing_is_said_so(self, place: Location) -> None:
-        def opened() -> None:
-            with place.opened():
-                raise AssertionError("there is nothing to open")
-
-        for call in (place.read, place.fingerprint, opened):
-            with pytest.raises(RequestError) as error:
-                call()
-            one_line(error, "cat.png", "check")
-
-    def test_it_lies_in_its_folder(self, place: Location, folder: Folder) -> None:
-        assert place.folder == folder.folder("deep")
-        assert place.folder.file("cat.png") == place
-        assert hash(place.folder.file("cat.png")) == hash(place)
-
-
-class TestFolder:
-    def test_writing_makes_the_folders_on_the_way(self, folder: Folder) -> None:
-        folder.file("octave-1/0-3.npy").write(b"x")
-        assert folder.folder("octave-1").file("0-3.npy").read() == b"x"
-
-    def test_remove_takes_everything_in_it_and_nothing_else(self, folder: Folder) -> None:
-        for name in ("a", "b/c", "b/d/e", "d/e"):
-            folder.file(name).write(b"x")
-        folder.folder("b").remove()
-        left = [name for name in ("a", "b/c", "b/d/e", "d/e") if folder.file(name).exists()]
-        assert left == ["a", "d/e"]
-
-    def test_a_folder_whose_name_starts_alike_stays(self, folder: Folder) -> None:
-        folder.folder("octave-1").file("a").write(b"x")
-        folder.folder("octave-10").file("a").write(b"x")
-        folder.folder("octave-1").remove()
-        assert not folder.file("octave-1/a").exists()
-        assert folder.file("octave-10/a").exists()
-
-    def test_nothing_to_remove_is_no_error(self, folder: Folder) -> None:
-        folder.remove()
-        folder.file("a").write(b"x")
-        folder.remove()
-        folder.remove()
-        assert not folder.file("a").exists()
-
-    def test_it_can_be_used_again_after_it_was_removed(self, folder: Folder) -> None:
-        folder.file("a").write(b"x")
-        folder.remove()
-        folder.file("a").write(b"y")
-        assert folder.file("a").read() == b"y"
-
-    def test_check_leaves_nothing_behind(self, folder: Folder, tmp_path: Path) -> None:
-        folder.check_writable()
-        folder.file("deep/a").check_writable()
-        assert not list(tmp_path.rglob("*work*"))
-        folder.file("a").write(b"x")
-        folder.check_writable()
-        folder.file("a").check_writable()
-        assert folder.file("a").read() == b"x"
-
-    def test_equal_ones_are_the_same_key(self, folder: Folder) -> None:
-        assert folder.folder("a").folder("b") == folder.folder("a/b")
-        assert len({folder.folder("a"), folder.folder("a"), folder.folder("b")}) == 2
 
 
 class TestLocateFolder:
@@ -609,6 +464,205 @@ class TestLocal:
         ]
 
 
+class TestLocalListing:
+    def test_links_to_files_are_files_and_links_to_folders_are_not_followed(
+        self, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "pictures"
+        (folder / "deep").mkdir(parents=True)
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / "dog.png").write_bytes(b"123")
+        (folder / "deep" / "dog.png").symlink_to(tmp_path / "elsewhere" / "dog.png")
+        (folder / "deep" / "loop").symlink_to(folder)
+        (folder / "folder").symlink_to(tmp_path / "elsewhere")
+        (found,) = LocalFolder(folder).files()
+        assert (found.name, found.size) == ("deep/dog.png", 3)
+        assert found.fingerprint == LocalFile(folder / "deep" / "dog.png").fingerprint()
+        (folder / "deep" / "dog.png").unlink()
+        (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+        assert [found.name for found in LocalFolder(tmp_path / "link").files()] == ["dog.png"]
+
+    def test_what_is_no_file_is_left_out(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "broken").symlink_to("missing")
+        (tmp_path / "itself").symlink_to("itself")
+        (tmp_path / "through").symlink_to("cat.png/deeper")
+        (tmp_path / ".dreamray-0123456789abcdef.part").write_bytes(b"half")
+        (tmp_path / ".dreamray-mine").write_bytes(b"x")
+        (tmp_path / "cat.png").write_bytes(b"x")
+        (tmp_path / "empty").mkdir()
+        listed = [found.name for found in LocalFolder(tmp_path).files()]
+        assert listed == [".dreamray-mine", "cat.png"]
+
+    def test_names_that_are_no_utf_8_name_their_files(self, tmp_path: Path) -> None:
+        raw = os.fsencode(tmp_path) + b"/d\xff/caf\xe9.png"
+        Path(os.fsdecode(raw)).parent.mkdir()
+        Path(os.fsdecode(raw)).write_bytes(b"x")
+        (found,) = LocalFolder(tmp_path).files()
+        assert os.fsencode(found.name) == b"d\xff/caf\xe9.png"
+        assert LocalFolder(tmp_path).file(found.name).read() == b"x"
+
+    def test_folders_are_read_when_their_turn_comes(self, tmp_path: Path) -> None:
+        folder = LocalFolder(tmp_path)
+        for name in ("a/1", "b/1", "c/1", "d"):
+            folder.file(name).write(b"x")
+        listing = folder.files()
+        assert next(listing).name == "a/1"
+        folder.file("b/2").write(b"x")
+        folder.folder("c").remove()
+        folder.file("d").remove()
+        assert [found.name for found in listing] == ["b/1", "b/2"]
+
+    def test_folders_may_lie_deep_in_each_other(self, tmp_path: Path) -> None:
+        deepest = tmp_path
+        for _ in range(1200):
+            deepest /= "d"
+            deepest.mkdir()
+        (deepest / "cat.png").write_bytes(b"x")
+        (found,) = LocalFolder(tmp_path).files()
+        assert found.name == "d/" * 1200 + "cat.png"
+        (deepest / "cat.png").unlink()
+        while deepest != tmp_path:  # Python's own removal is not made for so many.
+            deepest.rmdir()
+            deepest = deepest.parent
+
+    def test_where_there_is_no_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"x")
+        for name, words in (("missing", "no such folder"), ("file", "is not a folder")):
+            with pytest.raises(RequestError) as error:
+                list(LocalFolder(tmp_path / name).files())
+            one_line(error, str(tmp_path / name), words, "check the path")
+
+    def test_a_folder_that_may_not_be_read_is_said_so(self, tmp_path: Path) -> None:
+        # Root may do anything: the test runs as nobody in a process of its own.
+        code = (
+            "import os; from dreamray.errors import RequestError;"
+            "from dreamray.storage import locate_folder;"
+            "os.getuid() or os.setuid(65534)\n"
+            "try:\n"
+            "    for found in locate_folder('.').files(): print(found.name)\n"
+            "except RequestError as error: print(error)\n"
+        )
+        LocalFolder(tmp_path).file("open/a").write(b"x")
+        LocalFolder(tmp_path).file("z/locked/a").write(b"x")
+        (tmp_path / "z" / "locked").chmod(0)
+        tmp_path.chmod(0o755)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(Path(__file__).parents[1]),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            capture_output=True,
+            text=True,
+        )
+        (tmp_path / "z" / "locked").chmod(0o755)
+        assert done.stdout.splitlines() == [
+            "open/a",
+            "z/locked: Permission denied; check its rights and its folder's",
+        ]
+
+
+class TestLocalConditions:
+    @pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP])
+    def test_without_hard_links_one_of_many_creates_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+    ) -> None:
+        def refuse(self: Path, target: Path) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
+        won: list[int] = []
+
+        def create(who: int) -> None:
+            won.extend([who] * LocalFile(tmp_path / "a").create(b"%d" % who))
+
+        threads = [threading.Thread(target=create, args=(who,)) for who in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
+        assert (tmp_path / "a").read_bytes() == b"%d" % won[0]
+        assert names(tmp_path) == ["a"]
+
+    def test_a_link_whose_answer_was_lost_is_its_own(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        link = Path.hardlink_to
+
+        def again(self: Path, target: Path) -> None:
+            link(self, target)
+            link(self, target)
+
+        monkeypatch.setattr(Path, "hardlink_to", again)
+        assert LocalFile(tmp_path / "a").create(b"x") is True
+        assert names(tmp_path) == ["a"]
+
+    def test_a_link_is_followed(self, tmp_path: Path) -> None:
+        (tmp_path / "there").mkdir()
+        (tmp_path / "link").symlink_to("there/a")
+        assert LocalFile(tmp_path / "link").create(b"one") is True
+        assert LocalFile(tmp_path / "link").exchange(b"one", b"two") is True
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "there" / "a").read_bytes() == b"two"
+
+    def test_rights_stay(self, tmp_path: Path) -> None:
+        LocalFile(tmp_path / "a").create(b"one")
+        (tmp_path / "a").chmod(0o640)
+        LocalFile(tmp_path / "a").exchange(b"one", b"two")
+        assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+    def test_a_folder_is_no_file(self, tmp_path: Path) -> None:
+        for call in (lambda p: p.create(b"x"), lambda p: p.exchange(b"x", b"y")):
+            with pytest.raises(RequestError) as error:
+                call(LocalFile(tmp_path))
+            one_line(error, "this is a folder")
+
+
+@contextmanager
+def serving(
+    handler: type[BaseHTTPRequestHandler], certificate: Path | None = None
+) -> Iterator[ThreadingHTTPServer]:
+    """A server of this machine, with TLS if it has a certificate."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def self_signed(folder: Path) -> Path:
+    """A key and a certificate for 127.0.0.1 in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "storage")])
+    now = datetime.now(UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    key_format = serialization.PrivateFormat.PKCS8
+    path = folder / "storage.pem"
+    path.write_bytes(
+        key.private_bytes(pem, key_format, serialization.NoEncryption())
+        + certificate.public_bytes(pem)
+    )
+    return path
+
+
 @pytest.fixture
 def answer(aws: pytest.MonkeyPatch) -> Iterator[Callable[[int, str], None]]:
     """Sets what a server that the environment points to answers to every request."""
@@ -643,6 +697,22 @@ def answer(aws: pytest.MonkeyPatch) -> Iterator[Callable[[int, str], None]]:
     server.server_close()
 
 
+@contextmanager
+def in_pages_of(number: int) -> Iterator[list[object]]:
+    """Has the client ask for so small pages; gives a list that grows with each one."""
+    from dreamray.storage import s3_client as s3
+
+    asked: list[object] = []
+
+    def limit(params: dict[str, object], **_: object) -> None:
+        asked.append(params.setdefault("MaxKeys", number))
+
+    event = "before-parameter-build.s3.ListObjectsV2"
+    s3.client().meta.events.register(event, limit)
+    yield asked
+    s3.client().meta.events.unregister(event, limit)
+
+
 class TestS3:
     def test_much_data_goes_in_parts(self, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
         from dreamray.storage import s3_client as s3
@@ -674,25 +744,88 @@ class TestS3:
         with place.opened() as path:
             assert path.read_bytes() == data
 
-    def test_a_folder_of_many_is_removed(
-        self, bucket: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_folder_of_many_is_listed_and_removed(self, bucket: str) -> None:
         """Page by page: the server here is asked for pages of 3."""
         from dreamray.storage import s3_client as s3
 
         folder = S3Folder(bucket, "many")
         for n in range(8):
             folder.file(str(n)).write(b"x")
+        with in_pages_of(3) as asked:
+            assert [found.name for found in folder.files()] == list("01234567")
+            assert len(asked) == 3
+            folder.remove()
+        assert s3.client().list_objects_v2(Bucket=bucket).get("KeyCount") == 0
+
+    def test_pages_are_asked_for_when_their_turn_comes(self, bucket: str) -> None:
+        for n in range(8):
+            S3Object(bucket, str(n)).write(b"x")
+        with in_pages_of(3) as asked:
+            listing = S3Folder(bucket, "").files()
+            assert [next(listing).name for _ in range(3)] == ["0", "1", "2"]
+            assert len(asked) == 1
+            S3Object(bucket, "5").remove()
+            assert [found.name for found in listing] == ["3", "4", "6", "7"]
+
+    def test_odd_keys_are_listed_as_they_are_but_not_the_marks_of_folders(
+        self, bucket: str
+    ) -> None:
+        from dreamray.storage import s3_client as s3
+
+        keys = ["../../x", "//a", "a//b", "a/./b", "/etc/passwd"]
+        for key in (*keys, "", "a/", "deep/er/"):
+            s3.client().put_object(Bucket=bucket, Key=f"in/{key}", Body=b"x")
+        listed = [found.name for found in S3Folder(bucket, "in").files()]
+        assert sorted(listed) == sorted(keys)
+        for name in listed:
+            assert S3Folder(bucket, "in").file(name).read() == b"x"
+
+    def test_what_has_no_tag_has_one_fingerprint(self, s3_server: S3Server) -> None:
+        """A server that shows a folder knows nothing of what was not put through it."""
+        bucket = s3_server.make_bucket("put-beside")
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in s3_server.environment().items():
+                environment.setenv(name, value)
+            (bucket / "cat.png").write_bytes(b"dream")
+            (found,) = S3Folder("put-beside", "").files()
+            assert found.fingerprint == S3Object("put-beside", "cat.png").fingerprint()
+
+    @pytest.mark.parametrize(
+        ("head", "entry"),
+        [
+            ({"ETag": '"ab-2"'}, {"ETag": '"ab-2"', "LastModified": "not looked at"}),
+            (
+                {"LastModified": datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)},
+                {"LastModified": datetime(2026, 2, 3, 4, 5, 6, 789000, tzinfo=UTC), "ETag": '""'},
+            ),
+            (
+                {"LastModified": datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)},
+                {
+                    "LastModified": datetime(
+                        2026, 2, 3, 5, 5, 6, tzinfo=timezone(timedelta(hours=1))
+                    )
+                },
+            ),
+        ],
+    )
+    def test_head_and_listing_give_one_fingerprint(
+        self,
+        aws: pytest.MonkeyPatch,
+        monkeypatch: pytest.MonkeyPatch,
+        head: dict[str, object],
+        entry: dict[str, object],
+    ) -> None:
+        from dreamray.storage import s3_client as s3
+
+        class Paginator:
+            def paginate(self, **options: object) -> list[dict[str, object]]:
+                return [{"Contents": [{"Key": "a", "Size": 5, **entry}]}, {}]
+
         client = s3.client()
-        real = client.get_paginator
-
-        class Small:
-            def paginate(self, **options: object) -> object:
-                return real("list_objects_v2").paginate(**options, PaginationConfig={"PageSize": 3})
-
-        monkeypatch.setattr(client, "get_paginator", lambda name: Small())
-        folder.remove()
-        assert client.list_objects_v2(Bucket=bucket).get("KeyCount") == 0
+        monkeypatch.setattr(client, "head_object", lambda **_: {"ContentLength": 5, **head})
+        monkeypatch.setattr(client, "get_paginator", lambda name: Paginator())
+        (found,) = S3Folder("b", "").files()
+        assert found.fingerprint == S3Object("b", "a").fingerprint()
 
     def test_what_cannot_be_removed_is_said(
         self, bucket: str, monkeypatch: pytest.MonkeyPatch
@@ -773,6 +906,32 @@ class TestS3:
         with pytest.raises(RequestError, match="access denied"):
             S3Object("b", "a.png").exists()
 
+    def test_a_refusal_without_words_may_be_expired_credentials(
+        self, answer: Callable[[int, str], None]
+    ) -> None:
+        """The answer to a HEAD request has no body that could say so."""
+        answer(400, "ExpiredToken")
+        for call in (S3Object("b", "a.png").exists, S3Object("b", "a.png").fingerprint):
+            with pytest.raises(StorageError) as error:
+                call()
+            one_line(error, "s3://b/a.png", "expired; renew them")
+
+    def test_a_server_that_is_no_storage(self, aws: pytest.MonkeyPatch) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"It works!")
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        with serving(Handler) as server:
+            aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+            with pytest.raises(StorageError) as error:
+                S3Object("b", "k").check_writable()
+            one_line(error, "s3://b/k", "check AWS_ENDPOINT_URL_S3")
+
     def test_nobody_answers(self, aws: pytest.MonkeyPatch) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -807,29 +966,226 @@ class TestS3:
         with pytest.raises(RequestError, match="AWS_PROFILE"):
             S3Object("b", "k").read()
 
-    def test_a_body_that_breaks_off_is_asked_for_again(self, aws: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("way", ["read", "opened"])
+    def test_a_body_that_breaks_off_is_asked_for_again(
+        self, aws: pytest.MonkeyPatch, way: str
+    ) -> None:
         asked = []
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                asked.append(self.path)
                 self.send_response(200)
                 self.send_header("Content-Length", "10")
+                self.send_header("ETag", '"a"')
                 self.end_headers()
-                self.wfile.write(b"0123456789"[: 4 if len(asked) < 3 else 10])
+                if self.command == "GET":
+                    asked.append(self.path)
+                    self.wfile.write(b"0123456789"[: 4 if len(asked) < 5 else 10])
+
+            do_HEAD = do_GET  # noqa: N815
 
             def log_message(self, *args: object) -> None:
                 pass
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
-        try:
-            assert S3Object("b", "k").read() == b"0123456789"
-            assert len(asked) == 3
-        finally:
-            server.shutdown()
-            server.server_close()
+        with serving(Handler) as server:
+            aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+            if way == "read":
+                assert S3Object("b", "k").read() == b"0123456789"
+            else:
+                with S3Object("b", "k").opened() as path:
+                    assert path.read_bytes() == b"0123456789"
+            assert len(asked) == 5
+
+    def test_what_does_not_match_its_checksum_is_not_taken(self, aws: pytest.MonkeyPatch) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "5")
+                self.send_header("x-amz-checksum-crc32", "AAAAAA==")
+                self.end_headers()
+                if self.command == "GET":
+                    self.wfile.write(b"dream")
+
+            do_HEAD = do_GET  # noqa: N815
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        with serving(Handler) as server:
+            aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+            for call in (S3Object("b", "k").read, S3Object("b", "k").opened().__enter__):
+                with pytest.raises(StorageError) as error:
+                    call()
+                one_line(error, "s3://b/k", "its checksum is another")
+
+    @pytest.mark.parametrize("size", [5, 9 << 20])
+    def test_what_is_sent_has_a_checksum(self, bucket: str, tmp_path: Path, size: int) -> None:
+        from dreamray.storage import s3_client as s3
+
+        sent: list[str] = []
+
+        def look(request: AWSPreparedRequest, **_: object) -> None:
+            sent.extend(name for name in request.headers if name.startswith("x-amz-checksum-"))
+
+        (tmp_path / "made").write_bytes(bytes(size))
+        s3.client().meta.events.register("before-send.s3", look)
+        S3Object(bucket, "a").write_file(tmp_path / "made")
+        s3.client().meta.events.unregister("before-send.s3", look)
+        assert sent.count("x-amz-checksum-crc32") == (2 if size > 5 else 1)
+
+    @pytest.mark.parametrize(
+        ("variables", "config", "attempts"),
+        [
+            ({}, "", 6),
+            ({"AWS_MAX_ATTEMPTS": "2"}, "", 2),
+            ({}, "[default]\nmax_attempts = 9\n", 9),
+            ({"AWS_PROFILE": "farm"}, "[profile farm]\nmax_attempts = 3\n", 3),
+        ],
+    )
+    def test_requests_are_made_as_often_as_was_asked_for(
+        self,
+        aws: pytest.MonkeyPatch,
+        tmp_path: Path,
+        variables: dict[str, str],
+        config: str,
+        attempts: int,
+    ) -> None:
+        from dreamray.storage import s3_client as s3
+
+        aws.delenv("AWS_MAX_ATTEMPTS")
+        (tmp_path / "no-config").write_text(config)
+        for name, value in variables.items():
+            aws.setenv(name, value)
+        assert s3.client().meta.config.retries["total_max_attempts"] == attempts
+
+    @pytest.mark.parametrize(
+        ("endpoint", "config", "url"),
+        [
+            ("http://10.0.0.5:9000", "", "http://10.0.0.5:9000/dreams/a"),
+            ("http://localhost:9000", "", "http://localhost:9000/dreams/a"),
+            ("https://minio.example", "", "https://minio.example/dreams/a"),
+            (
+                "https://s3.example",
+                "[default]\ns3 =\n  addressing_style = virtual\n",
+                "https://dreams.s3.example/a",
+            ),
+            ("", "", "https://dreams.s3.amazonaws.com/a"),
+            (
+                "",
+                "[default]\ns3 =\n  addressing_style = path\n",
+                "https://s3.amazonaws.com/dreams/a",
+            ),
+        ],
+    )
+    def test_a_bucket_is_addressed_as_its_endpoint_needs_it(
+        self, aws: pytest.MonkeyPatch, tmp_path: Path, endpoint: str, config: str, url: str
+    ) -> None:
+        from dreamray.storage import s3_client as s3
+
+        (tmp_path / "no-config").write_text(config)
+        if endpoint:
+            aws.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+        what = {"Bucket": "dreams", "Key": "a"}
+        signed = s3.client().generate_presigned_url("get_object", Params=what)
+        assert signed.partition("?")[0] == url
+
+    def test_a_certificate_must_be_known(self, aws: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "5")
+                self.end_headers()
+                self.wfile.write(b"dream")
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        from dreamray.storage import s3_client as s3
+
+        certificate = self_signed(tmp_path)
+        with serving(Handler, certificate) as server:
+            host = f"127.0.0.1:{server.server_port}"
+            aws.setenv("AWS_ENDPOINT_URL_S3", f"https://user:password@{host}")
+            aws.delenv("AWS_CA_BUNDLE", raising=False)
+            with pytest.raises(RequestError) as error:
+                S3Object("b", "k").read()
+            one_line(
+                error, f"s3://b/k: the certificate of {host} is not trusted; set AWS_CA_BUNDLE"
+            )
+            assert "password" not in str(error.value)
+            for bundle, words in ((certificate, ""), (tmp_path / "missing", "AWS_CA_BUNDLE names")):
+                s3.client.cache_clear()
+                aws.setenv("AWS_CA_BUNDLE", str(bundle))
+                if not words:
+                    assert S3Object("b", "k").read() == b"dream"
+                    continue
+                with pytest.raises(RequestError) as error:
+                    S3Object("b", "k").read()
+                one_line(error, f"no secure connection with {host}", words)
+
+    @pytest.mark.parametrize(
+        ("code", "kind", "words"),
+        [("AccessDenied", RequestError, "s3:PutObject"), ("SlowDown", StorageError, "fewer")],
+    )
+    def test_a_refused_file_is_told_as_refused_bytes_are(
+        self,
+        answer: Callable[[int, str], None],
+        tmp_path: Path,
+        code: str,
+        kind: type[DreamrayError],
+        words: str,
+    ) -> None:
+        answer(403 if kind is RequestError else 503, code)
+        (tmp_path / "made").write_bytes(b"x")
+        with pytest.raises(kind) as error:
+            S3Object("b", "a.png").write_file(tmp_path / "made")
+        one_line(error, "s3://b/a.png", words)
+
+    def test_a_server_that_knows_no_conditions_is_asked_without(
+        self, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is there is looked at before, all the same."""
+        from dreamray.storage import s3_client as s3
+
+        def without_conditions(send: Any) -> Any:
+            def unknowing(**request: Any) -> Any:
+                if {"IfMatch", "IfNoneMatch"} & request.keys():
+                    raise ClientError({"Error": {"Code": "NotImplemented"}}, "PutObject")
+                return send(**request)
+
+            return unknowing
+
+        client = s3.client()
+        monkeypatch.setattr(client, "put_object", without_conditions(client.put_object))
+        monkeypatch.setattr(client, "delete_object", without_conditions(client.delete_object))
+        place = S3Object(bucket, "a")
+        assert [place.create(b"one"), place.create(b"two")] == [True, False]
+        assert [place.exchange(b"two", b"x"), place.exchange(b"one", b"two")] == [False, True]
+        assert place.read() == b"two"
+        assert [place.exchange(b"one", None), place.exchange(b"two", None)] == [False, True]
+        assert not place.exists()
+
+    def test_a_conflict_with_another_request_is_tried_again(
+        self, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from dreamray.storage import s3_client as s3
+
+        send, asked = s3.client().put_object, []
+
+        def busy(**request: Any) -> Any:
+            asked.append(request)
+            if len(asked) % 3:
+                answer = {
+                    "Error": {"Code": "ConditionalRequestConflict"},
+                    "ResponseMetadata": {"HTTPStatusCode": 409},
+                }
+                raise ClientError(answer, "PutObject")
+            return send(**request)
+
+        monkeypatch.setattr(s3.client(), "put_object", busy)
+        assert S3Object(bucket, "a").create(b"one") is True
+        assert S3Object(bucket, "a").exchange(b"one", b"two") is True
+        assert len(asked) == 6
 
     def test_a_dead_storage_is_given_up_soon(self, aws: pytest.MonkeyPatch) -> None:
         from dreamray.storage import s3_client as s3

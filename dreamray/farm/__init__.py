@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from dreamray.bulk.hands import Hands
+from dreamray.bulk.studio import SetTools
 from dreamray.crew import Crew
 from dreamray.events import Listener, Remark
-from dreamray.execution import Execution, Workers
+from dreamray.execution import Execution
 from dreamray.farm.cluster import connected
 from dreamray.worker import Tools
 
@@ -21,7 +23,7 @@ def gathered(tools: Tools, execution: Execution, tiles: int, listen: Listener) -
     Raises RequestError or DreamrayError where there is no cluster, or it has no workers.
     """
     with connected(execution):
-        from dreamray.farm.actor import actor_maker
+        from dreamray.farm.actor import worker_maker
         from dreamray.farm.crew import RayCrew
         from dreamray.farm.metrics import Metrics
         from dreamray.farm.needs import needs_of, workers_of
@@ -37,11 +39,31 @@ def gathered(tools: Tools, execution: Execution, tiles: int, listen: Listener) -
                 f"{asked.most} workers for {tiles} tile{'s' * (tiles != 1)}: the others would have "
                 "nothing to do; a smaller --tile or --memory makes more"
             )
-        workers = Workers(min(asked.least, tiles), min(asked.most, tiles))
-        make = actor_maker(dataclasses.replace(tools, threads=needs.cpus), needs)
-        pool = Pool(make, workers, needs, wait=execution.wait, tell=tell)
-        crew = RayCrew(pool, Metrics())
-        try:
+        make = worker_maker(dataclasses.replace(tools, threads=needs.cpus), needs)
+        pool = Pool(make, asked.at_most(tiles), needs, wait=execution.wait, tell=tell)
+        with contextlib.closing(RayCrew(pool, Metrics())) as crew:
             yield crew
-        finally:
-            crew.close()
+
+
+@contextlib.contextmanager
+def hired(
+    tools: SetTools, execution: Execution, pictures: int, tell: Callable[[str], None]
+) -> Iterator[Hands]:
+    """The workers of a cluster as the hands of a set of so many pictures, let go at the end.
+
+    Raises as `gathered`.
+    """
+    with connected(execution):
+        from dreamray.farm.actor import studio_maker
+        from dreamray.farm.hands import RayHands
+        from dreamray.farm.metrics import SetMetrics
+        from dreamray.farm.needs import needs_of, workers_of
+        from dreamray.farm.pool import Pool
+
+        needs = needs_of(execution)
+        workers = workers_of(execution, needs).at_most(pictures)
+        calls = tools.in_hand + 1  # One to introduce itself, while the first tasks come.
+        make = studio_maker(tools.with_threads(needs.cpus), needs, calls)
+        pool = Pool(make, workers, needs, wait=execution.wait, tell=tell)
+        with contextlib.closing(RayHands(pool, tools.in_hand, SetMetrics())) as hands:
+            yield hands

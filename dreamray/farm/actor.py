@@ -9,6 +9,8 @@ from typing import Any
 
 import ray
 
+from dreamray.bulk.studio import SetTools
+from dreamray.bulk.task import Outcome, Task
 from dreamray.errors import RequestError
 from dreamray.exchange import Roll
 from dreamray.farm.needs import Needs
@@ -22,18 +24,12 @@ class NodeWorker(Worker):
     """A worker whose answers are told apart by Ray, each as an object of its own."""
 
     def __init__(self, tools: Tools) -> None:
-        from dreamray.device import keep_freed_memory
-
-        if not ray.get_runtime_context().get_accelerator_ids().get("GPU"):
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray would let it see all of the node's.
-        if tools.threads is not None:
-            os.environ["OMP_NUM_THREADS"] = str(tools.threads)  # Ray sets it to 1.
-        keep_freed_memory()
+        _prepare(tools.threads)
         super().__init__(tools.engine())
 
     def introduce(self) -> tuple[str, Mapping[str, Any]]:
         """The node it is on, and what it computes with; answered when it is ready."""
-        return ray.get_runtime_context().get_node_id(), self.about()
+        return _node_id(), self.about()
 
     def begin_shared(
         self,
@@ -65,17 +61,58 @@ class NodeWorker(Worker):
         return self.collect(*incoming)
 
 
-def actor_maker(tools: Tools, needs: Needs) -> Callable[[], Any]:
-    """Makes actors that share one copy of the weights on each node."""
-    remote: Any = ray.remote(NodeWorker)
+class NodeStudio:
+    """A process that makes the pictures of a set, several at a time."""
+
+    def __init__(self, tools: SetTools) -> None:
+        _prepare(tools.threads)
+        self._studio = tools.studio()
+
+    def introduce(self) -> tuple[str, Mapping[str, Any]]:
+        """See `NodeWorker.introduce`."""
+        return _node_id(), self._studio.about()
+
+    def make(self, task: Task) -> Outcome:
+        """See `Studio.make`."""
+        return self._studio.make(task)
+
+
+def worker_maker(tools: Tools, needs: Needs) -> Callable[[], Any]:
+    """Makes workers of single pictures; they share one copy of the weights on each node."""
+    return _maker(NodeWorker, tools, needs)
+
+
+def studio_maker(tools: SetTools, needs: Needs, calls: int) -> Callable[[], Any]:
+    """Makes workers of sets, which answer so many calls at a time; else as `worker_maker`."""
+    return _maker(NodeStudio, tools, needs, max_concurrency=calls)
+
+
+def _maker(kind: type, tools: Any, needs: Needs, **more: Any) -> Callable[[], Any]:
+    remote: Any = ray.remote(kind)
     shared = ray.put(tools)
     options = remote.options(
         num_cpus=needs.cpus,
         num_gpus=needs.gpus,
         max_restarts=0,  # A new process would not have the tiles: the pool asks for another one.
         max_task_retries=0,
+        **more,
     )
     return lambda: options.remote(shared)
+
+
+def _prepare(threads: int | None) -> None:
+    """Undo what Ray sets for processes that do not dream, before TensorFlow is imported."""
+    from dreamray.device import keep_freed_memory
+
+    if not ray.get_runtime_context().get_accelerator_ids().get("GPU"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray would let it see all of the node's.
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # Ray sets it to 1.
+    keep_freed_memory()
+
+
+def _node_id() -> str:
+    return str(ray.get_runtime_context().get_node_id())
 
 
 def _node() -> str:

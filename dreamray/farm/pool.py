@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,8 @@ class Pool:
         self._looked = 0.0
         self._gathered = False
         self._failed_starts = 0
+        self._few_since: float | None = None
+        self._told_few = False
 
     def ask(self) -> None:
         """Ask for as many workers as there may be: those that were lost are replaced."""
@@ -90,7 +92,8 @@ class Pool:
             for ref in done:
                 self._welcome(starting[ref])
         self._look_for_drains()
-        return [m for m in self._members if m.about and m.node not in self._draining]
+        ready = [m for m in self._members if m.about is not None]
+        return [m for m in ready if m.node not in self._draining]
 
     def gather(self) -> list[Member]:
         """Wait until there are workers to go on with; the first time for as many as there may be.
@@ -98,7 +101,7 @@ class Pool:
         Those whose nodes have to leave are let go. Raises DreamrayError, which says what the
         cluster lacks, if not enough come up in time.
         """
-        for member in [m for m in self._members if m.node in self._draining]:
+        for member in self.leaving():
             self.lose(member)
         first, self._gathered = not self._gathered, True
         least, wanted = (self._workers.least, self._workers.most) if first else (1, 1)
@@ -129,6 +132,36 @@ class Pool:
                 "others join at the next checkpoint"
             )
         return ready
+
+    def watch(self, ready: int) -> None:
+        """See that it goes on, for those who do not `gather`; call it every now and then.
+
+        That there are fewer than the least is told once. Raises DreamrayError, which says what
+        the cluster lacks, if there was none at all for as long as the cluster has time.
+        """
+        now = time.monotonic()
+        if ready >= self._workers.least:
+            self._few_since = None
+            return
+        if self._few_since is None:
+            self._few_since = now
+        if now - self._few_since > PATIENCE and not self._told_few:
+            self._told_few = True
+            going_on = "going on with these" if ready else f"waiting up to {self._wait:.0f} seconds"
+            self._tell(f"{ready} of at least {self._workers.least} workers are ready: {going_on}")
+        if not ready and now - self._few_since > self._wait:
+            raise DreamrayError(self._lacking())
+
+    def leaving(self) -> list[Member]:
+        """Workers whose nodes have to leave."""
+        return [member for member in self._members if member.node in self._draining]
+
+    def keep_only(self, members: Collection[Member]) -> None:
+        """Let all others go, those that are still to come up too, and ask for no more of them."""
+        for member in [one for one in self._members if one not in members]:
+            self.lose(member)
+        most = min(self._workers.most, max(1, len(members)))
+        self._workers = Workers(min(self._workers.least, most), most)
 
     def lose(self, member: Member) -> None:
         """Strike a worker off; whatever is left of it is ended."""

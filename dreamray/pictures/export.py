@@ -42,6 +42,7 @@ def export(
     format: Format,
     metadata: Mapping[str, Any] | None,
     *,
+    notes: Mapping[str, str] = {},
     progress: Callable[[float], None] = lambda share: None,
     tell: Callable[[str], None] = lambda remark: None,
 ) -> None:
@@ -49,24 +50,29 @@ def export(
 
     The bytes depend on the arguments alone, not on the machine's number of processors. 16 bit
     and alpha are kept in PNG and TIFF; a TIFF above `HELD_PIXELS` is a tiled, pyramidal BigTIFF.
-    `progress` is told the share of the result that has been read, `tell` remarks for the user.
+    `notes` go with the file where its storage keeps any, but not with a Deep Zoom. `progress` is
+    told the share of the result that has been read, `tell` remarks for the user.
+
+    That a large one cannot be written is known before any of it is read.
 
     Raises `PictureError` where the format cannot hold the picture or the metadata,
     RequestError or StorageError where it cannot be written.
     """
     check_output(format, result.shape.width, result.shape.height)
     text = None if metadata is None else metadata_text(metadata)
+    small = result.shape.height * result.shape.width <= HELD_PIXELS
+    if format is Format.WEBP or (small and format is not Format.DEEP_ZOOM):
+        target.write(_encode_held(result, extras, format, metadata, progress), notes)
+        return
     target.check_writable()
     if format is Format.DEEP_ZOOM:
         with _scratch(target) as folder:
             deep_zoom.write(result, extras, target, metadata, folder, progress=progress, tell=tell)
-    elif format is Format.WEBP or result.shape.height * result.shape.width <= HELD_PIXELS:
-        target.write(_encode_held(result, extras, format, metadata, progress))
     else:
         with _scratch(target) as folder:
             file = folder / "result"
             _stream(file, result, extras, format, text, progress)
-            target.write_file(file)
+            target.write_file(file, notes)
 
 
 def _encode_held(

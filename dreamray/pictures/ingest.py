@@ -98,25 +98,44 @@ def ingest(
     than `max_pixels` pixels before any of them is decoded, and for what is too large for its
     format to be read in parts; else as `Location.read` and `Location.write`.
     """
-    name = source.name
     fingerprint = source.fingerprint()
     folder.file(RECORD).remove()
     with source.opened() as path:
-        kind = _kind(path, name)
-        shape = read_shape(path, kind, name)
-        check_size(name, shape.width, shape.height, max_pixels)
-        held = shape.height * shape.width <= HELD_PIXELS and path.stat().st_size <= _HELD_BYTES
-        if not held and kind not in STREAMED:
-            raise PictureError(
-                f"{name} is a {kind} of {shape} pixels, larger than is read of that format: "
-                "save it anew as PNG or TIFF"
-            )
-        taken = (_take_whole if held else _take_in_strips)(path, kind, name, folder)
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        record = _take(path, source.name, fingerprint, folder, max_pixels)
     if source.fingerprint() != fingerprint:
         raise PictureError(f"{shown(source)} was changed while it was read: run it again")
-    record = {
+    folder.file(RECORD).write(json.dumps(record).encode())
+    for note in record["notes"]:
+        tell(note)
+    return _source(folder, record)
+
+
+def ingest_file(path: Path, name: str, fingerprint: str, folder: Folder) -> Source:
+    """Read a local file that is a picture as `ingest` does, but leave no record of it.
+
+    `name` is what messages call it, `fingerprint` that of the location it was copied from.
+    Raises as `ingest`.
+    """
+    return _source(folder, _take(path, name, fingerprint, folder, MAX_PIXELS))
+
+
+def _take(
+    path: Path, name: str, fingerprint: str, folder: Folder, max_pixels: int
+) -> dict[str, Any]:
+    """Write a picture into a folder, and return its record."""
+    kind = _kind(path, name)
+    shape = read_shape(path, kind, name)
+    check_size(name, shape.width, shape.height, max_pixels)
+    held = shape.height * shape.width <= HELD_PIXELS and path.stat().st_size <= _HELD_BYTES
+    if not held and kind not in STREAMED:
+        raise PictureError(
+            f"{name} is a {kind} of {shape} pixels, larger than is read of that format: "
+            "save it anew as PNG or TIFF"
+        )
+    taken = (_take_whole if held else _take_in_strips)(path, kind, name, folder)
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
         "grid": taken.grid.to_json(),
         "dtype": taken.dtype.name,
         "alpha": taken.has_alpha,
@@ -126,10 +145,6 @@ def ingest(
         "fingerprint": fingerprint,
         "notes": taken.notes,
     }
-    folder.file(RECORD).write(json.dumps(record).encode())
-    for note in taken.notes:
-        tell(note)
-    return _source(folder, record)
 
 
 def header_shape(source: Location) -> Shape:
@@ -138,7 +153,12 @@ def header_shape(source: Location) -> Shape:
     Raises PictureError for what is none of the six formats.
     """
     with source.opened() as path:
-        return read_shape(path, _kind(path, source.name), source.name)
+        return file_shape(path, source.name)
+
+
+def file_shape(path: Path, name: str) -> Shape:
+    """The same of a local file."""
+    return read_shape(path, _kind(path, name), name)
 
 
 def opened_source(folder: Folder) -> Source | None:

@@ -18,11 +18,12 @@ from urllib.parse import unquote
 from dreamray.errors import RequestError
 from dreamray.storage.in_memory import MemoryFile, MemoryFolder
 from dreamray.storage.local import LocalFile, LocalFolder
-from dreamray.storage.places import Folder, Location, shown
+from dreamray.storage.places import Folder, Found, Location, shown
 from dreamray.storage.s3 import S3Folder, S3Object
 
 __all__ = [
     "Folder",
+    "Found",
     "LocalFile",
     "LocalFolder",
     "Location",

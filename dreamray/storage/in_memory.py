@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
 from dreamray.errors import RequestError
-from dreamray.storage.places import Folder, Location, no_room, shown, temporary_file
+from dreamray.storage.places import (
+    Folder,
+    Found,
+    Location,
+    check_notes,
+    no_room,
+    shown,
+    temporary_file,
+)
 
 
 class _Memory:
@@ -18,6 +28,7 @@ class _Memory:
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.lock = threading.Lock()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a folder in memory stays in its process: use a local folder or S3")
@@ -44,11 +55,21 @@ class MemoryFolder(Folder):
         """See `Folder.folder`."""
         return MemoryFolder(f"{self.name}/{name}", self._memory)
 
+    def files(self) -> Iterator[Found]:
+        """See `Folder.files`."""
+        inside = f"{self.name}/"
+        paths = [path for path in list(self._memory.files) if path.startswith(inside)]
+        for path in sorted(paths, key=os.fsencode):
+            data = self._memory.files.get(path)
+            if data is not None:
+                yield Found(path.removeprefix(inside), len(data), _fingerprint(data))
+
     def remove(self) -> None:
         """See `Folder.remove`."""
-        for path in list(self._memory.files):
-            if path.startswith(f"{self.name}/"):
-                self._memory.files.pop(path, None)
+        with self._memory.lock:
+            for path in list(self._memory.files):
+                if path.startswith(f"{self.name}/"):
+                    del self._memory.files[path]
 
     def check_writable(self) -> None:
         """See `Folder.check_writable`: it always is."""
@@ -92,17 +113,44 @@ class MemoryFile(Location):
                 raise no_room(self, error) from None
             yield path
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, notes: Mapping[str, str] = {}) -> None:
         """See `Location.write`."""
-        self._memory.files[self.path] = data
+        check_notes(notes)
+        with self._memory.lock:
+            self._memory.files[self.path] = data
 
-    def write_file(self, path: Path) -> None:
+    def write_file(self, path: Path, notes: Mapping[str, str] = {}) -> None:
         """See `Location.write_file`, but here they are held in memory."""
-        self.write(path.read_bytes())
+        self.write(path.read_bytes(), notes)
+
+    def notes(self) -> dict[str, str]:
+        """See `Location.notes`: none are kept."""
+        return {}
+
+    def create(self, data: bytes) -> bool:
+        """See `Location.create`."""
+        with self._memory.lock:
+            if self.path in self._memory.files:
+                return False
+            self._memory.files[self.path] = data
+            return True
+
+    def exchange(self, expected: bytes, data: bytes | None) -> bool:
+        """See `Location.exchange`."""
+        files = self._memory.files
+        with self._memory.lock:
+            if files.get(self.path) != expected:
+                return False
+            if data is None:
+                del files[self.path]
+            else:
+                files[self.path] = data
+            return True
 
     def remove(self) -> None:
         """See `Location.remove`."""
-        self._memory.files.pop(self.path, None)
+        with self._memory.lock:
+            self._memory.files.pop(self.path, None)
 
     def exists(self) -> bool:
         """See `Location.exists`."""
@@ -110,7 +158,11 @@ class MemoryFile(Location):
 
     def fingerprint(self) -> str:
         """See `Location.fingerprint`: a digest."""
-        return hashlib.sha256(self.read()).hexdigest()
+        return _fingerprint(self.read())
 
     def check_writable(self) -> None:
         """See `Location.check_writable`: it always is."""
+
+
+def _fingerprint(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

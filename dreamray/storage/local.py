@@ -7,13 +7,23 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dreamray.errors import DreamrayError, RequestError, StorageError
-from dreamray.storage.places import Folder, Location, no_room, shown, temporary_file
+from dreamray.storage.exclusive import locked, placed
+from dreamray.storage.listing import PART, fingerprint, walked
+from dreamray.storage.places import (
+    Folder,
+    Found,
+    Location,
+    check_notes,
+    no_room,
+    shown,
+    temporary_file,
+)
 
 
 @dataclass(frozen=True)
@@ -59,13 +69,15 @@ class LocalFile(Location):
             self.path.open("rb").close()
         yield self.path
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, notes: Mapping[str, str] = {}) -> None:
         """See `Location.write`: a temporary file beside it, synced to disk, then renamed."""
-        with self._replacing() as part, part.open("wb") as file:
-            file.write(data)
+        check_notes(notes)
+        with self._replacing() as part:
+            part.write_bytes(data)
 
-    def write_file(self, path: Path) -> None:
+    def write_file(self, path: Path, notes: Mapping[str, str] = {}) -> None:
         """See `Location.write_file`: the file is moved, from another file system it is copied."""
+        check_notes(notes)
         with self._replacing() as part:
             rights = stat.S_IMODE(part.stat().st_mode)
             try:
@@ -73,6 +85,31 @@ class LocalFile(Location):
             except OSError:
                 shutil.copyfile(path, part)
             part.chmod(rights)
+
+    def notes(self) -> dict[str, str]:
+        """See `Location.notes`: none are kept."""
+        return {}
+
+    def create(self, data: bytes) -> bool:
+        """See `Location.create`: a finished temporary file gets this name as a second one."""
+        with self._writing() as target, self._part_for(target) as part:
+            part.write_bytes(data)
+            _sync(part)
+            return placed(part, target)
+
+    def exchange(self, expected: bytes, data: bytes | None) -> bool:
+        """See `Location.exchange`: the file is locked (`flock`) while it is compared."""
+        with self._writing() as target, locked(target) as held:
+            if held is None or os.read(held, len(expected) + 1) != expected:
+                return False
+            if data is None:
+                target.unlink()
+                return True
+            with self._part_for(target) as part:
+                part.write_bytes(data)
+                _sync(part)
+                part.replace(target)
+            return True
 
     def remove(self) -> None:
         """See `Location.remove`."""
@@ -94,8 +131,7 @@ class LocalFile(Location):
     def fingerprint(self) -> str:
         """See `Location.fingerprint`: the size, and the time of the last change."""
         with self._reading():
-            status = self.path.stat()
-            return f"{status.st_size}-{status.st_mtime_ns}"
+            return fingerprint(self.path.stat())
 
     def check_writable(self) -> None:
         """See `Location.check_writable`: tries it with an empty temporary file."""
@@ -145,21 +181,25 @@ class LocalFile(Location):
         It is synced to disk first: for blocks of some MiB that costs next to nothing, and a
         checkpoint outlives even a power failure.
         """
-        with self._writing() as target:
-            if self.makes_folders:
-                target.parent.mkdir(parents=True, exist_ok=True)
-            part = _part_in(target.parent)
-            try:
-                # Mode 0o666 leaves the rights to the umask, as for any other new file.
-                os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-                with suppress(FileNotFoundError):  # What is replaced keeps its rights.
-                    part.chmod(stat.S_IMODE(target.stat().st_mode))
-                yield part
-                with part.open("rb") as file:
-                    os.fsync(file.fileno())
-                part.replace(target)
-            finally:
-                part.unlink(missing_ok=True)
+        with self._writing() as target, self._part_for(target) as part:
+            yield part
+            _sync(part)
+            part.replace(target)
+
+    @contextmanager
+    def _part_for(self, target: Path) -> Iterator[Path]:
+        """Gives an empty temporary file beside the target, with its rights; gone in the end."""
+        if self.makes_folders:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        part = _part_in(target.parent)
+        try:
+            # Mode 0o666 leaves the rights to the umask, as for any other new file.
+            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            with suppress(FileNotFoundError):  # What is replaced keeps its rights.
+                part.chmod(stat.S_IMODE(target.stat().st_mode))
+            yield part
+        finally:
+            part.unlink(missing_ok=True)
 
     def _copy_to(self, path: Path) -> None:
         with self._reading(), self.path.open("rb") as source:
@@ -187,6 +227,16 @@ class LocalFolder(Folder):
         """See `Folder.folder`."""
         return LocalFolder(self.path / name)
 
+    def files(self) -> Iterator[Found]:
+        """See `Folder.files`."""
+        try:
+            yield from walked(self.path)
+        except FileNotFoundError:
+            raise RequestError(f"{shown(self)}: no such folder; check the path") from None
+        except OSError as error:
+            place = Path(error.filename or self.path)
+            raise _told(place, place, error, "reading") from None
+
     def remove(self) -> None:
         """See `Folder.remove`."""
         try:
@@ -213,7 +263,12 @@ class LocalFolder(Folder):
 def _part_in(folder: Path) -> Path:
     """The path of a new temporary file."""
     # A short name of its own: the target's may already be as long as names can be.
-    return folder / f".dreamray-{secrets.token_hex(8)}.part"
+    return folder / PART.replace("*", secrets.token_hex(8))
+
+
+def _sync(part: Path) -> None:
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _probe(folder: Path) -> None:

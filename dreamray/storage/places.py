@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dreamray.errors import StorageError
@@ -15,6 +17,18 @@ from dreamray.errors import StorageError
 def shown(place: object) -> str:
     """A path or URI as it stands in a message: on one line, whatever its characters are."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(place))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file in the listing of a folder."""
+
+    name: str
+    """Relative to the folder, with `/` between; an S3 key may hold `..` or `//` too."""
+    size: int
+    """In bytes."""
+    fingerprint: str
+    """What `Location.fingerprint` of the file gives."""
 
 
 class Location(ABC):
@@ -52,17 +66,49 @@ class Location(ABC):
         """
 
     @abstractmethod
-    def write(self, data: bytes) -> None:
-        """Put `data` here, all of it or nothing, replacing what was there.
+    def write(self, data: bytes, notes: Mapping[str, str] = {}) -> None:
+        """Put `data` here, all of it or nothing, replacing what was there and its notes.
 
-        Raises RequestError if nothing can be written here, StorageError if the storage fails.
+        S3 keeps the notes as the object's metadata; names are lower-case letters, digits and
+        hyphens, values printable ASCII without spaces around, all together at most 2000 bytes.
+        Elsewhere they are dropped: there the settings embedded in a picture serve instead.
+
+        Raises RequestError if nothing can be written here, StorageError if the storage fails,
+        ValueError for notes that S3 would not keep as they are.
         """
 
     @abstractmethod
-    def write_file(self, path: Path) -> None:
+    def write_file(self, path: Path, notes: Mapping[str, str] = {}) -> None:
         """Put the contents of a finished local file here, as `write` does.
 
         They are never held in memory. Afterwards the file may be gone: it may have been moved.
+        """
+
+    @abstractmethod
+    def notes(self) -> dict[str, str]:
+        """What was noted when it was written; nothing where no notes are kept.
+
+        Raises as `read` where they are.
+        """
+
+    @abstractmethod
+    def create(self, data: bytes) -> bool:
+        """Put `data` here if nothing is here, all of it or nothing; whether it was put.
+
+        Of all that try at the same time, in whatever process or machine, one does it. To be
+        told from the others after a lost answer, each should bring data of its own. On a local
+        file system without hard links this holds for the processes of one machine, on an S3
+        storage that ignores conditions (`If-None-Match`) only for those that are not within
+        one request's time of each other. Raises as `write`.
+        """
+
+    @abstractmethod
+    def exchange(self, expected: bytes, data: bytes | None) -> bool:
+        """Put `data` here if what is here now is `expected`; whether it was put.
+
+        None removes it. Of all that expect the same bytes one does it, as with `create`, under
+        the same conditions; so bytes that were here once must not come again. Meant for small
+        files. Raises as `write`.
         """
 
     @abstractmethod
@@ -100,6 +146,22 @@ class Folder(ABC):
         """A folder in this folder; `name` may lead further down."""
 
     @abstractmethod
+    def files(self) -> Iterator[Found]:
+        """Every file below this folder, in the order of the bytes of their names.
+
+        S3 lists them in the order that the storage has, without the keys that end in a slash.
+        A local folder leaves out unfinished writes, broken links and what is no regular file;
+        links to files count as files, links to folders are not followed. Names that are not
+        UTF-8 have surrogates in them (`os.fsencode` gives the bytes).
+
+        It is read as the iterator goes on: S3 page by page, a local folder with the names of
+        one folder and those above it in memory. What comes or goes meanwhile may be in it or
+        not. Raises, from its first step on, RequestError where the folder does not exist (S3
+        has nothing there instead) or it or one below may not be read, StorageError if the
+        storage fails.
+        """
+
+    @abstractmethod
     def remove(self) -> None:
         """Remove the folder with everything in it; that there is none is no error.
 
@@ -112,6 +174,20 @@ class Folder(ABC):
 
         It leaves nothing behind.
         """
+
+
+_NOTE_NAME = re.compile(r"[a-z0-9-]+")
+_NOTE_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
+_NOTES_BYTES = 2000
+
+
+def check_notes(notes: Mapping[str, str]) -> None:
+    """Raise ValueError for notes that S3 would refuse or change: see `Location.write`."""
+    for name, value in notes.items():
+        if not _NOTE_NAME.fullmatch(name) or not _NOTE_VALUE.fullmatch(value):
+            raise ValueError(f"the note {name!r}: {value!r} cannot be kept")
+    if sum(len(name) + len(value) for name, value in notes.items()) > _NOTES_BYTES:
+        raise ValueError(f"the notes are over {_NOTES_BYTES} bytes")
 
 
 @contextmanager

@@ -8,12 +8,20 @@ when the first object is used.
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dreamray.storage.places import Folder, Location, no_room, shown, temporary_file
+from dreamray.storage.places import (
+    Folder,
+    Found,
+    Location,
+    check_notes,
+    no_room,
+    shown,
+    temporary_file,
+)
 
 
 @dataclass(frozen=True)
@@ -39,63 +47,97 @@ class S3Object(Location):
     def read(self, limit: int | None = None) -> bytes:
         """See `Location.read`."""
         from dreamray.storage import s3_client as s3
+        from dreamray.storage.s3_errors import errors_told
 
-        with s3.errors_told(shown(self), "s3:GetObject"):
+        with errors_told(shown(self), "s3:GetObject"):
             return s3.get(self.bucket, self.key, limit)
 
     @contextmanager
     def opened(self) -> Iterator[Path]:
         """See `Location.opened`."""
         from dreamray.storage import s3_client as s3
+        from dreamray.storage.s3_errors import errors_told
 
         with temporary_file(self) as path:
             try:
-                with s3.errors_told(shown(self), "s3:GetObject"):
+                with errors_told(shown(self), "s3:GetObject"):
                     s3.get_file(self.bucket, self.key, path)
             except OSError as error:
                 raise no_room(self, error) from None
             yield path
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, notes: Mapping[str, str] = {}) -> None:
         """See `Location.write`."""
         from dreamray.storage import s3_client as s3
+        from dreamray.storage.s3_errors import errors_told
 
-        with s3.errors_told(shown(self), "s3:PutObject"):
-            s3.put(self.bucket, self.key, data, self._content_type)
+        check_notes(notes)
+        with errors_told(shown(self), "s3:PutObject"):
+            s3.put(self.bucket, self.key, data, self._content_type, notes)
 
-    def write_file(self, path: Path) -> None:
+    def write_file(self, path: Path, notes: Mapping[str, str] = {}) -> None:
         """See `Location.write_file`."""
         from dreamray.storage import s3_client as s3
+        from dreamray.storage.s3_errors import errors_told
 
-        with s3.errors_told(shown(self), "s3:PutObject"):
-            s3.put_file(self.bucket, self.key, path, self._content_type)
+        check_notes(notes)
+        with errors_told(shown(self), "s3:PutObject"):
+            s3.put_file(self.bucket, self.key, path, self._content_type, notes)
+
+    def notes(self) -> dict[str, str]:
+        """See `Location.notes`: the object's metadata."""
+        from dreamray.storage import s3_client as s3
+        from dreamray.storage.s3_errors import errors_told
+
+        with errors_told(shown(self), "s3:GetObject"):
+            return s3.notes(self.bucket, self.key)
+
+    def create(self, data: bytes) -> bool:
+        """See `Location.create`."""
+        from dreamray.storage import s3_client as s3
+        from dreamray.storage.s3_errors import errors_told
+
+        with errors_told(shown(self), "s3:GetObject, s3:ListBucket and s3:PutObject"):
+            return s3.create(self.bucket, self.key, data, self._content_type)
+
+    def exchange(self, expected: bytes, data: bytes | None) -> bool:
+        """See `Location.exchange`."""
+        from dreamray.storage import s3_client as s3
+        from dreamray.storage.s3_errors import errors_told
+
+        with errors_told(shown(self), "s3:GetObject, s3:PutObject and s3:DeleteObject"):
+            return s3.exchange(self.bucket, self.key, expected, data, self._content_type)
 
     def remove(self) -> None:
         """See `Location.remove`."""
         from dreamray.storage import s3_client as s3
+        from dreamray.storage.s3_errors import errors_told
 
-        with s3.errors_told(shown(self), "s3:DeleteObject"):
+        with errors_told(shown(self), "s3:DeleteObject"):
             s3.delete(self.bucket, self.key)
 
     def exists(self) -> bool:
         """See `Location.exists`."""
         from dreamray.storage import s3_client as s3
+        from dreamray.storage.s3_errors import errors_told
 
-        with s3.errors_told(shown(self), "s3:GetObject"):
+        with errors_told(shown(self), "s3:GetObject"):
             return s3.exists(self.bucket, self.key)
 
     def fingerprint(self) -> str:
         """See `Location.fingerprint`: the size, and the storage's own ETag."""
         from dreamray.storage import s3_client as s3
+        from dreamray.storage.s3_errors import errors_told
 
-        with s3.errors_told(shown(self), "s3:GetObject"):
+        with errors_told(shown(self), "s3:GetObject"):
             return s3.fingerprint(self.bucket, self.key)
 
     def check_writable(self) -> None:
         """See `Location.check_writable`: the bucket answers, and knows the credentials."""
         from dreamray.storage import s3_client as s3
+        from dreamray.storage.s3_errors import errors_told
 
-        with s3.errors_told(shown(self), "s3:ListBucket"):
+        with errors_told(shown(self), "s3:ListBucket"):
             s3.check_bucket(self.bucket, self.key)
 
     @property
@@ -121,18 +163,28 @@ class S3Folder(Folder):
         """See `Folder.folder`."""
         return S3Folder(self.bucket, self._inside + name)
 
+    def files(self) -> Iterator[Found]:
+        """See `Folder.files`: in pages of 1000."""
+        from dreamray.storage import s3_client as s3
+        from dreamray.storage.s3_errors import errors_told
+
+        with errors_told(shown(self), "s3:ListBucket"):
+            yield from s3.listed(self.bucket, self._inside)
+
     def remove(self) -> None:
         """See `Folder.remove`."""
         from dreamray.storage import s3_client as s3
+        from dreamray.storage.s3_errors import errors_told
 
-        with s3.errors_told(shown(self), "s3:ListBucket and s3:DeleteObject"):
+        with errors_told(shown(self), "s3:ListBucket and s3:DeleteObject"):
             s3.delete_all(self.bucket, self._inside)
 
     def check_writable(self) -> None:
         """See `Folder.check_writable`: the bucket answers, and knows the credentials."""
         from dreamray.storage import s3_client as s3
+        from dreamray.storage.s3_errors import errors_told
 
-        with s3.errors_told(shown(self), "s3:ListBucket"):
+        with errors_told(shown(self), "s3:ListBucket"):
             s3.check_bucket(self.bucket, self._inside)
 
     @property

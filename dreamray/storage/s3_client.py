@@ -1,30 +1,41 @@
-"""Boto3's S3 client, and what its errors mean to the user.
+"""Requests of S3-compatible storage, through boto3's client.
 
-Importing this imports boto3: `storage` does so when the first object is used. Boto's own
-texts are never repeated, as they quote the endpoint's URL, which may hold a password.
+Importing this imports boto3: `storage` does so when the first object is used. Everything raises
+boto's errors, which `s3_errors` translates.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from datetime import UTC
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import boto3
-from boto3.exceptions import Boto3Error
+import botocore.session
 from botocore import exceptions as boto
 from botocore.config import Config
 
-from dreamray.errors import DreamrayError, RequestError, StorageError
+from dreamray.storage.places import Found
 
 MULTIPART_FROM = 64 << 20
 """Bytes from which an object is sent in parts, several at a time."""
 
-_BODY_ATTEMPTS = 3
+_ATTEMPTS = 6
+"""Times that a request is made, and a body asked for, before it counts as failed."""
+
+# A checksum is wrong also where a server gives that of another version, just being replaced.
+_BROKEN_BODY = (
+    boto.IncompleteReadError,
+    boto.ReadTimeoutError,
+    boto.ResponseStreamingError,
+    boto.FlexibleChecksumError,
+)
+
+# Requests that S3 answers with 409 as another one changes the object at the same time.
+_CONFLICT_ATTEMPTS = 5
 
 # Blocks of a picture are read and written by several threads at a time.
 _CONNECTIONS = 32
@@ -34,40 +45,49 @@ _CONNECTIONS = 32
 def client() -> Any:
     """The client of this process.
 
-    Endpoint, region, profile, credentials and roles come from boto3's usual places; so does
-    the number of attempts (`AWS_MAX_ATTEMPTS`).
+    Endpoint, region, profile, credentials and roles come from boto3's usual places; so do
+    checksums, certificates (`AWS_CA_BUNDLE`), the style of addresses (`addressing_style` in a
+    profile's `s3` settings; endpoints of one's own are addressed by path) and the number of
+    attempts (`AWS_MAX_ATTEMPTS` or a profile's `max_attempts`; 6 where neither says).
     """
+    settings = botocore.session.get_session()
+    attempts = settings.get_config_variable("max_attempts")
     config = Config(
-        retries={"mode": "standard"},
+        retries={"mode": "standard", "total_max_attempts": attempts or _ATTEMPTS},
         connect_timeout=5,
         read_timeout=60,
         max_pool_connections=_CONNECTIONS,
     )
     # A session of its own: the default one is not safe to create clients from in threads.
-    return boto3.session.Session().client("s3", config=config)
+    return boto3.session.Session(botocore_session=settings).client("s3", config=config)
 
 
 def get(bucket: str, key: str, limit: int | None) -> bytes:
     """The object's bytes, or the first `limit` of them."""
+    return _read(bucket, key, limit)[0]
+
+
+def _read(bucket: str, key: str, limit: int | None) -> tuple[bytes, str]:
+    """The object's bytes, or the first `limit` of them, and its ETag or nothing."""
     # Boto retries requests, but not a body that breaks off.
-    for left in reversed(range(_BODY_ATTEMPTS)):
-        body = client().get_object(Bucket=bucket, Key=key)["Body"]
+    for left in reversed(range(_ATTEMPTS)):
+        answer = client().get_object(Bucket=bucket, Key=key)
         try:
-            return bytes(body.read(limit))
-        except (boto.IncompleteReadError, boto.ReadTimeoutError, boto.ResponseStreamingError):
+            return bytes(answer["Body"].read(limit)), answer.get("ETag", "")
+        except _BROKEN_BODY:
             if not left:
                 raise
         finally:
-            body.close()
+            answer["Body"].close()
     raise AssertionError("unreachable")
 
 
-def put(bucket: str, key: str, data: bytes, content_type: str) -> None:
+def put(bucket: str, key: str, data: bytes, content_type: str, notes: Mapping[str, str]) -> None:
     """Store the object, whole or not at all."""
+    extra = {"ContentType": content_type, "Metadata": dict(notes)}
     if len(data) < MULTIPART_FROM:
-        client().put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+        client().put_object(Bucket=bucket, Key=key, Body=data, **extra)
     else:
-        extra = {"ContentType": content_type}
         client().upload_fileobj(BytesIO(data), bucket, key, ExtraArgs=extra)
 
 
@@ -76,9 +96,87 @@ def get_file(bucket: str, key: str, path: Path) -> None:
     client().download_file(bucket, key, str(path))
 
 
-def put_file(bucket: str, key: str, path: Path, content_type: str) -> None:
+def put_file(
+    bucket: str, key: str, path: Path, content_type: str, notes: Mapping[str, str]
+) -> None:
     """Store the contents of a local file, whole or not at all; large ones go in parts."""
-    client().upload_file(str(path), bucket, key, ExtraArgs={"ContentType": content_type})
+    extra = {"ContentType": content_type, "Metadata": dict(notes)}
+    # Not upload_file: it hides what the storage answered behind an error of its own.
+    with path.open("rb") as file:
+        client().upload_fileobj(file, bucket, key, ExtraArgs=extra)
+
+
+def create(bucket: str, key: str, data: bytes, content_type: str) -> bool:
+    """Store the object unless there is one; whether it was stored.
+
+    Some servers ignore the condition of the request: a look before it keeps what is there from
+    being overwritten.
+    """
+    if exists(bucket, key):
+        return False
+    what = {"Bucket": bucket, "Key": key, "Body": data, "ContentType": content_type}
+    return _stored_if(what, {"IfNoneMatch": "*"})
+
+
+def exchange(bucket: str, key: str, expected: bytes, data: bytes | None, content_type: str) -> bool:
+    """Store the object, or delete it, if it has the expected bytes; whether it was done."""
+    found = _contents(bucket, key)
+    if found is None or found[0] != expected:
+        return False
+    request: dict[str, Any] = {"Bucket": bucket, "Key": key}
+    if data is not None:
+        request |= {"Body": data, "ContentType": content_type}
+    return _stored_if(request, {"IfMatch": found[1]} if found[1] else {})
+
+
+def _stored_if(request: dict[str, Any], condition: dict[str, str]) -> bool:
+    """Make a request that stores the object, or without a body deletes it, on a condition."""
+    send = client().put_object if "Body" in request else client().delete_object
+    for left in reversed(range(_CONFLICT_ATTEMPTS)):
+        try:
+            send(**request, **condition)
+            return True
+        except boto.ClientError as error:
+            if code_of(error) == "NotImplemented" or status_of(error) == 501:
+                if not condition:
+                    raise
+                # What the caller has looked at a moment ago is all the protection there is.
+                condition = {}
+            elif status_of(error) in (404, 412) and code_of(error) != "NoSuchBucket":
+                return _was_stored(request, error)
+            elif status_of(error) != 409 or not left:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _was_stored(request: dict[str, Any], error: Any) -> bool:
+    """Whether the condition fails only as an earlier attempt, of a lost answer, had met it."""
+    if not error.response["ResponseMetadata"].get("RetryAttempts"):
+        return False
+    found = _contents(request["Bucket"], request["Key"])
+    return (found[0] if found else None) == request.get("Body")
+
+
+def _contents(bucket: str, key: str) -> tuple[bytes, str] | None:
+    """Bytes and ETag of the object; None if there is none."""
+    try:
+        return _read(bucket, key, None)
+    except client().exceptions.NoSuchKey:
+        return None
+
+
+def notes(bucket: str, key: str) -> dict[str, str]:
+    """The object's metadata, as its owner gave it."""
+    return dict(client().head_object(Bucket=bucket, Key=key)["Metadata"])
+
+
+def listed(bucket: str, prefix: str) -> Iterator[Found]:
+    """The objects whose keys start with `prefix`, named by what follows it."""
+    for page in client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for item in page.get("Contents", []):
+            if not item["Key"].endswith("/"):
+                name = item["Key"].removeprefix(prefix)
+                yield Found(name, item["Size"], _fingerprint(item["Size"], item))
 
 
 def delete(bucket: str, key: str) -> None:
@@ -101,9 +199,17 @@ def delete_all(bucket: str, prefix: str) -> None:
 def fingerprint(bucket: str, key: str) -> str:
     """Size and ETag of the object: another content has others."""
     head = client().head_object(Bucket=bucket, Key=key)
-    # Servers that show a folder's files as objects have no tag for what was not put through them.
-    tag = head.get("ETag") or head["LastModified"].isoformat()
-    return f"{head['ContentLength']}-{tag.strip(chr(34))}"
+    return _fingerprint(head["ContentLength"], head)
+
+
+def _fingerprint(size: int, answer: Mapping[str, Any]) -> str:
+    """The same for an object's head and for its entry in a listing."""
+    tag = answer.get("ETag", "").strip('"')
+    if not tag:
+        # Servers that show a folder's files as objects have no tag for what was not put through
+        # them. Heads tell the time in whole seconds, listings finer ones.
+        tag = answer["LastModified"].astimezone(UTC).replace(microsecond=0).isoformat()
+    return f"{size}-{tag}"
 
 
 def exists(bucket: str, key: str) -> bool:
@@ -111,7 +217,7 @@ def exists(bucket: str, key: str) -> bool:
     try:
         client().head_object(Bucket=bucket, Key=key)
     except boto.ClientError as error:
-        if _status(error) == 404:
+        if status_of(error) == 404:
             return False
         raise
     return True
@@ -127,103 +233,15 @@ def check_bucket(bucket: str, key: str) -> None:
         # expired would look like a policy that only lets one write.
         client().list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
     except boto.ClientError as error:
-        if _code(error) != "AccessDenied":
+        if code_of(error) != "AccessDenied":
             raise
 
 
-@contextmanager
-def errors_told(place: str, permission: str) -> Iterator[None]:
-    """Tell boto's errors about an object, in a call that needs a permission, as our own.
-
-    RequestError where the user has to change something, StorageError where trying again may do.
-    """
-    try:
-        yield
-    except boto.ClientError as error:
-        raise _refused(place, error, permission) from None
-    # A ValueError: the endpoint is none.
-    except (boto.BotoCoreError, Boto3Error, ValueError) as error:
-        raise _unanswered(place, error) from None
-
-
-def _code(error: Any) -> str:
+def code_of(error: Any) -> str:
+    """What a ClientError says: `NoSuchKey`; empty if it has no words."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def _status(error: Any) -> int:
+def status_of(error: Any) -> int:
+    """The HTTP status of a ClientError, or 0."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
-_CREDENTIALS = "check the credentials (AWS_ACCESS_KEY_ID, AWS_PROFILE or the role)"
-_REGION = "the bucket is in another region; set AWS_REGION"
-_WRONG = {
-    "NoSuchKey": "no such object; check the key",
-    "NoSuchBucket": "no such bucket; check its name and AWS_ENDPOINT_URL_S3, or create it",
-    "404": "no such object or bucket; check bucket and key",
-    "InvalidBucketName": "this cannot name a bucket; check the name",
-    "KeyTooLongError": "the key is too long; choose a shorter one",
-    "InvalidAccessKeyId": f"the access key is not known there; {_CREDENTIALS}",
-    "SignatureDoesNotMatch": f"the secret key is wrong; {_CREDENTIALS}",
-    "InvalidToken": f"the session token is not valid; {_CREDENTIALS}",
-    "RequestTimeTooSkewed": "this machine's clock is wrong; set it",
-    "PermanentRedirect": _REGION,
-    "AuthorizationHeaderMalformed": _REGION,
-}
-_FAILED = {
-    "ExpiredToken": "the credentials have expired; renew them, then run it again",
-    "SlowDown": "the storage asks for fewer requests; run it again later or with fewer workers",
-    "XAmzContentSHA256Mismatch": "the storage does not know boto3's checksums; set "
-    "AWS_REQUEST_CHECKSUM_CALCULATION=when_required",
-}
-
-
-def _refused(place: str, error: Any, permission: str) -> DreamrayError:
-    """The storage answered, and the answer was no."""
-    code, status = _code(error), _status(error)
-    if code in _WRONG:
-        return RequestError(f"{place}: {_WRONG[code]}")
-    if code in _FAILED:
-        return StorageError(f"{place}: {_FAILED[code]}")
-    if status in (401, 403) or code == "AccessDenied":
-        return RequestError(
-            f"{place}: access denied; allow {permission} on the bucket, or {_CREDENTIALS}"
-        )
-    return StorageError(
-        f"{place}: the storage answered {code or 'nothing'} (HTTP {status}); "
-        "check AWS_ENDPOINT_URL_S3, then run it again"
-    )
-
-
-def _unanswered(place: str, error: Exception) -> DreamrayError:
-    """The storage was not asked, or did not answer."""
-    match error:
-        case boto.NoCredentialsError():
-            return RequestError(
-                f"{place}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-                "AWS_PROFILE or a role"
-            )
-        case boto.ProfileNotFound():
-            return RequestError(f"{place}: no such profile; check AWS_PROFILE")
-        case boto.PartialCredentialsError() | boto.CredentialRetrievalError():
-            return RequestError(f"{place}: the credentials cannot be used; {_CREDENTIALS}")
-        case boto.SSOError() | boto.TokenRetrievalError():
-            return RequestError(f"{place}: the login has expired; run `aws sso login` again")
-        case boto.ParamValidationError() | boto.NoRegionError() | ValueError():
-            return RequestError(
-                f"{place}: boto3 cannot make this request; check the name, AWS_REGION and "
-                "AWS_ENDPOINT_URL_S3"
-            )
-        case boto.HTTPClientError() | boto.ConnectionError():
-            return StorageError(
-                f"{place}: no answer from {_endpoint()} ({type(error).__name__}); "
-                "check AWS_ENDPOINT_URL_S3 and the network"
-            )
-    return StorageError(
-        f"{place}: the storage cannot be used ({type(error).__name__}); check boto3's settings"
-    )
-
-
-def _endpoint() -> str:
-    """The host and port that requests go to, without any user and password."""
-    parts = urlsplit(client().meta.endpoint_url)
-    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)

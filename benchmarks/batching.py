@@ -1,0 +1,88 @@
+"""Time for each picture where several of one shape are computed at a time.
+
+    python benchmarks/batching.py [--sizes 128 256 384 512] [--batches 1 2 4 8] [--rounds 9]
+
+`dreamray bulk` dreams several pictures in one process; the gradients of those that have one
+shape go to the engine together (`dreamray.batching`). All sizes of batch take turns on the same
+pictures, so that whatever else the machine does disturbs all alike. Times are medians.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import common
+
+from dreamray.settings import Dream
+
+
+def measure(
+    batches: Sequence[int], rounds: int, compute: Callable[[int], object]
+) -> dict[int, float]:
+    """Median seconds for each picture, by size of batch; the first round warms up."""
+    times: dict[int, list[float]] = {size: [] for size in batches}
+    for number in range(rounds + 1):
+        for size in batches:
+            started = time.perf_counter()
+            compute(size)
+            if number > 0:
+                times[size].append((time.perf_counter() - started) / size)
+    return {size: statistics.median(own) for size, own in times.items()}
+
+
+def gradients(engine: Any, side: int, most: int) -> Callable[[int], object]:
+    """What computes the gradients of so many square pictures, and waits for them."""
+    import numpy as np
+
+    from dreamray import inception
+
+    maps = np.array([inception.feature_shape(name, side, side) for name in engine.layers])
+    owned = np.stack([np.full_like(maps, 2), maps - 2], axis=1).astype(np.int32)
+    owned = owned.swapaxes(1, 2)
+    per_cell = (1 / maps.prod(axis=1)).astype(np.float32)
+    noise = common.picture(most * side, side).reshape(most, side, side, 3)
+    windows = [engine.load(one) for one in noise]
+
+    def compute(size: int) -> object:
+        if size == 1:
+            return engine.store(engine.gradient(windows[0], owned, per_cell)[1])
+        found = engine.gradients(windows[:size], owned, per_cell)
+        return [engine.store(gradient) for _, gradient in found]
+
+    return compute
+
+
+def main() -> None:
+    """Measure all sizes and print the table."""
+    parser = common.parser(__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256, 384, 512])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--precision", default="bfloat16", choices=["float32", "bfloat16"])
+    given = parser.parse_args()
+    common.tensorflow(given.threads)
+    from dreamray.gradient import WindowGradient
+
+    dream = Dream()
+    weights = common.load_reaching(given.weights, dream.layer_names)
+    engine = WindowGradient(dream.choices, weights, given.precision)
+    batches = sorted({1, *given.batches})
+    rows = []
+    for side in given.sizes:
+        seconds = measure(batches, given.rounds, gradients(engine, side, max(batches)))
+        row = [f"{side}x{side}", f"{seconds[1] * 1e3:.1f}"]
+        row += [
+            f"{seconds[size] * 1e3:.1f} ({seconds[size] / seconds[1]:.2f})" for size in batches[1:]
+        ]
+        rows.append(row)
+    header = ["", "ms alone", *(f"of {size}" for size in batches[1:])]
+    title = f"# Milliseconds a picture, {given.precision}, {given.threads} threads"
+    note = f"Medians of {given.rounds} rounds; in brackets the ratio to a picture alone."
+    common.report(f"{title}\n\n{note}\n\n{common.table(header, rows)}", given.markdown)
+
+
+if __name__ == "__main__":
+    main()

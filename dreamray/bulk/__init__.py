@@ -1,0 +1,153 @@
+"""Sets of pictures of any size: a folder, an s3:// prefix or a list becomes a set of dreams.
+
+    dream_set("photos", "s3://bucket/dreams", dream, execution, Options(), listen)
+
+| module | |
+|---|---|
+| `sources`, `naming` | the pictures that are asked for, and what their results are called |
+| `identity`, `record`, `manifest` | what is known of finished ones, from run to run |
+| `lease` | one run at a time in a destination |
+| `ledger`, `plan` | what is asked for, what is there, and so what is to be done |
+| `queue`, `run` | handing out, trying again, recording |
+| `hands`, `studio`, `task` | making them, several at a time |
+| `events`, `progress`, `reporting`, `report` | telling of it |
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dreamray import weights
+from dreamray.bulk.events import SetEvent, SetListener
+from dreamray.bulk.hands import Hands, LocalHands
+from dreamray.bulk.lease import held
+from dreamray.bulk.ledger import Counts, Ledger
+from dreamray.bulk.naming import WORK
+from dreamray.bulk.reporting import Reporting
+from dreamray.bulk.request import Limit, Wanted, parse_format, parse_limit
+from dreamray.bulk.run import SetRun
+from dreamray.bulk.studio import SetTools
+from dreamray.errors import DreamrayError
+from dreamray.events import Remark
+from dreamray.execution import Execution
+from dreamray.pictures.encoding import Format
+from dreamray.settings import Dream
+from dreamray.storage import Folder, LocalFolder, locate_folder
+from dreamray.worker import Tools
+
+__all__ = ["Counts", "Limit", "Options", "dream_set", "parse_format", "parse_limit"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be said of a set, beside the dream and its execution."""
+
+    include: tuple[str, ...] = ()
+    """Patterns of names; without any, what ends like a picture."""
+    format: Format | None = None
+    """Of all results; None for that of each source."""
+    overwrite: bool = False
+    """Make all anew, whatever is there."""
+    max_failures: Limit | None = None
+    """Stop when more pictures than this have failed."""
+    batch: int = 1
+    """Pictures of one shape that are dreamt as one, at the most."""
+    report: bool = True
+    """Write `index.html` and thumbnails."""
+
+
+def dream_set(
+    source: str,
+    destination: str,
+    dream: Dream,
+    execution: Execution,
+    options: Options,
+    listen: SetListener,
+) -> Counts:
+    """Dream of every picture of a source, and put the results into a destination.
+
+    What an earlier run has finished is left as it is, if neither source nor settings nor
+    weights have changed. Pictures that fail cost only themselves; they are in the counts, in
+    the manifest and in the report.
+
+    Raises RequestError and StorageError for what is wrong with all of it, before anything is
+    written; DreamrayError where going on is hopeless. Whatever is raised, what is done is
+    recorded, and running it again goes on.
+    """
+    folder = locate_folder(destination)
+    folder.check_writable()
+    loaded = weights.load(execution.weights, tell=lambda text: listen(Remark(text)))
+    loaded.check_reaches(dream.layer_names)
+    wanted = Wanted(
+        source=source,
+        destination=folder,
+        dream=dream,
+        execution=execution,
+        weights_sha256=loaded.sha256,
+        include=options.include,
+        format=options.format,
+        overwrite=options.overwrite,
+        max_failures=options.max_failures,
+        thumbnails=options.report,
+    )
+    base = Tools(dream, loaded, execution.precision, execution.threads)
+    tools = SetTools(base, execution, options.batch)
+    work = folder.folder(WORK)
+    with (
+        _removed_if_empty(work),
+        held(work, lambda text: listen(Remark(text))) as lease,
+        Ledger() as ledger,
+    ):
+        reporting = Reporting(wanted, ledger) if options.report else None
+
+        def hear(event: SetEvent) -> None:
+            listen(event)
+            if reporting is not None:
+                reporting.hear(event)
+
+        run = SetRun(wanted, ledger, lease.check, hear)
+        run.plan()
+        try:
+            if ledger.counts.left:
+                with _hands(tools, ledger.counts.left, listen) as hands:
+                    run.make(hands)
+        except BaseException as error:
+            problem = str(error) if isinstance(error, DreamrayError) else "interrupted"
+            with contextlib.suppress(DreamrayError):  # The first error says more.
+                _end(run, reporting, problem)
+            raise
+        _end(run, reporting)
+        return ledger.counts
+
+
+def _end(run: SetRun, reporting: Reporting | None, problem: str = "") -> None:
+    """Record what was done, first what must not be lost."""
+    run.keep()
+    if run.changed:
+        run.complete()
+        if reporting is not None:
+            reporting.finish(problem)
+
+
+@contextlib.contextmanager
+def _hands(tools: SetTools, pictures: int, listen: SetListener) -> Iterator[Hands]:
+    if tools.execution.on_ray:
+        from dreamray.farm import hired
+
+        with hired(tools, tools.execution, pictures, lambda text: listen(Remark(text))) as hands:
+            yield hands
+    else:
+        with contextlib.closing(LocalHands(tools)) as here:
+            yield here
+
+
+@contextlib.contextmanager
+def _removed_if_empty(work: Folder) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if isinstance(work, LocalFolder):
+            with contextlib.suppress(OSError):
+                work.path.rmdir()

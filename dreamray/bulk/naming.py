@@ -1,0 +1,65 @@
+"""What the results of a set are called."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from dreamray.bulk.sources import Entry
+from dreamray.errors import PictureError
+from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format
+from dreamray.storage import shown
+
+MANIFEST = "manifest.jsonl"
+REPORT_PAGE = "index.html"
+REPORT_FOLDER = "dreamray-report"
+WORK = ".dreamray"
+"""Where a run keeps its lease, and what it has not yet put into the manifest."""
+
+RESERVED = (MANIFEST, REPORT_PAGE, REPORT_FOLDER, WORK)
+"""Names in the destination that are no pictures."""
+
+
+def output_name(entry: Entry, format: Format | None) -> str:
+    """The name of a picture's result in the destination, with `/` between folders.
+
+    It is the one that the list gives, else that of the source with the format's suffix; without
+    a format, the source's own where results are written in it, else `.png`.
+
+    Raises PictureError for a name that leads out of the destination or means something else
+    there, and for one that is not UTF-8.
+    """
+    name = entry.output or _named_after(entry.name, format)
+    parts = name.split("/")
+    problem = None
+    if not name.isprintable() and not _is_text(name):
+        problem = "is not UTF-8"
+    elif any(part in ("", ".", "..") for part in parts) or "\0" in name or "\\" in parts:
+        problem = "leads out of the destination, or nowhere"
+    elif parts[0] in RESERVED:
+        problem = f"is kept for the run itself ({parts[0]})"
+    elif PurePosixPath(name).suffix.lower() not in PICTURE_SUFFIXES:
+        problem = f"does not end in {', '.join(PICTURE_SUFFIXES)}"
+    if problem:
+        raise PictureError(
+            f"the result's name {shown(name)} {problem}: rename the source, or give it an "
+            "`output` in a list"
+        )
+    return name
+
+
+def _named_after(name: str, format: Format | None) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    if format is None:
+        kept = dot and f".{suffix.lower()}" in PICTURE_SUFFIXES
+        return name if kept else f"{stem if dot else name}.png"
+    if dot and PICTURE_SUFFIXES.get(f".{suffix.lower()}") is format:
+        return name
+    return (stem if dot else name) + format.suffix
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,161 @@
+"""Progress of a set: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as RichProgress
+
+from dreamray.bulk.events import Listed, Progress, SetEvent
+from dreamray.events import Remark
+from dreamray.progress import LINE_EVERY, duration
+
+
+class Reporter(Protocol):
+    """Shows events while it is entered."""
+
+    def __call__(self, event: SetEvent) -> None:
+        """Show one event."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+def reporter(*, quiet: bool = False) -> Reporter:
+    """The one that suits standard error: a bar on a terminal, lines elsewhere."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if quiet:
+        return Remarks(console)
+    return Bar(console) if console.is_terminal else Lines(console)
+
+
+class Pace:
+    """How fast pictures come to their end; those that earlier runs made do not count."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun: float | None = None
+        self._ended_before = 0
+        self._ended = self._left = 0
+
+    def update(self, event: Progress) -> None:
+        """Take note of how far it is."""
+        ended = event.done + event.failed
+        if self._begun is None:
+            self._begun, self._ended_before = self._clock(), ended
+        self._ended, self._left = ended - self._ended_before, event.left
+
+    @property
+    def per_minute(self) -> float | None:
+        """Pictures; None before it is known."""
+        seconds = self._clock() - self._begun if self._begun is not None else 0.0
+        return 60 * self._ended / seconds if self._ended and seconds > 0 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the last picture; None before it is known."""
+        pace = self.per_minute
+        return None if pace is None else 60 * self._left / pace
+
+
+def describe(event: Progress) -> str:
+    """The states and their numbers: `120 of 300 done, 3 failed, 20 kept`."""
+    failed = f", {event.failed} failed" if event.failed else ""
+    kept = f", {event.kept} kept" if event.kept else ""
+    return f"{event.done} of {event.total - event.kept} done{failed}{kept}"
+
+
+def describe_pace(event: Progress, pace: Pace) -> str:
+    """Workers, pictures a minute, time left."""
+    workers = f"{event.workers} worker{'s' * (event.workers != 1)}"
+    speed, left = pace.per_minute, pace.seconds_left
+    if speed is None or left is None:
+        return workers
+    return f"{workers}, {speed:.3g} pictures/min, {duration(left)} left"
+
+
+class Remarks:
+    """Shows remarks only."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, event: SetEvent) -> None:
+        """Show a remark."""
+        if isinstance(event, Remark):
+            self._console.print(f"note: {event.text}", markup=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+class Lines(Remarks):
+    """A line every few seconds."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(console)
+        self._clock = clock
+        self._pace = Pace(clock)
+        self._last = clock()
+        self._began = False
+
+    def __call__(self, event: SetEvent) -> None:
+        """Show an event."""
+        super().__call__(event)
+        if isinstance(event, Progress):
+            self._pace.update(event)
+            if not self._began or self._clock() - self._last >= LINE_EVERY:
+                self._say(f"{describe(event)}; {describe_pace(event, self._pace)}")
+            self._began = True
+        elif isinstance(event, Listed) and self._clock() - self._last >= LINE_EVERY:
+            self._say(f"{event.pictures} pictures found")
+
+    def _say(self, text: str) -> None:
+        self._last = self._clock()
+        self._console.print(text, markup=False)
+
+
+class Bar(Remarks):
+    """One bar for the whole set."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._pace = Pace()
+        self._progress = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[pace]}"),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("listing", total=None, pace="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: SetEvent) -> None:
+        """Show an event."""
+        super().__call__(event)
+        if isinstance(event, Listed):
+            self._progress.update(self._task, description=f"{event.pictures} pictures found")
+        elif isinstance(event, Progress):
+            self._pace.update(event)
+            fields: dict[str, Any] = {
+                "description": describe(event),
+                "total": event.total - event.kept,
+                "completed": event.done + event.failed,
+                "pace": describe_pace(event, self._pace),
+            }
+            self._progress.update(self._task, **fields)

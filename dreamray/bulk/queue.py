@@ -1,0 +1,98 @@
+"""The pictures that wait for a worker, and those that are tried again."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from dreamray.bulk.record import Record
+from dreamray.bulk.task import Task
+
+ATTEMPTS = 3
+"""How often a picture is tried, where trying again may help."""
+
+PAUSES = (2.0, 10.0)
+"""Seconds before the second and the third attempt."""
+
+DEATHS = 3
+"""How often a picture may have a worker to itself that then dies."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A picture, and how often it was tried."""
+
+    task: Task
+    number: int = 1
+    avoid: str = ""
+    """The worker that failed with it last."""
+    suspect: bool = False
+    """Whether a worker was lost that had it in hand, perhaps because of it."""
+    deaths: int = 0
+    """How many workers were lost that had nothing else in hand."""
+
+
+@dataclass(order=True)
+class _Waiting:
+    due: float
+    number: int
+    attempt: Attempt = field(compare=False)
+
+
+class Queue:
+    """New tasks, drawn when they are asked for, and attempts that wait until they are due."""
+
+    def __init__(self, tasks: Iterator[Task], clock: Callable[[], float] = time.monotonic) -> None:
+        self._new = (Attempt(task) for task in tasks)
+        self._clock = clock
+        self._numbers = itertools.count()
+        self._waiting: list[_Waiting] = []
+        self._drawn: Attempt | None = None
+
+    def next(self) -> Attempt | None:
+        """The one to be handed out next; None if there is none at the moment.
+
+        It stays the next one until it is `taken`.
+        """
+        if self._drawn is None:
+            if self._waiting and self._waiting[0].due <= self._clock():
+                self._drawn = heapq.heappop(self._waiting).attempt
+            else:
+                self._drawn = next(self._new, None)
+        return self._drawn
+
+    def taken(self) -> None:
+        """The next one was handed out."""
+        self._drawn = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left, now or later."""
+        return self.next() is None and not self._waiting
+
+    def again(self, attempt: Attempt, record: Record, worker: str) -> Record | None:
+        """A failure that need not be the last one: tried again later, or the final record."""
+        if attempt.number >= ATTEMPTS:
+            return replace(record, attempts=attempt.number)
+        pause = PAUSES[attempt.number - 1]
+        self._put(replace(attempt, number=attempt.number + 1, avoid=worker), pause)
+        return None
+
+    def lost(self, attempt: Attempt, worker: str) -> bool:
+        """Its worker was lost: tried again at once; False if it has cost enough of them.
+
+        That does not count as an attempt, as it may be the node's fault, or another picture's.
+        From then on it gets a worker to itself, which shows whose fault it is.
+        """
+        deaths = attempt.deaths + attempt.suspect
+        if deaths >= DEATHS:
+            return False
+        self._put(replace(attempt, avoid=worker, suspect=True, deaths=deaths), 0.0)
+        return True
+
+    def _put(self, attempt: Attempt, pause: float) -> None:
+        due = self._clock() + pause
+        heapq.heappush(self._waiting, _Waiting(due, next(self._numbers), attempt))

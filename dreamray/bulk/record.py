@@ -1,0 +1,86 @@
+"""What is known of each picture of a set: one line of the manifest each."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+class State(enum.StrEnum):
+    """What became of a picture."""
+
+    DONE = "done"
+    """Its dream is in the destination."""
+    FAILED = "failed"
+    """There is no dream of it, and `Record.error` says why."""
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Where the time of a picture went."""
+
+    load: float = 0.0
+    """Fetching and decoding."""
+    wait: float = 0.0
+    """Until those before it were dreamt."""
+    dream: float = 0.0
+    store: float = 0.0
+    """Encoding and storing."""
+
+    @property
+    def total(self) -> float:
+        """From the first byte read to the last one stored."""
+        return self.load + self.wait + self.dream + self.store
+
+
+@dataclass(frozen=True)
+class Record:
+    """One picture, as it was last tried."""
+
+    output: str
+    """Relative to the destination, with `/` between folders."""
+    source: str
+    """Path or URI."""
+    state: State
+    fingerprint: str = ""
+    """Of the source: see `dreamray.storage.Location.fingerprint`."""
+    sha256: str = ""
+    """Of the source's bytes, in hexadecimal; empty if it was not read."""
+    request: str = ""
+    """Digest of the settings and weights: another one makes the picture anew."""
+    written: str = ""
+    """Fingerprint of the output."""
+    width: int = 0
+    height: int = 0
+    """In pixels; 0 if it was not decoded."""
+    seconds: Seconds = field(default_factory=Seconds)
+    worker: str = ""
+    """Which process dreamt it: `host/pid`."""
+    attempts: int = 1
+    finished: str = ""
+    """When, in UTC: `2026-11-22T18:40:02Z`."""
+    error: str = ""
+    """Why it failed, in one line."""
+    note: str = ""
+    """What else the user should know of it."""
+
+    def to_json(self) -> str:
+        """One line; what is empty is left out."""
+        values = {k: v for k, v in asdict(self).items() if v not in ("", 0)}
+        values["seconds"] = {k: round(v, 3) for k, v in values["seconds"].items()}
+        return json.dumps(values, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> Record:
+        """Raises ValueError for a line that is none."""
+        try:
+            values: Mapping[str, Any] = json.loads(line)
+            known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+            known["state"] = State(known["state"])
+            known["seconds"] = Seconds(**known.get("seconds", {}))
+            return cls(**known)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"no record of a picture: {error}") from None

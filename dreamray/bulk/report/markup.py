@@ -1,0 +1,56 @@
+"""Text of a report's page: escaped, and numbers as people read them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+from dreamray.storage import shown
+
+
+def escaped(value: object) -> str:
+    """Any text for an element or a quoted attribute, on one line."""
+    return html.escape(shown(value))
+
+
+def escaped_lines(text: str) -> str:
+    """As `escaped`, but lines stay lines."""
+    return "\n".join(map(escaped, text.splitlines()))
+
+
+def cells(values: Iterable[object], tag: str = "td") -> str:
+    """Cells of a row of a table; the values are escaped."""
+    return "".join(f"<{tag}>{escaped(value)}</{tag}>" for value in values)
+
+
+def plural(count: int, word: str) -> str:
+    """`1 picture`, `2,000 pictures`."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def rate(number: float) -> str:
+    """`1,234`, `12.3`, `0.12`."""
+    digits = 0 if number >= 100 else 1 if number >= 1 else 2
+    return f"{number:,.{digits}f}"
+
+
+def duration(seconds: float) -> str:
+    """`0.12 s`, `12.3 s`, `4 min 5 s`, `3 h 20 min`, `2 d 4 h`."""
+    if seconds < 0.005:
+        return "0 s"
+    if seconds < 59.95:
+        return f"{seconds:.{1 if seconds >= 9.995 else 2}f} s"
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days} d {hour} h"
+    if hours:
+        return f"{hours} h {minute} min"
+    return f"{minutes} min {second} s" if second else f"{minutes} min"
+
+
+def moment(utc: str) -> str:
+    """A time such as `2026-11-22T18:40:02Z` as an element, to the minute."""
+    text = utc[:16].replace("T", " ")
+    return f'<time datetime="{escaped(utc)}">{escaped(text)} UTC</time>'

@@ -1,0 +1,74 @@
+"""What a set is to become, and when a run gives up on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dreamray.bulk.ledger import Counts
+from dreamray.errors import RequestError
+from dreamray.execution import Execution
+from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format
+from dreamray.settings import Dream
+from dreamray.storage import Folder
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How many pictures may fail before the run stops: a number, or a share of all."""
+
+    number: float
+    is_share: bool = False
+    """Whether `number` is a share from 0 to 1."""
+
+    def is_passed(self, counts: Counts) -> bool:
+        """Whether so many have failed that going on is hopeless."""
+        return counts.failed > (self.number * counts.total if self.is_share else self.number)
+
+    def __str__(self) -> str:
+        return f"{self.number * 100:g}%" if self.is_share else f"{self.number:g}"
+
+
+def parse_limit(text: str | None) -> Limit | None:
+    """Read `20` or `5%`; RequestError for anything else, None for nothing."""
+    if text is None:
+        return None
+    digits = text.strip().removesuffix("%")
+    is_share = digits != text.strip()
+    try:
+        number = float(digits) / 100 if is_share else int(digits)
+        if number < 0 or (is_share and not number <= 1):
+            raise ValueError
+    except ValueError:
+        raise RequestError(
+            f"--max-failures {text!r} is not allowed; allowed: a number from 0, or a share "
+            "such as 5%"
+        ) from None
+    return Limit(number, is_share)
+
+
+def parse_format(text: str | None) -> Format | None:
+    """Read `jpeg`, or a suffix of it; RequestError for what is no format of single pictures."""
+    if text is None:
+        return None
+    format = PICTURE_SUFFIXES.get(f".{text.strip().lower().removeprefix('.')}")
+    if format is None:
+        raise RequestError(f"--format {text!r} is not allowed; allowed: png, jpeg, webp, tiff")
+    return format
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a set is to become."""
+
+    source: str
+    """A folder, an s3:// prefix, or a list file."""
+    destination: Folder
+    dream: Dream
+    execution: Execution
+    weights_sha256: str
+    include: tuple[str, ...] = ()
+    format: Format | None = None
+    """Of all results; None for that of each source."""
+    overwrite: bool = False
+    max_failures: Limit | None = None
+    thumbnails: bool = True

@@ -1,0 +1,258 @@
+"""One process that makes the pictures of a set: several at a time, each in a thread of its own.
+
+While one is dreamt others are fetched and decoded, encoded and stored, so that the dreaming
+waits for neither. Each picture is brought in, dreamt and put out by the very functions that
+`dreamray render` uses, and its bytes are the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dreamray.batching import SharedEngine, StoppedError
+from dreamray.bulk.identity import NOTE, digest_of, result_digest
+from dreamray.bulk.record import State
+from dreamray.bulk.report import thumbnail
+from dreamray.bulk.task import Making, Outcome, Task
+from dreamray.crew import LocalCrew
+from dreamray.errors import DreamrayError, PictureError, RequestError
+from dreamray.execution import Execution
+from dreamray.job import Job
+from dreamray.memory import HELD_PIXELS
+from dreamray.pictures import Pixels, from_tensor
+from dreamray.pictures.encoding import Extras, check_output, output_format
+from dreamray.pictures.export import export
+from dreamray.pictures.ingest import Source, file_shape, ingest_file
+from dreamray.pictures.metadata import read_metadata
+from dreamray.render import Dreamer, describe
+from dreamray.rendering import Result
+from dreamray.settings import Dream
+from dreamray.storage import Folder, LocalFolder, MemoryFolder, shown
+from dreamray.views import Tensors, View
+from dreamray.worker import Tools, Worker
+
+_NETWORKS = 2
+"""Kept at a time, where pictures have layers of their own."""
+
+_SAMPLES = 1000
+"""Rows and columns of a picture, at most twice as many, that its thumbnail is made from."""
+
+
+AHEAD = 3
+"""Pictures that are loaded or stored, beside those that are dreamt."""
+
+
+@dataclass(frozen=True)
+class SetTools:
+    """What the pictures of a set are made with."""
+
+    tools: Tools
+    execution: Execution
+    batch: int = 1
+    """Pictures that are dreamt at a time, at the most."""
+
+    def studio(self) -> Studio:
+        """The means of one process."""
+        return Studio(self.tools, self.execution, self.batch)
+
+    def with_threads(self, threads: int) -> SetTools:
+        """The same with so many processors."""
+        return dataclasses.replace(self, tools=dataclasses.replace(self.tools, threads=threads))
+
+    @property
+    def threads(self) -> int | None:
+        """Processors of each process."""
+        return self.tools.threads
+
+    @property
+    def in_hand(self) -> int:
+        """Tasks that a process has at a time."""
+        return self.batch + AHEAD
+
+
+class Room:
+    """Room for so many pixels that are held at a time; those who come first go first."""
+
+    def __init__(self, pixels: int) -> None:
+        self._pixels = self._free = pixels
+        self._changed = threading.Condition()
+        self._queue: list[object] = []
+
+    @contextlib.contextmanager
+    def taken(self, pixels: int) -> Iterator[None]:
+        """Wait until there is room; what needs more than all gets all."""
+        pixels, me = min(pixels, self._pixels), object()
+        with self._changed:
+            self._queue.append(me)
+            self._changed.wait_for(lambda: self._queue[0] is me and self._free >= pixels)
+            self._queue.pop(0)
+            self._free -= pixels
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += pixels
+                self._changed.notify_all()
+
+
+class Studio:
+    """Makes pictures, for as many threads as call `make` at a time."""
+
+    def __init__(self, tools: Tools, execution: Execution, batch: int) -> None:
+        """`batch` pictures at the most are dreamt at a time.
+
+        The network is loaded for the first dream: a set may have nothing but broken pictures.
+        """
+        self._tools = tools
+        self._execution = execution
+        self._batch = batch
+        self._name = f"{socket.gethostname()}/{os.getpid()}"
+        self._networks: dict[tuple[str, ...], SharedEngine] = {}
+        self._loading = threading.Lock()
+        self._dreaming = threading.Semaphore(batch)
+        self._room = Room(HELD_PIXELS)
+        self._stopped = False
+
+    def about(self) -> Mapping[str, Any]:
+        """The device, threads and TensorFlow that this process computes with; loads the network."""
+        return Worker(self._engine(self._tools.dream)).about()
+
+    def stop(self) -> None:
+        """Let all calls of `make` end soon, with StoppedError unless they are storing."""
+        with self._loading:
+            self._stopped = True
+            for engine in self._networks.values():
+                engine.cancel()
+
+    def make(self, task: Task) -> Outcome:
+        """Make one picture; everything that can go wrong with it is told in the record.
+
+        Raises StoppedError after `stop`.
+        """
+        making = Making(task, self._name)
+        try:
+            return self._make(task, making)
+        except StoppedError:
+            raise
+        except (PictureError, RequestError) as error:
+            return making.failed(str(error), again=False)
+        except DreamrayError as error:
+            return making.failed(str(error), again=True)
+        except Exception as error:  # One picture's surprise must not end the run.
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            return making.failed(f"{shown(task.source)}: {reason}", again=True)
+
+    def _make(self, task: Task, making: Making) -> Outcome:
+        making.fingerprint = task.source.fingerprint()
+        if _is_unchanged(task, making.fingerprint):
+            return making.kept()
+        with contextlib.ExitStack() as held:
+            with task.source.opened() as path:
+                making.shape = file_shape(path, task.source.name)
+                pixels = making.shape.height * making.shape.width
+                held.enter_context(self._room.taken(pixels))
+                folder = held.enter_context(_work_folder(pixels))
+                original = ingest_file(path, task.source.name, making.fingerprint, folder)
+            making.loaded(original)
+            digest = result_digest(task.request, original.sha256)
+            if task.there and not task.overwrite and _target_digest(task) == digest:
+                return making.done(task.target.fingerprint())
+            format = output_format(task.target.name)
+            check_output(format, original.shape.width, original.shape.height)
+            making.enter("wait")
+            dreamt, metadata = self._dream(task, original, Job(folder, {}), making)
+            making.enter("store")
+            extras = Extras(original.icc_profile, original.exif)
+            notes = {NOTE: digest}
+            export(Result(dreamt, original), extras, task.target, format, metadata, notes=notes)
+            if task.thumbnail is not None:
+                before, after = map(_small, (Tensors(original.colour), dreamt))
+                task.thumbnail.write(thumbnail(before, after))
+            return making.done(task.target.fingerprint())
+
+    def _dream(
+        self, task: Task, original: Source, job: Job, making: Making
+    ) -> tuple[View, dict[str, Any]]:
+        """The dream, which lies in the job's folder, and what the result's metadata say."""
+        self._tools.weights.check_reaches(task.dream.layer_names)
+        with self._dreaming:
+            making.enter("dream")
+            engine = self._engine(task.dream)
+            dreamer = Dreamer(
+                task.dream,
+                self._execution,
+                making.hear,
+                loaded=self._tools.weights,
+                crew=LocalCrew(Worker(engine)),
+            )
+            plan = dreamer.plan(original.shape)
+            with engine.taking_part():
+                dreamt = dreamer.run_view(Tensors(original.colour), plan, job)
+        pixels = sum(stage.shape.height * stage.shape.width for stage in plan.stages)
+        making.work = pixels * task.dream.iterations
+        return dreamt, describe(dreamer, original.sha256, plan)
+
+    def _engine(self, dream: Dream) -> SharedEngine:
+        """The network for a dream's layers, loaded when it is first asked for."""
+        key = tuple(f"{name}={weight}" for name, weight in dream.layers.items())
+        with self._loading:
+            if self._stopped:
+                raise StoppedError("stopped")
+            if key not in self._networks:
+                while len(self._networks) >= _NETWORKS:
+                    del self._networks[next(iter(self._networks))]
+                tools = dataclasses.replace(self._tools, dream=dream)
+                self._networks[key] = SharedEngine(tools.engine(), self._batch)
+            self._networks[key] = self._networks.pop(key)  # The last one is the last to go.
+            return self._networks[key]
+
+
+def _is_unchanged(task: Task, fingerprint: str) -> bool:
+    """Whether an earlier run has made it, and neither source nor result has changed since."""
+    earlier = task.earlier
+    if task.overwrite or not task.there or earlier is None or earlier.state is not State.DONE:
+        return False
+    same = earlier.request == task.request and earlier.fingerprint == fingerprint
+    return same and earlier.written == task.target.fingerprint()
+
+
+def _target_digest(task: Task) -> str | None:
+    """The digest of the picture in a result's place; PictureError if it is none of ours."""
+    if digest := task.target.notes().get(NOTE):
+        return digest
+    try:
+        with task.target.opened() as path, path.open("rb") as file:
+            return digest_of(read_metadata(file, task.target.name))
+    except PictureError:
+        raise PictureError(
+            f"{shown(task.target)}: there is a file that dreamray has not made; move it away, or "
+            "give --overwrite"
+        ) from None
+
+
+@contextlib.contextmanager
+def _work_folder(pixels: int) -> Iterator[Folder]:
+    """A folder for the meantime: in memory, or on disk for what does not fit there."""
+    if pixels <= HELD_PIXELS:
+        yield MemoryFolder()
+        return
+    with tempfile.TemporaryDirectory(prefix="dreamray-") as path:
+        yield LocalFolder(Path(path))
+
+
+def _small(view: View) -> Pixels:
+    """Some rows and columns of a view, uint8 [height, width, 3]."""
+    rows, columns = (np.arange(0, side, max(1, side // _SAMPLES)) for side in view.shape)
+    return from_tensor(view.points(rows, columns))

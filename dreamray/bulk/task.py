@@ -1,0 +1,114 @@
+"""One picture of a set as work for a process, and what became of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from dreamray.bulk.record import Record, Seconds, State
+from dreamray.events import Event, Remark
+from dreamray.octaves import Shape
+from dreamray.pictures.ingest import Source
+from dreamray.settings import Dream
+from dreamray.storage import Location, shown
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture to be made. It carries all that it takes."""
+
+    output: str
+    """Relative to the destination."""
+    source: Location
+    target: Location
+    dream: Dream
+    request: str
+    """See `dreamray.bulk.identity.request_digest`."""
+    earlier: Record | None = None
+    """What an earlier run knew of it."""
+    there: bool = False
+    """Whether the listing of the destination has the target."""
+    overwrite: bool = False
+    """Make it anew, whatever is there."""
+    thumbnail: Location | None = None
+    """Where the report wants one."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task."""
+
+    record: Record
+    kept: bool = False
+    """Nothing had to be done: an earlier run has finished it."""
+    again: bool = False
+    """Whether it may succeed at another time."""
+    work: int = 0
+    """Pixels times steps."""
+
+
+class Making:
+    """What is known of a picture while it is made."""
+
+    def __init__(self, task: Task, worker: str) -> None:
+        self._task = task
+        self._worker = worker
+        self._seconds = dict.fromkeys(("load", "wait", "dream", "store"), 0.0)
+        self._stage, self._since = "load", time.perf_counter()
+        self._remarks: list[str] = []
+        self.fingerprint = self.sha256 = ""
+        self.shape = Shape(0, 0)
+        self.work = 0
+
+    def hear(self, event: Event) -> None:
+        """Keep what the user should know."""
+        if isinstance(event, Remark):
+            self._remarks.append(event.text)
+
+    def loaded(self, original: Source) -> None:
+        """It is decoded."""
+        self.sha256, self.shape = original.sha256, original.shape
+        self._remarks += original.notes
+
+    def enter(self, stage: str) -> None:
+        """From now on its time goes into another stage: see `Seconds`."""
+        now = time.perf_counter()
+        self._seconds[self._stage] += now - self._since
+        self._stage, self._since = stage, now
+
+    def done(self, written: str) -> Outcome:
+        """Its result is stored, with this fingerprint."""
+        return Outcome(self._record(State.DONE, written=written), work=self.work)
+
+    def kept(self) -> Outcome:
+        """It is as an earlier run has left it."""
+        assert self._task.earlier is not None
+        return Outcome(self._task.earlier, kept=True)
+
+    def failed(self, error: str, *, again: bool) -> Outcome:
+        """It cannot be made, for the time being or at all."""
+        return Outcome(self._record(State.FAILED, error=" ".join(error.split())), again=again)
+
+    def _record(self, state: State, written: str = "", error: str = "") -> Record:
+        self.enter(self._stage)
+        return Record(
+            output=self._task.output,
+            source=shown(self._task.source),
+            state=state,
+            fingerprint=self.fingerprint,
+            sha256=self.sha256,
+            request=self._task.request,
+            written=written,
+            width=self.shape.width,
+            height=self.shape.height,
+            seconds=Seconds(**self._seconds),
+            worker=self._worker,
+            finished=utc_now(),
+            error=error,
+            note="; ".join(self._remarks),
+        )
+
+
+def utc_now() -> str:
+    """The time as it stands in records: `2026-11-22T18:40:02Z`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

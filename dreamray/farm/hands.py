@@ -1,0 +1,174 @@
+"""The pictures of a set on a cluster: each worker gets a few at a time."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayError
+
+from dreamray.bulk.events import SetEvent
+from dreamray.bulk.hands import Finished
+from dreamray.bulk.record import Record, State
+from dreamray.bulk.task import Outcome, Task, utc_now
+from dreamray.farm.metrics import SetMetrics
+from dreamray.farm.pool import Member, Pool
+from dreamray.storage import shown
+
+FAILURES = 3
+"""Tasks in a row that a worker may fail at for reasons not their own, before it is replaced."""
+
+_ASK_EVERY = 1.0
+"""Seconds between looks at whether workers are to be replaced."""
+
+
+class RayHands:
+    """Workers of a pool, each with at most `each` tasks in hand: see `dreamray.bulk.hands.Hands`.
+
+    Of a worker that is lost all tasks come back as finished without an outcome.
+    """
+
+    def __init__(self, pool: Pool, each: int, metrics: SetMetrics) -> None:
+        self._pool = pool
+        self._each = each
+        self._metrics = metrics
+        self._in_hand: dict[Member, dict[Any, Task]] = defaultdict(dict)
+        self._failures: dict[Member, int] = defaultdict(int)
+        self._alone: Member | None = None
+        """Gets nothing but the task that it has, or is to have, to itself."""
+        self._asked = 0.0
+        self._lost: list[Finished] = []
+        self._ready: list[Member] = []
+        self._busy_at_last: int | None = None
+        """Workers that were kept, when nothing was left to hand out."""
+
+    def submit(self, task: Task, *, avoid: str = "", alone: bool = False) -> bool:
+        """See `Hands.submit`."""
+        member = self._member_alone(avoid) if alone else self._member(avoid)
+        if member is None:
+            return False
+        self._in_hand[member][member.actor.make.remote(task)] = task
+        return True
+
+    def finished(self, timeout: float) -> list[Finished]:
+        """See `Hands.finished`."""
+        self._look()
+        owners = {ref: member for member, refs in self._in_hand.items() for ref in refs}
+        if not owners:
+            if not self._lost:
+                time.sleep(min(timeout, 0.1))
+        elif not self._lost:
+            ray.wait([*owners], num_returns=1, timeout=timeout)
+        done, _ = ray.wait([*owners], num_returns=len(owners), timeout=0) if owners else ([], [])
+        finished = [one for ref in done for one in self._collect(owners[ref], ref)]
+        lost, self._lost = self._lost, []
+        return [*finished, *lost]
+
+    def expect(self, tasks: int) -> None:
+        """See `Hands.expect`: workers with nothing in hand go, if they would get nothing."""
+        busy = [member for member, refs in self._in_hand.items() if refs]
+        if tasks or len(busy) == self._busy_at_last:
+            return
+        self._busy_at_last = len(busy)
+        self._pool.keep_only(busy)
+        for member in [one for one in self._ready if one not in busy]:
+            self._forget(member)
+
+    def hear(self, event: SetEvent) -> None:
+        """Count what happens."""
+        self._metrics.hear(event)
+
+    @property
+    def workers(self) -> int:
+        """See `Hands`."""
+        return len(self._ready)
+
+    @property
+    def in_flight(self) -> int:
+        """See `Hands`."""
+        return sum(map(len, self._in_hand.values())) + len(self._lost)
+
+    def close(self) -> None:
+        """End all workers, with whatever they have in hand."""
+        self._pool.close()
+
+    def _look(self) -> None:
+        """See to the workers: who is ready, who has to leave, who is to be replaced."""
+        now = time.monotonic()
+        if now - self._asked >= _ASK_EVERY:
+            self._asked = now
+            self._pool.ask()
+        self._ready = self._pool.ready()
+        for member in self._pool.leaving():
+            if not self._in_hand[member]:
+                self._lose(member)
+        self._pool.watch(len(self._ready))
+
+    def _member(self, avoid: str) -> Member | None:
+        """The worker with the least in hand that has room; another one than `avoid` if it can."""
+        self._ready = self._ready or self._pool.ready()
+        free = [
+            member
+            for member in self._ready
+            if member is not self._alone and len(self._in_hand[member]) < self._each
+        ]
+        others = [member for member in free if str(member.number) != avoid]
+        return min(others or free, key=lambda m: len(self._in_hand[m]), default=None)
+
+    def _member_alone(self, avoid: str) -> Member | None:
+        """A worker with nothing in hand; one is kept free for it until it is there."""
+        if self._alone is None:
+            candidates = [m for m in self._ready if str(m.number) != avoid] or self._ready
+            self._alone = min(candidates, key=lambda m: len(self._in_hand[m]), default=None)
+        member = self._alone
+        return member if member is not None and not self._in_hand[member] else None
+
+    def _collect(self, member: Member, ref: Any) -> list[Finished]:
+        task = self._in_hand[member].pop(ref, None)
+        if task is None:  # It came back with its worker's others.
+            return []
+        if member is self._alone:
+            self._alone = None
+        try:
+            outcome: Outcome = ray.get(ref)
+        except RayActorError:
+            self._in_hand[member][ref] = task
+            self._lose(member)
+            return []
+        except RayError as error:
+            outcome = _surprised(task, error)
+        self._failures[member] = self._failures[member] + 1 if outcome.again else 0
+        if self._failures[member] >= FAILURES:
+            self._lose(member)
+        return [Finished(task, outcome, str(member.number))]
+
+    def _lose(self, member: Member) -> None:
+        """Let a worker go; what it had in hand is lost."""
+        tasks = self._in_hand[member].values()
+        self._lost += [Finished(task, None, str(member.number)) for task in tasks]
+        self._metrics.lost(bool(tasks))
+        self._forget(member)
+        self._pool.lose(member)
+
+    def _forget(self, member: Member) -> None:
+        self._in_hand.pop(member, None)
+        self._failures.pop(member, None)
+        self._ready = [one for one in self._ready if one is not member]
+        if member is self._alone:
+            self._alone = None
+
+
+def _surprised(task: Task, error: Exception) -> Outcome:
+    """What was not foreseen in a worker, as the failure of one picture."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    record = Record(
+        output=task.output,
+        source=shown(task.source),
+        state=State.FAILED,
+        request=task.request,
+        finished=utc_now(),
+        error=f"{shown(task.source)}: the worker failed: {lines[-1].strip()[:200]}",
+    )
+    return Outcome(record, again=True)

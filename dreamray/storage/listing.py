@@ -1,0 +1,69 @@
+"""The files below a folder of this machine, one after the other."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from dreamray.storage.places import Found
+
+PART = ".dreamray-*.part"
+"""What the names of unfinished writes look like."""
+
+# What a symbolic link that leads nowhere answers.
+_NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+
+
+def fingerprint(status: os.stat_result) -> str:
+    """The size of a file, and the time of its last change."""
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def walked(root: Path) -> Iterator[Found]:
+    """See `Folder.files`. Raises OSError; FileNotFoundError only if the folder is not there."""
+    # Not a recursion: folders can lie deeper in each other than Python's calls may.
+    open_folders = [_names(root, "")]
+    while open_folders:
+        name = next(open_folders[-1], None)
+        if name is None:
+            open_folders.pop()
+        elif name.endswith("/"):
+            with suppress(FileNotFoundError):  # It was removed meanwhile.
+                open_folders.append(_names(root, name))
+        else:
+            found = _found(root, name)
+            if found is not None:
+                yield found
+
+
+def _names(root: Path, folder: str) -> Iterator[str]:
+    """The entries of a folder, relative to the root, those that are folders with a slash behind.
+
+    So sorted, the walk meets the files in the order of their whole names.
+    """
+    with os.scandir(root / folder) as entries:
+        names = [
+            entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name
+            for entry in entries
+        ]
+    names.sort(key=os.fsencode)
+    return (folder + name for name in names)
+
+
+def _found(root: Path, name: str) -> Found | None:
+    if fnmatchcase(name.rpartition("/")[2], PART):
+        return None
+    try:
+        status = (root / name).stat()
+    except OSError as error:
+        if error.errno in _NOWHERE:
+            return None
+        raise
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return Found(name, status.st_size, fingerprint(status))

@@ -1,0 +1,129 @@
+"""What boto3's errors mean to the user.
+
+Importing this imports boto3. Boto's own texts are never repeated, as they quote the endpoint's
+URL, which may hold a password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from boto3.exceptions import Boto3Error
+from botocore import exceptions as boto
+
+from dreamray.errors import DreamrayError, RequestError, StorageError
+from dreamray.storage.s3_client import client, code_of, status_of
+
+
+@contextmanager
+def errors_told(place: str, permission: str) -> Iterator[None]:
+    """Tell boto's errors about an object, in a call that needs a permission, as our own.
+
+    RequestError where the user has to change something, StorageError where trying again may do.
+    """
+    try:
+        yield
+    except boto.ClientError as error:
+        raise _refused(place, error, permission) from None
+    # A ValueError: the endpoint is none.
+    except (boto.BotoCoreError, Boto3Error, ValueError) as error:
+        raise _unanswered(place, error) from None
+
+
+_CREDENTIALS = "check the credentials (AWS_ACCESS_KEY_ID, AWS_PROFILE or the role)"
+_REGION = "the bucket is in another region; set AWS_REGION"
+_WRONG = {
+    "NoSuchKey": "no such object; check the key",
+    "NoSuchBucket": "no such bucket; check its name and AWS_ENDPOINT_URL_S3, or create it",
+    "404": "no such object or bucket; check bucket and key",
+    "InvalidBucketName": "this cannot name a bucket; check the name",
+    "KeyTooLongError": "the key is too long; choose a shorter one",
+    "InvalidAccessKeyId": f"the access key is not known there; {_CREDENTIALS}",
+    "SignatureDoesNotMatch": f"the secret key is wrong; {_CREDENTIALS}",
+    "InvalidToken": f"the session token is not valid; {_CREDENTIALS}",
+    "RequestTimeTooSkewed": "this machine's clock is wrong; set it",
+    "PermanentRedirect": _REGION,
+    "AuthorizationHeaderMalformed": _REGION,
+}
+_BUSY = "the storage asks for fewer requests; run it again later or with fewer workers"
+_FAILED = {
+    # The answer to a HEAD request has no room for a code.
+    "400": "the storage refuses this, as it does when the credentials have expired; renew them, "
+    "then run it again",
+    "ExpiredToken": "the credentials have expired; renew them, then run it again",
+    "SlowDown": _BUSY,
+    "ServiceUnavailable": _BUSY,
+    "TooManyRequests": _BUSY,
+    "XAmzContentSHA256Mismatch": "the storage does not know boto3's checksums; set "
+    "AWS_REQUEST_CHECKSUM_CALCULATION=when_required",
+}
+
+
+def _refused(place: str, error: Any, permission: str) -> DreamrayError:
+    """The storage answered, and the answer was no."""
+    code, status = code_of(error), status_of(error)
+    if code in _WRONG:
+        return RequestError(f"{place}: {_WRONG[code]}")
+    if code in _FAILED:
+        return StorageError(f"{place}: {_FAILED[code]}")
+    if status in (401, 403) or code == "AccessDenied":
+        return RequestError(
+            f"{place}: access denied; allow {permission} on the bucket, or {_CREDENTIALS}"
+        )
+    return StorageError(
+        f"{place}: the storage answered {code or 'nothing'} (HTTP {status}); "
+        "check AWS_ENDPOINT_URL_S3, then run it again"
+    )
+
+
+def _unanswered(place: str, error: Exception) -> DreamrayError:
+    """The storage was not asked, or did not answer."""
+    match error:
+        case boto.NoCredentialsError():
+            return RequestError(
+                f"{place}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                "AWS_PROFILE or a role"
+            )
+        case boto.ProfileNotFound():
+            return RequestError(f"{place}: no such profile; check AWS_PROFILE")
+        case boto.PartialCredentialsError() | boto.CredentialRetrievalError():
+            return RequestError(f"{place}: the credentials cannot be used; {_CREDENTIALS}")
+        case boto.SSOError() | boto.TokenRetrievalError():
+            return RequestError(f"{place}: the login has expired; run `aws sso login` again")
+        case boto.ParamValidationError() | boto.NoRegionError() | ValueError():
+            return RequestError(
+                f"{place}: boto3 cannot make this request; check the name, AWS_REGION and "
+                "AWS_ENDPOINT_URL_S3"
+            )
+        case boto.SSLError() if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return RequestError(
+                f"{place}: the certificate of {_endpoint()} is not trusted; set AWS_CA_BUNDLE "
+                "to your CA's file"
+            )
+        case boto.SSLError():
+            return RequestError(
+                f"{place}: no secure connection with {_endpoint()}; check AWS_ENDPOINT_URL_S3 "
+                "and the file that AWS_CA_BUNDLE names"
+            )
+        case boto.FlexibleChecksumError():
+            return StorageError(
+                f"{place}: what arrives is not what was stored (its checksum is another); check "
+                "the network and the storage, then run it again"
+            )
+        case boto.HTTPClientError() | boto.ConnectionError():
+            return StorageError(
+                f"{place}: no answer from {_endpoint()} ({type(error).__name__}); "
+                "check AWS_ENDPOINT_URL_S3 and the network"
+            )
+    return StorageError(
+        f"{place}: the storage cannot be used ({type(error).__name__}); check boto3's settings"
+    )
+
+
+def _endpoint() -> str:
+    """The host and port that requests go to, without any user and password."""
+    parts = urlsplit(client().meta.endpoint_url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)

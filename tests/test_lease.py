@@ -1,0 +1,358 @@
+"""Of all runs into one destination one holds the lease; of a dead one it can be had."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dreamray.bulk.lease import NAME, Holder, Lease, held
+from dreamray.errors import DreamrayError, RequestError, StorageError
+from dreamray.storage import Folder, MemoryFolder, locate_folder
+
+# Its processes start in milliseconds, and share no thread and no lock with the tests.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["pytest", "dreamray.storage.s3_client", "dreamray.bulk.lease"])
+
+# Far apart, so that a busy machine does not make the living look dead.
+QUICK = {"every": 0.1, "dead_after": 3.0}
+ELSEWHERE = replace(Holder.me(), host="elsewhere", boot="another", owner="dead")
+
+
+@pytest.fixture(params=["local", "memory", "moto"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+    match request.param:
+        case "local":
+            return locate_folder(f"{tmp_path}/dest")
+        case "moto":
+            return locate_folder(f"s3://{request.getfixturevalue('bucket')}/dest")
+    return MemoryFolder()
+
+
+@pytest.fixture
+def shared(folder: Folder) -> Folder:
+    """One that other processes see too."""
+    if isinstance(folder, MemoryFolder):
+        pytest.skip("what is in memory stays in its process")
+    return folder
+
+
+def silent(text: str) -> None:
+    pass
+
+
+def stored(folder: Folder) -> dict[str, Any]:
+    return dict(json.loads(folder.file(NAME).read()))
+
+
+@contextmanager
+def another(folder: Folder, every: float = 0.1, dead_after: float = 3.0) -> Iterator[Other]:
+    """A process that holds the lease of the folder."""
+    ours, theirs = PROCESSES.Pipe()
+    task = (theirs, dict(os.environ), str(folder), every, dead_after)
+    process = PROCESSES.Process(target=_hold, args=task)
+    process.start()
+    theirs.close()
+    other = Other(process, ours)
+    try:
+        assert other.hears() == "held"
+        yield other
+    finally:
+        process.kill()
+        process.join()
+
+
+class Other:
+    """A process that holds a lease, checks it when asked to, and ends when told to."""
+
+    def __init__(self, process: BaseProcess, pipe: Connection) -> None:
+        self.process, self._pipe = process, pipe
+
+    def gets(self, sent: signal.Signals) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, sent)
+
+    def hears(self) -> str:
+        assert self._pipe.poll(30)
+        return str(self._pipe.recv())
+
+    def asked(self, what: str) -> str:
+        self._pipe.send(what)
+        return self.hears()
+
+
+def _hold(
+    pipe: Connection, environment: dict[str, str], folder: str, every: float, dead_after: float
+) -> None:
+    os.environ.update(environment)
+    try:
+        with held(locate_folder(folder), silent, every=every, dead_after=dead_after) as lease:
+            pipe.send("held")
+            while pipe.recv() == "check":
+                try:
+                    lease.check()
+                    pipe.send("mine")
+                except DreamrayError as error:
+                    pipe.send(str(error))
+        pipe.send("released")
+    except RequestError as error:
+        pipe.send(str(error))
+
+
+class TestHolding:
+    def test_it_lies_in_the_folder_while_it_is_held(self, folder: Folder) -> None:
+        said: list[str] = []
+        with held(folder, said.append) as lease:
+            assert stored(folder)["pid"] == os.getpid()
+            assert stored(folder)["renewals"] == 0
+            lease.check()
+        assert not folder.file(NAME).exists()
+        assert said == []
+
+    def test_it_goes_when_the_run_fails(self, folder: Folder) -> None:
+        with pytest.raises(ZeroDivisionError), held(folder, silent):
+            raise ZeroDivisionError
+        assert not folder.file(NAME).exists()
+
+    def test_it_is_renewed(self, folder: Folder) -> None:
+        with held(folder, silent, every=0.02, dead_after=3.0) as lease:
+            while stored(folder)["renewals"] < 3:
+                time.sleep(0.01)
+            lease.check()
+
+    def test_it_can_be_held_again(self, folder: Folder) -> None:
+        for _ in range(2):
+            with held(folder, silent) as lease:
+                lease.check()
+
+    def test_a_second_run_is_refused(self, folder: Folder) -> None:
+        said: list[str] = []
+        with held(folder, silent, **QUICK) as lease:
+            with (
+                pytest.raises(RequestError) as error,
+                held(folder, said.append, every=0.1, dead_after=60.0),
+            ):
+                raise AssertionError("two runs")
+            lease.check()
+        text = str(error.value)
+        assert text.startswith(f"{folder}: another run (host ")
+        assert f"process {os.getpid()}, since 2" in text
+        assert text.endswith("let it finish or stop it, or choose another destination")
+        assert len(said) == 1
+        assert "waiting up to 60 s" in said[0]
+
+    def test_a_run_of_another_process_is_refused_too(self, shared: Folder) -> None:
+        with another(shared) as other:
+            with (
+                pytest.raises(RequestError, match=f"process {other.process.pid}, "),
+                held(shared, silent, every=0.1, dead_after=60.0),
+            ):
+                raise AssertionError("two runs")
+            assert other.asked("check") == "mine"
+            assert other.asked("end") == "released"
+        with held(shared, silent):
+            pass
+
+    def test_who_waits_gets_it_when_it_is_released(self, folder: Folder) -> None:
+        """Without a renewal it cannot tell whether the holder lives."""
+        released = threading.Event()
+
+        def release(text: str) -> None:
+            holding.__exit__(None, None, None)
+            released.set()
+
+        holding = held(folder, silent, every=60.0, dead_after=300.0)
+        holding.__enter__()
+        with held(folder, release, every=0.1, dead_after=300.0) as lease:
+            lease.check()
+            assert released.is_set()
+
+
+class TestTheDead:
+    def test_of_a_killed_process_it_is_had_at_once(self, shared: Folder) -> None:
+        said: list[str] = []
+        with another(shared) as other:
+            other.gets(signal.SIGKILL)
+            other.process.join()
+            with held(shared, said.append, every=10.0, dead_after=3600.0) as lease:
+                lease.check()
+                assert stored(shared)["pid"] == os.getpid()
+        assert said == []
+
+    def test_of_a_process_nobody_asked_after_it_is_had_at_once(self, tmp_path: Path) -> None:
+        """It ended, but its parent has not asked how: its number is still taken."""
+        ended = os.posix_spawn("/bin/true", ["true"], {})
+        try:
+            os.waitid(os.P_PID, ended, os.WEXITED | os.WNOWAIT)
+            assert replace(Holder.me(), pid=ended).has_ended()
+        finally:
+            os.waitpid(ended, 0)
+
+    def test_a_number_that_was_given_to_another_process_is_not_the_holder(self) -> None:
+        assert replace(Holder.me(), started="1").has_ended()
+        assert not Holder.me().has_ended()
+
+    @pytest.mark.parametrize("field", ["host", "boot", "pids"])
+    def test_a_process_of_another_place_may_live(self, field: str) -> None:
+        """Containers of one machine do not see each other's processes."""
+        gone = replace(Holder.me(), started="1")
+        assert not replace(gone, **{field: "another"}).has_ended()
+
+    def test_of_another_machine_it_is_had_when_it_is_not_renewed(self, folder: Folder) -> None:
+        said: list[str] = []
+        folder.file(NAME).write(ELSEWHERE.to_json())
+        with held(folder, said.append, every=0.05, dead_after=0.2) as lease:
+            lease.check()
+            assert stored(folder)["host"] == Holder.me().host
+        assert len(said) == 1
+        assert "host elsewhere" in said[0]
+
+    @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"owner": 1}', b"\xff"])
+    def test_what_is_no_lease_is_watched_as_one(self, tmp_path: Path, text: bytes) -> None:
+        said: list[str] = []
+        folder = locate_folder(str(tmp_path))
+        folder.file(NAME).write(text)
+        with held(folder, said.append, every=0.05, dead_after=0.1):
+            assert stored(folder)["pid"] == os.getpid()
+        assert "another version of dreamray" in said[0]
+
+    def test_one_of_several_newcomers_gets_it(self, folder: Folder) -> None:
+        folder.file(NAME).write(ELSEWHERE.to_json())
+        refused: list[str] = []
+        got: list[Lease] = []
+        finish = threading.Event()
+
+        def come() -> None:
+            try:
+                with held(folder, silent, every=0.1, dead_after=1.5) as lease:
+                    got.append(lease)
+                    finish.wait(30)
+            except RequestError as error:
+                refused.append(str(error))
+                finish.set()
+
+        newcomers = [threading.Thread(target=come) for _ in range(2)]
+        for newcomer in newcomers:
+            newcomer.start()
+        for newcomer in newcomers:
+            newcomer.join()
+        assert (len(got), len(refused)) == (1, 1)
+
+    def test_a_suspended_process_loses_it_and_notices(self, shared: Folder) -> None:
+        with another(shared, dead_after=0.3) as other:
+            other.gets(signal.SIGSTOP)
+            time.sleep(0.1)  # A renewal may be on its way.
+            with held(shared, silent, every=0.1, dead_after=0.3) as mine:
+                other.gets(signal.SIGCONT)
+                text = other.asked("check")
+                assert text.startswith(f"{shared}: another run (host ")
+                assert f"process {os.getpid()}, " in text
+                assert "took over" in text
+                assert other.asked("check") == text
+                assert other.asked("end") == "released"
+                mine.check()
+                assert stored(shared)["pid"] == os.getpid(), "it removes only its own"
+
+    def test_a_suspended_process_keeps_it_if_nobody_came(self, shared: Folder) -> None:
+        with another(shared, dead_after=0.2) as other:
+            other.gets(signal.SIGSTOP)
+            time.sleep(0.3)
+            other.gets(signal.SIGCONT)
+            assert other.asked("check") == "mine"
+
+
+class TestFailures:
+    """A lease without a thread that renews it, and a storage that fails when told to."""
+
+    @pytest.fixture
+    def lease(self) -> Lease:
+        file, me = MemoryFolder("dest").file(NAME), Holder.me()
+        file.write(me.to_json())
+        return Lease(file, me, taken=-1e9, trusted=40.0)
+
+    def test_an_old_one_is_renewed_by_the_check(self, lease: Lease) -> None:
+        lease.check()
+        assert stored(lease._file.folder)["renewals"] == 1
+        lease.check()
+        assert stored(lease._file.folder)["renewals"] == 1
+
+    def test_a_storage_that_fails_is_told(
+        self, lease: Lease, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*args: object) -> bool:
+            raise StorageError("dest/lease.json: no space left; free some")
+
+        with monkeypatch.context() as failing:
+            failing.setattr(type(lease._file), "exchange", fail)
+            with pytest.raises(DreamrayError) as error:
+                lease.check()
+            lease.release()
+        assert str(error.value) == (
+            "dest: the lease could not be renewed for 40 s: "
+            "dest/lease.json: no space left; free some"
+        )
+        lease.check()
+
+    def test_one_that_was_removed_is_lost_for_good(self, lease: Lease) -> None:
+        text = lease._file.read()
+        lease._file.remove()
+        for _ in range(2):
+            with pytest.raises(DreamrayError, match=r"dest: lease\.json was removed; run it"):
+                lease.check()
+            lease._file.write(text)
+
+    def test_a_renewal_whose_answer_was_lost_is_still_its_own(
+        self, lease: Lease, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        exchange = type(lease._file).exchange
+
+        def lost(self: Any, expected: bytes, data: bytes | None) -> bool:
+            exchange(self, expected, data)
+            raise StorageError("dest: no answer; check the network")
+
+        with monkeypatch.context() as failing:
+            failing.setattr(type(lease._file), "exchange", lost)
+            with pytest.raises(DreamrayError, match="no answer"):
+                lease.check()
+        lease.check()
+        assert stored(lease._file.folder)["renewals"] == 2
+
+    @pytest.mark.parametrize("call", ["create", "exchange"])
+    def test_a_lease_taken_whose_answer_was_lost_is_still_its_own(
+        self, call: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = MemoryFolder("dest")
+        file = folder.file(NAME)
+        if call == "exchange":
+            file.write(replace(Holder.me(), started="1").to_json())
+        real, asked = getattr(type(file), call), []
+
+        def lost(self: Any, *args: Any) -> bool:
+            asked.append(args)
+            return bool(real(self, *args)) and len(asked) > 1
+
+        monkeypatch.setattr(type(file), call, lost)
+        with held(folder, silent) as lease:
+            lease.check()
+            assert stored(folder)["renewals"] == 1
+        assert not file.exists()
+
+    def test_a_storage_that_cannot_be_written_is_told_at_once(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"x")
+        with (
+            pytest.raises(RequestError, match="is not a folder"),
+            held(locate_folder(f"{tmp_path}/file"), silent),
+        ):
+            raise AssertionError("nothing is held")
