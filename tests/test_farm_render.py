@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from ray_cluster import Cluster, program
 from reference import relative_error
 
 SETTINGS = """
@@ -27,41 +27,6 @@ tile: 128
 threads: 1
 """
 FIRST_GRADIENT = 5e-6
-
-
-class Cluster:
-    """A Ray of this test's own, that commands are sent to by its address."""
-
-    def __init__(self, folder: Path) -> None:
-        self.environment = {
-            **os.environ,
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
-            "RAY_USAGE_STATS_ENABLED": "0",
-        }
-        self.environment.pop("RAY_ADDRESS", None)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        self.address = f"127.0.0.1:{port}"
-        command = [_program("ray"), "start", "--head", "--block", f"--port={port}"]
-        command += ["--num-cpus=6"]
-        command += ["--node-ip-address=127.0.0.1", "--include-dashboard=false"]
-        command += ["--object-store-memory=300000000", "--disable-usage-stats"]
-        self._log = folder / "ray.log"
-        with self._log.open("w") as log:
-            self._process = subprocess.Popen(
-                command, env=self.environment, stdout=log, stderr=log, start_new_session=True
-            )
-        while "Ray runtime started" not in self._log.read_text():
-            assert self._process.poll() is None, self._log.read_text()
-            time.sleep(0.1)
-
-    def close(self) -> None:
-        family = psutil.Process(self._process.pid).children(recursive=True)
-        for process in family:
-            process.kill()
-        self._process.kill()
-        self._process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +45,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory, bear: np.ndarray) -> Path:
     return path
 
 
-def _program(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
-
-
 class Command:
     """`dreamray render in.png OUTPUT` with some options."""
 
@@ -91,7 +52,7 @@ class Command:
         self, folder: Path, weights: Path, output: str, *options: str, cluster: Cluster | None
     ) -> None:
         self.output = folder / output
-        arguments = [_program("dreamray"), "render", str(folder / "in.png"), str(self.output)]
+        arguments = [program("dreamray"), "render", str(folder / "in.png"), str(self.output)]
         arguments += ["--config", str(folder / "dream.yaml"), "--weights", str(weights), *options]
         environment = dict(os.environ) if cluster is None else cluster.environment
         if cluster is not None:

@@ -174,12 +174,15 @@ class Studio:
             making.enter("wait")
             dreamt, metadata = self._dream(task, original, Job(folder, {}), making)
             making.enter("store")
+            if task.thumbnail is not None:  # Before the result: it is complete with it.
+                before, after = map(_small, (Tensors(original.colour), dreamt))
+                try:
+                    task.thumbnail.write(thumbnail(before, after))
+                except DreamrayError as error:
+                    making.remark(f"no thumbnail: {error}")
             extras = Extras(original.icc_profile, original.exif)
             notes = {NOTE: digest}
             export(Result(dreamt, original), extras, task.target, format, metadata, notes=notes)
-            if task.thumbnail is not None:
-                before, after = map(_small, (Tensors(original.colour), dreamt))
-                task.thumbnail.write(thumbnail(before, after))
             return making.done(task.target.fingerprint())
 
     def _dream(

@@ -63,7 +63,11 @@ class Making:
     def hear(self, event: Event) -> None:
         """Keep what the user should know."""
         if isinstance(event, Remark):
-            self._remarks.append(event.text)
+            self.remark(event.text)
+
+    def remark(self, text: str) -> None:
+        """Keep one line of it."""
+        self._remarks.append(text)
 
     def loaded(self, original: Source) -> None:
         """It is decoded."""
