@@ -16,6 +16,10 @@ class RequestError(DreamrayError, ValueError):
     exit_code = 2
 
 
+class NotFoundError(RequestError):
+    """There is no such file, folder, object or bucket."""
+
+
 class WeightsError(RequestError):
     """The weights cannot be had, or are not what they should be."""
 

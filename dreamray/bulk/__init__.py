@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from dreamray import weights
 from dreamray.bulk.events import SetEvent, SetListener
@@ -76,7 +77,8 @@ def dream_set(
     written; DreamrayError where going on is hopeless. Whatever is raised, what is done is
     recorded, and running it again goes on.
     """
-    folder = locate_folder(destination)
+    # Workers may be in another folder.
+    source, folder = _absolute(source), locate_folder(_absolute(destination))
     folder.check_writable()
     loaded = weights.load(execution.weights, tell=lambda text: listen(Remark(text)))
     loaded.check_reaches(dream.layer_names)
@@ -110,6 +112,7 @@ def dream_set(
         run = SetRun(wanted, ledger, lease.check, hear)
         run.plan()
         try:
+            run.check_failures()
             if ledger.counts.left:
                 with _hands(tools, ledger.counts.left, listen) as hands:
                     run.make(hands)
@@ -120,6 +123,13 @@ def dream_set(
             raise
         _end(run, reporting)
         return ledger.counts
+
+
+def _absolute(place: str) -> str:
+    """A path from the root; a URI as it is."""
+    if "://" in place or not place:
+        return place
+    return str(Path(place).expanduser().absolute()) + "/" * place.endswith("/")
 
 
 def _end(run: SetRun, reporting: Reporting | None, problem: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,6 +10,9 @@ from typing import Protocol
 from dreamray.bulk.events import SetEvent
 from dreamray.bulk.studio import SetTools, Studio
 from dreamray.bulk.task import Outcome, Task
+
+_IDLE = 0.1
+"""Seconds to wait where nobody has anything in hand."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,8 @@ class Finished:
     """None if its worker was lost."""
     worker: str = ""
     """Which one had it."""
+    suspect: bool = False
+    """Whether it may be why its worker was lost."""
 
 
 class Hands(Protocol):
@@ -79,6 +85,8 @@ class LocalHands:
 
     def finished(self, timeout: float) -> list[Finished]:
         """See `Hands.finished`."""
+        if not self._tasks:
+            time.sleep(min(timeout, _IDLE))
         done, _ = wait(self._tasks, timeout, FIRST_COMPLETED)
         return [Finished(self._tasks.pop(future), future.result()) for future in done]
 

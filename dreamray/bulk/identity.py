@@ -2,7 +2,8 @@
 
 The dream, the weights and what shows of the execution make the digest of a request; with the
 source's bytes it is that of a result. Both can be had from the settings embedded in a finished
-picture. Neither depends on who dreamt it: not on threads, tiles, device or release.
+picture, but for tiles that are not exact. Neither depends on who dreamt it: not on threads,
+exact tiles, device or release.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ NOTE = "dreamray-digest"
 
 def request_digest(dream: Dream, weights_sha256: str, execution: Execution) -> str:
     """Of all that is the same for every picture with these settings, in hexadecimal."""
-    return _digest(
-        dream.digest(), weights_sha256, execution.precision, execution.overlap, execution.seams
-    )
+    visible: list[object] = [execution.precision, execution.overlap, execution.seams]
+    if execution.overlap != "exact" or execution.seams != "exact":
+        visible += [execution.tile, execution.memory]  # Such tiles can be seen.
+    return _digest(dream.digest(), weights_sha256, *visible)
 
 
 def result_digest(request: str, source_sha256: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from dreamray.bulk.record import Record, State
+from dreamray.errors import StorageError
 
 _ROWS = 1000
 """Read at a time."""
@@ -88,7 +89,10 @@ class Ledger:
     """The pictures of one run. For one thread; others read through `reader`."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="dreamray-")
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="dreamray-")
+        except OSError as error:
+            raise _no_room(error) from None
         self._path = Path(self._folder.name, "ledger.sqlite")
         self._database = _opened(self._path)
         self._database.executescript(_SCHEMA)
@@ -97,9 +101,13 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *raised: object) -> None:
+        """Raise StorageError where the disk had no room for the database."""
         self._database.close()
         self._folder.cleanup()
+        for error in raised:
+            if isinstance(error, sqlite3.OperationalError):
+                raise _no_room(error) from None
 
     def ask(self, pictures: Iterable[Asked]) -> list[tuple[str, str, str]]:
         """Add pictures that are asked for.
@@ -232,6 +240,13 @@ class Reader:
             " ORDER BY r.output"
         ):
             yield Record.from_json(line)
+
+
+def _no_room(error: Exception) -> StorageError:
+    return StorageError(
+        f"{tempfile.gettempdir()}: the set's pictures cannot be noted there ({error}); free some "
+        "space, or set TMPDIR to a folder with more"
+    )
 
 
 def _row(record: Record) -> tuple[str, ...]:

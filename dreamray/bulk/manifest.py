@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dreamray.bulk.naming import MANIFEST, WORK
 from dreamray.bulk.record import Record
-from dreamray.errors import RequestError, StorageError
+from dreamray.errors import NotFoundError, StorageError
 from dreamray.storage import Folder, Location
 
 _PART = re.compile(r"(\d{6,})\.jsonl")
@@ -81,7 +81,7 @@ class Manifest:
     def _parts(self) -> list[int]:
         try:
             names = [found.name for found in self._folder.files()]
-        except RequestError:  # There is no such folder.
+        except NotFoundError:
             return []
         return [int(match[1]) for name in names if (match := _PART.fullmatch(name))]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from dreamray.bulk.sources import Entry
+from dreamray.bulk.entry import Entry
 from dreamray.errors import PictureError
 from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format
 from dreamray.storage import shown
@@ -31,7 +31,7 @@ def output_name(entry: Entry, format: Format | None) -> str:
     name = entry.output or _named_after(entry.name, format)
     parts = name.split("/")
     problem = None
-    if not name.isprintable() and not _is_text(name):
+    if not is_text(name):
         problem = "is not UTF-8"
     elif any(part in ("", ".", "..") for part in parts) or "\0" in name or "\\" in parts:
         problem = "leads out of the destination, or nowhere"
@@ -48,16 +48,16 @@ def output_name(entry: Entry, format: Format | None) -> str:
 
 
 def _named_after(name: str, format: Format | None) -> str:
-    stem, dot, suffix = name.rpartition(".")
-    if format is None:
-        kept = dot and f".{suffix.lower()}" in PICTURE_SUFFIXES
-        return name if kept else f"{stem if dot else name}.png"
-    if dot and PICTURE_SUFFIXES.get(f".{suffix.lower()}") is format:
+    folder, slash, last = name.rpartition("/")
+    stem, dot, suffix = last.rpartition(".")
+    kept = PICTURE_SUFFIXES.get(f".{suffix.lower()}") if dot else None
+    if kept is not None and format in (None, kept):
         return name
-    return (stem if dot else name) + format.suffix
+    return f"{folder}{slash}{stem if dot else last}{(format or Format.PNG).suffix}"
 
 
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
+    """Whether a name is UTF-8, so that it can be recorded."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -8,16 +8,17 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from dreamray.bulk.entry import Entry
 from dreamray.bulk.events import Listed, SetListener
 from dreamray.bulk.identity import request_digest
 from dreamray.bulk.ledger import Asked, Ledger, Todo
-from dreamray.bulk.naming import RESERVED, output_name
+from dreamray.bulk.naming import RESERVED, is_text, output_name
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.report import thumbnail_name
 from dreamray.bulk.request import Wanted
-from dreamray.bulk.sources import Entry, entries
+from dreamray.bulk.sources import entries
 from dreamray.bulk.task import Task, utc_now
-from dreamray.errors import PictureError, RequestError
+from dreamray.errors import NotFoundError, PictureError, RequestError
 from dreamray.events import Remark
 from dreamray.settings import Dream
 from dreamray.storage import locate, shown
@@ -44,6 +45,7 @@ class SetPlan:
         `entries` does.
         """
         wanted, refused = self._wanted, list[Record]()
+        self._ledger.remember(earlier)
         found = entries(wanted.source, wanted.include, wanted.destination, self._leave_out)
         if clashes := self._ledger.ask(self._asked(found, refused)):
             output, one, other = clashes[0]
@@ -57,7 +59,8 @@ class SetPlan:
         if self._left_out:
             files = "1 file is" if self._left_out == 1 else f"{self._left_out} files are"
             self._listen(Remark(f"{files} left out, as no pictures by name"))
-        self._ledger.remember(earlier)
+        if not self._ledger.counts.total:
+            self._listen(Remark(f"{shown(wanted.source)} has no pictures"))
         self._ledger.find(self._results())
         self._ledger.settle(overwrite=wanted.overwrite)
         return refused
@@ -75,6 +78,8 @@ class SetPlan:
             source = str(entry.source)
             try:
                 output = output_name(entry, self._wanted.format)
+                if not is_text(source):
+                    raise PictureError(f"{shown(source)}: its name is not UTF-8: rename it")
             except PictureError as error:
                 name = shown(entry.output or entry.name)
                 refused.append(
@@ -92,9 +97,9 @@ class SetPlan:
         """What the destination has, but for what belongs to runs themselves."""
         try:
             for found in self._wanted.destination.files():
-                if found.name.partition("/")[0] not in RESERVED:
+                if found.name.partition("/")[0] not in RESERVED and is_text(found.name):
                     yield found.name, found.fingerprint
-        except RequestError:  # It is not there yet; everything else was checked before.
+        except NotFoundError:  # The first result makes it.
             return
 
     def _parse(self, settings: str) -> tuple[Dream, str]:

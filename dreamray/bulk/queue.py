@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -51,6 +52,7 @@ class Queue:
         self._numbers = itertools.count()
         self._waiting: list[_Waiting] = []
         self._drawn: Attempt | None = None
+        self._suspects: deque[Attempt] = deque()
 
     def next(self) -> Attempt | None:
         """The one to be handed out next; None if there is none at the moment.
@@ -64,14 +66,21 @@ class Queue:
                 self._drawn = next(self._new, None)
         return self._drawn
 
-    def taken(self) -> None:
-        """The next one was handed out."""
-        self._drawn = None
+    def next_suspect(self) -> Attempt | None:
+        """The same of those that want a worker to themselves."""
+        return self._suspects[0] if self._suspects else None
+
+    def taken(self, attempt: Attempt) -> None:
+        """It was handed out."""
+        if attempt is self._drawn:
+            self._drawn = None
+        else:
+            self._suspects.popleft()
 
     @property
     def empty(self) -> bool:
         """Whether nothing is left, now or later."""
-        return self.next() is None and not self._waiting
+        return not self._suspects and not self._waiting and self.next() is None
 
     def again(self, attempt: Attempt, record: Record, worker: str) -> Record | None:
         """A failure that need not be the last one: tried again later, or the final record."""
@@ -81,16 +90,22 @@ class Queue:
         self._put(replace(attempt, number=attempt.number + 1, avoid=worker), pause)
         return None
 
-    def lost(self, attempt: Attempt, worker: str) -> bool:
+    def lost(self, attempt: Attempt, worker: str, *, suspect: bool) -> bool:
         """Its worker was lost: tried again at once; False if it has cost enough of them.
 
         That does not count as an attempt, as it may be the node's fault, or another picture's.
-        From then on it gets a worker to itself, which shows whose fault it is.
+        From then on a suspect gets a worker to itself, which shows whose fault it is.
         """
+        if not suspect:
+            if attempt.suspect:
+                self._suspects.append(attempt)
+            else:
+                self._put(replace(attempt, avoid=worker), 0.0)
+            return True
         deaths = attempt.deaths + attempt.suspect
         if deaths >= DEATHS:
             return False
-        self._put(replace(attempt, avoid=worker, suspect=True, deaths=deaths), 0.0)
+        self._suspects.append(replace(attempt, avoid=worker, suspect=True, deaths=deaths))
         return True
 
     def _put(self, attempt: Attempt, pause: float) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+
+from pydantic import TypeAdapter
 
 
 class State(enum.StrEnum):
@@ -75,12 +75,8 @@ class Record:
 
     @classmethod
     def from_json(cls, line: str) -> Record:
-        """Raises ValueError for a line that is none."""
-        try:
-            values: Mapping[str, Any] = json.loads(line)
-            known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-            known["state"] = State(known["state"])
-            known["seconds"] = Seconds(**known.get("seconds", {}))
-            return cls(**known)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"no record of a picture: {error}") from None
+        """Raises ValueError for a line that is none; what it has besides is passed over."""
+        return _RECORD.validate_json(line, strict=True)
+
+
+_RECORD = TypeAdapter(Record)

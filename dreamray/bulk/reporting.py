@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import replace
 
-from dreamray.bulk.events import PictureDone, SetEvent
+from dreamray.bulk.events import Listed, PictureDone, SetEvent
 from dreamray.bulk.ledger import Ledger
 from dreamray.bulk.record import State
 from dreamray.bulk.report import Report, RunState, Summary, WorkerFigures
@@ -40,6 +40,8 @@ class Reporting:
         """Take note of a picture; begin an update where one is due."""
         if isinstance(event, PictureDone):
             self._count(event)
+        if isinstance(event, Listed):  # It is not known yet whether there is anything to tell.
+            return
         busy = self._thread is not None and self._thread.is_alive()
         if time.monotonic() >= self._due and not busy:
             self._thread = threading.Thread(

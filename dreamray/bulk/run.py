@@ -6,6 +6,7 @@ and what is recorded is known to the next run.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -76,24 +77,30 @@ class SetRun:
         """
         queue = Queue(self._plan.tasks())
         self._progress(hands)
-        while True:
-            self._hand_out(queue, hands)
-            if not hands.in_flight and queue.empty:
-                return
-            hands.expect(self._ledger.counts.left - hands.in_flight)
-            for finished in hands.finished(_POLL):
-                self._note(finished, queue, hands)
-            self._keep()
-            self._progress(hands)
-            self._check_failures()
+        try:
+            while True:
+                self._hand_out(queue, hands)
+                if not hands.in_flight and queue.empty:
+                    return
+                hands.expect(self._ledger.counts.left - hands.in_flight)
+                for finished in hands.finished(_POLL):
+                    self._note(finished, queue, hands)
+                self._keep()
+                self._progress(hands)
+                self.check_failures()
+        except BaseException:
+            # Before the hands are let go, which may take longer than there is time.
+            with contextlib.suppress(DreamrayError):
+                self.keep()
+            raise
 
     def keep(self) -> None:
         """Put what is recorded into the destination, for the next run."""
-        records, self._unkept = self._unkept, []
         self._kept_at = time.monotonic()
-        if records:
+        if self._unkept:
             self._check()
-            self._manifest.add(records)
+            self._manifest.add(self._unkept)
+            self._unkept = []
 
     def complete(self) -> None:
         """Write the manifest as a whole."""
@@ -108,17 +115,19 @@ class SetRun:
         return self._recorded or self._manifest.has_parts
 
     def _hand_out(self, queue: Queue, hands: Hands) -> None:
-        while (attempt := queue.next()) is not None:
-            if not hands.submit(attempt.task, avoid=attempt.avoid, alone=attempt.suspect):
-                return
-            self._attempts[attempt.task.output] = attempt
-            queue.taken()
+        # A suspect waits for a worker of its own, and must not hold up the others.
+        for draw in (queue.next_suspect, queue.next):
+            while (attempt := draw()) is not None:
+                if not hands.submit(attempt.task, avoid=attempt.avoid, alone=attempt.suspect):
+                    break
+                self._attempts[attempt.task.output] = attempt
+                queue.taken(attempt)
 
     def _note(self, finished: Finished, queue: Queue, hands: Hands) -> None:
         attempt = self._attempts.pop(finished.task.output)
         outcome = finished.outcome
         if outcome is None:
-            if queue.lost(attempt, finished.worker):
+            if queue.lost(attempt, finished.worker, suspect=finished.suspect):
                 return
             outcome = Outcome(_deadly(attempt))
         elif outcome.again:
@@ -126,7 +135,7 @@ class SetRun:
             if record is None:
                 return
             outcome = replace(outcome, record=record)
-        else:
+        elif not outcome.kept:
             outcome = replace(outcome, record=replace(outcome.record, attempts=attempt.number))
         self._failed_in_a_row = self._failed_in_a_row + 1 if outcome.again else 0
         self._ledger.note(outcome.record, kept=outcome.kept)
@@ -151,7 +160,8 @@ class SetRun:
         if due or len(self._unkept) >= KEEP_RECORDS:
             self.keep()
 
-    def _check_failures(self) -> None:
+    def check_failures(self) -> None:
+        """Raise DreamrayError where going on is hopeless."""
         limit, counts = self._wanted.max_failures, self._ledger.counts
         if limit is not None and limit.is_passed(counts):
             raise DreamrayError(

@@ -1,26 +1,16 @@
-"""The pictures of a set, one after the other: of a folder, of an s3:// prefix, or of a list.
-
-A list is a file whose name ends in `.txt` (a source a line), `.csv` (with a header) or `.jsonl`
-(an object a line). The columns or keys `source` and `output` name the picture and its result,
-all others are settings of its own. Sources are relative to the list's folder.
-"""
+"""The pictures of a set, one after the other: of a folder, of an s3:// prefix, or of a list."""
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import fnmatch
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
 
+from dreamray.bulk.entry import Entry
+from dreamray.bulk.lists import LIST_SUFFIXES, read_list
 from dreamray.errors import RequestError
-from dreamray.options import DREAM
 from dreamray.pictures.encoding import PICTURE_SUFFIXES
-from dreamray.settings import parse_layer_option
 from dreamray.storage import (
     Folder,
     LocalFile,
@@ -35,23 +25,6 @@ from dreamray.storage import (
 SOURCE_SUFFIXES = (*PICTURE_SUFFIXES, ".gif", ".bmp")
 """Of the pictures that are taken from a folder, if nothing else is said."""
 
-_SETTINGS = {"layers", *(option.setting for option in DREAM)}
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One picture to be dreamt."""
-
-    source: Location
-    name: str
-    """What its result is named by: relative, with `/` between folders."""
-    fingerprint: str = ""
-    """Of the source, where the listing tells it."""
-    output: str | None = None
-    """The name of its result, where the list gives one."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Settings of its own, over those of the run."""
-
 
 def entries(
     source: str, include: tuple[str, ...], but: Folder, leave_out: Callable[[], None]
@@ -65,7 +38,9 @@ def entries(
     """
     listed = _list_file(source)
     if listed is not None:
-        yield from _of_list(listed)
+        for entry in read_list(listed):
+            _check_apart(entry.source.folder, but)
+            yield entry
         return
     folder = locate_folder(source)
     _check_apart(folder, but)
@@ -77,11 +52,6 @@ def entries(
             yield Entry(folder.file(found.name), found.name, found.fingerprint)
         else:
             leave_out()
-
-
-def is_list(source: str) -> bool:
-    """Whether a source is a list file."""
-    return _list_file(source) is not None
 
 
 def _is_included(name: str, include: tuple[str, ...]) -> bool:
@@ -99,7 +69,7 @@ def _list_file(source: str) -> Location | None:
     place = locate(source)
     if isinstance(place, LocalFile) and place.path.is_dir():
         return None
-    if place.suffix in _READERS:
+    if place.suffix in LIST_SUFFIXES:
         return place
     if place.suffix in SOURCE_SUFFIXES and place.exists():
         raise RequestError(
@@ -130,82 +100,3 @@ def _inside(folder: Folder, outer: Folder) -> str | None:
         same = folder.bucket == outer.bucket and inner.startswith(prefix)
         return inner.removeprefix(prefix) if same else None
     return None
-
-
-def _of_list(place: Location) -> Iterator[Entry]:
-    with place.opened() as path, path.open(encoding="utf-8-sig", newline="") as text:
-        try:
-            for number, row in _READERS[place.suffix](text):
-                with _line_named(place, number):
-                    yield _entry(place, row)
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise RequestError(
-                f"{shown(place)}: this is no list of pictures ({error}); write it as UTF-8 text"
-            ) from None
-
-
-@contextlib.contextmanager
-def _line_named(place: Location, number: int) -> Iterator[None]:
-    try:
-        yield
-    except RequestError as error:
-        raise RequestError(f"{shown(place)}, line {number}: {error}") from None
-
-
-def _entry(place: Location, row: Mapping[str, Any]) -> Entry:
-    source, output = row.get("source"), row.get("output") or None
-    if not isinstance(source, str) or not source or not isinstance(output, str | None):
-        raise RequestError("it names no source; write `source` and, if you like, `output`")
-    settings = {k: v for k, v in row.items() if k not in ("source", "output") and v is not None}
-    for name in settings:
-        if name not in _SETTINGS:
-            known = ", ".join(sorted(_SETTINGS))
-            raise RequestError(f"{name!r}: no such column; there are source, output, {known}")
-    layers = settings.pop("layer", None)
-    if layers is not None:
-        given = layers.split() if isinstance(layers, str) else layers
-        settings["layers"] = dict(parse_layer_option(one) for one in given)
-    elsewhere = "://" in source or source.startswith(("/", "~"))
-    if elsewhere:
-        location = locate(source)
-        return Entry(location, location.name, output=output, settings=settings)
-    folder = place.folder
-    location = (
-        locate(str(Path(folder.path, source)))
-        if isinstance(folder, LocalFolder)
-        else (folder.file(source))
-    )
-    return Entry(location, source.removeprefix("./"), output=output, settings=settings)
-
-
-def _lines(text: TextIO) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(text, 1):
-        if (source := line.strip()) and not source.startswith("#"):
-            yield number, {"source": source}
-
-
-def _rows(text: TextIO) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    reader = csv.DictReader(text, strict=True)
-    for row in reader:
-        if None in row:
-            raise csv.Error(f"line {reader.line_num} has more fields than the header")
-        # An empty field is a setting that is left as it is.
-        yield reader.line_num, {name: value for name, value in row.items() if value}
-
-
-def _objects(text: TextIO) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(text, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        yield number, row if isinstance(row, dict) else {}
-
-
-_READERS: dict[str, Callable[[TextIO], Iterator[tuple[int, Mapping[str, Any]]]]] = {
-    ".txt": _lines,
-    ".csv": _rows,
-    ".jsonl": _objects,
-}

@@ -13,6 +13,7 @@ import os
 import socket
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from dreamray.bulk.record import State
 from dreamray.bulk.report import thumbnail
 from dreamray.bulk.task import Making, Outcome, Task
 from dreamray.crew import LocalCrew
-from dreamray.errors import DreamrayError, PictureError, RequestError
+from dreamray.errors import DreamrayError, NotFoundError, PictureError, RequestError
 from dreamray.execution import Execution
 from dreamray.job import Job
 from dreamray.memory import HELD_PIXELS
@@ -120,6 +121,8 @@ class Studio:
         self._batch = batch
         self._name = f"{socket.gethostname()}/{os.getpid()}"
         self._networks: dict[tuple[str, ...], SharedEngine] = {}
+        self._in_use: weakref.WeakSet[SharedEngine] = weakref.WeakSet()
+        """Also those that had to go, while a picture still needs them."""
         self._loading = threading.Lock()
         self._dreaming = threading.Semaphore(batch)
         self._room = Room(HELD_PIXELS)
@@ -133,7 +136,7 @@ class Studio:
         """Let all calls of `make` end soon, with StoppedError unless they are storing."""
         with self._loading:
             self._stopped = True
-            for engine in self._networks.values():
+            for engine in self._in_use:
                 engine.cancel()
 
     def make(self, task: Task) -> Outcome:
@@ -160,15 +163,16 @@ class Studio:
             return making.kept()
         with contextlib.ExitStack() as held:
             with task.source.opened() as path:
-                making.shape = file_shape(path, task.source.name)
+                name = shown(task.source.name)
+                making.shape = file_shape(path, name)
                 pixels = making.shape.height * making.shape.width
                 held.enter_context(self._room.taken(pixels))
                 folder = held.enter_context(_work_folder(pixels))
-                original = ingest_file(path, task.source.name, making.fingerprint, folder)
+                original = ingest_file(path, name, making.fingerprint, folder)
             making.loaded(original)
             digest = result_digest(task.request, original.sha256)
             if task.there and not task.overwrite and _target_digest(task) == digest:
-                return making.done(task.target.fingerprint())
+                return making.found(task.target.fingerprint())
             format = output_format(task.target.name)
             check_output(format, original.shape.width, original.shape.height)
             making.enter("wait")
@@ -218,6 +222,7 @@ class Studio:
                     del self._networks[next(iter(self._networks))]
                 tools = dataclasses.replace(self._tools, dream=dream)
                 self._networks[key] = SharedEngine(tools.engine(), self._batch)
+                self._in_use.add(self._networks[key])
             self._networks[key] = self._networks.pop(key)  # The last one is the last to go.
             return self._networks[key]
 
@@ -228,16 +233,21 @@ def _is_unchanged(task: Task, fingerprint: str) -> bool:
     if task.overwrite or not task.there or earlier is None or earlier.state is not State.DONE:
         return False
     same = earlier.request == task.request and earlier.fingerprint == fingerprint
-    return same and earlier.written == task.target.fingerprint()
+    try:
+        return same and earlier.written == task.target.fingerprint()
+    except NotFoundError:  # It was removed since.
+        return False
 
 
 def _target_digest(task: Task) -> str | None:
-    """The digest of the picture in a result's place; PictureError if it is none of ours."""
-    if digest := task.target.notes().get(NOTE):
-        return digest
+    """The digest of the picture in a result's place, if it has one; PictureError if not ours."""
     try:
+        if digest := task.target.notes().get(NOTE):
+            return digest
         with task.target.opened() as path, path.open("rb") as file:
             return digest_of(read_metadata(file, task.target.name))
+    except NotFoundError:  # It was removed since.
+        return None
     except PictureError:
         raise PictureError(
             f"{shown(task.target)}: there is a file that dreamray has not made; move it away, or "

@@ -84,6 +84,10 @@ class Making:
         """Its result is stored, with this fingerprint."""
         return Outcome(self._record(State.DONE, written=written), work=self.work)
 
+    def found(self, written: str) -> Outcome:
+        """Its result was there already, though no record of it."""
+        return Outcome(self._record(State.DONE, written=written), kept=True)
+
     def kept(self) -> Outcome:
         """It is as an earlier run has left it."""
         assert self._task.earlier is not None

@@ -103,7 +103,7 @@ class RayHands:
         self._ready = self._pool.ready()
         for member in self._pool.leaving():
             if not self._in_hand[member]:
-                self._lose(member)
+                self._lose(member, suspect=False)
         self._pool.watch(len(self._ready))
 
     def _member(self, avoid: str) -> Member | None:
@@ -135,20 +135,20 @@ class RayHands:
             outcome: Outcome = ray.get(ref)
         except RayActorError:
             self._in_hand[member][ref] = task
-            self._lose(member)
+            self._lose(member, suspect=True)
             return []
         except RayError as error:
             outcome = _surprised(task, error)
         self._failures[member] = self._failures[member] + 1 if outcome.again else 0
         if self._failures[member] >= FAILURES:
-            self._lose(member)
+            self._lose(member, suspect=False)
         return [Finished(task, outcome, str(member.number))]
 
-    def _lose(self, member: Member) -> None:
-        """Let a worker go; what it had in hand is lost."""
+    def _lose(self, member: Member, *, suspect: bool) -> None:
+        """Let a worker go; what it had in hand comes back, perhaps as what it died of."""
         tasks = self._in_hand[member].values()
-        self._lost += [Finished(task, None, str(member.number)) for task in tasks]
-        self._metrics.lost(bool(tasks))
+        self._lost += [Finished(task, None, str(member.number), suspect) for task in tasks]
+        self._metrics.lost(suspect)
         self._forget(member)
         self._pool.lose(member)
 

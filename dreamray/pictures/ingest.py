@@ -101,7 +101,7 @@ def ingest(
     fingerprint = source.fingerprint()
     folder.file(RECORD).remove()
     with source.opened() as path:
-        record = _take(path, source.name, fingerprint, folder, max_pixels)
+        record = _take(path, shown(source.name), fingerprint, folder, max_pixels)
     if source.fingerprint() != fingerprint:
         raise PictureError(f"{shown(source)} was changed while it was read: run it again")
     folder.file(RECORD).write(json.dumps(record).encode())
@@ -153,7 +153,7 @@ def header_shape(source: Location) -> Shape:
     Raises PictureError for what is none of the six formats.
     """
     with source.opened() as path:
-        return file_shape(path, source.name)
+        return file_shape(path, shown(source.name))
 
 
 def file_shape(path: Path, name: str) -> Shape:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from dreamray.errors import RequestError
+from dreamray.errors import NotFoundError
 from dreamray.storage.places import (
     Folder,
     Found,
@@ -100,7 +100,7 @@ class MemoryFile(Location):
         try:
             return self._memory.files[self.path][:limit]
         except KeyError:
-            raise RequestError(f"{shown(self)}: no such file; check the name") from None
+            raise NotFoundError(f"{shown(self)}: no such file; check the name") from None
 
     @contextmanager
     def opened(self) -> Iterator[Path]:

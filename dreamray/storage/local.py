@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dreamray.errors import DreamrayError, RequestError, StorageError
+from dreamray.errors import DreamrayError, NotFoundError, RequestError, StorageError
 from dreamray.storage.exclusive import locked, placed
 from dreamray.storage.listing import PART, fingerprint, walked
 from dreamray.storage.places import (
@@ -147,7 +147,7 @@ class LocalFile(Location):
         try:
             yield
         except FileNotFoundError:
-            raise RequestError(f"{shown(self)}: no such file; check the path") from None
+            raise NotFoundError(f"{shown(self)}: no such file; check the path") from None
         except IsADirectoryError:
             raise RequestError(f"{shown(self)}: this is a folder; name a file in it") from None
         except OSError as error:
@@ -232,7 +232,7 @@ class LocalFolder(Folder):
         try:
             yield from walked(self.path)
         except FileNotFoundError:
-            raise RequestError(f"{shown(self)}: no such folder; check the path") from None
+            raise NotFoundError(f"{shown(self)}: no such folder; check the path") from None
         except OSError as error:
             place = Path(error.filename or self.path)
             raise _told(place, place, error, "reading") from None

@@ -53,8 +53,8 @@ class Location(ABC):
     def read(self, limit: int | None = None) -> bytes:
         """All bytes, or the first `limit` of them.
 
-        Raises RequestError if there is nothing to read or it may not be read, StorageError if
-        the storage fails.
+        Raises NotFoundError if there is nothing to read, RequestError if it may not be read,
+        StorageError if the storage fails.
         """
 
     @abstractmethod

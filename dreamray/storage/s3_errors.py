@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from boto3.exceptions import Boto3Error
 from botocore import exceptions as boto
 
-from dreamray.errors import DreamrayError, RequestError, StorageError
+from dreamray.errors import DreamrayError, NotFoundError, RequestError, StorageError
 from dreamray.storage.s3_client import client, code_of, status_of
 
 
@@ -49,6 +49,7 @@ _WRONG = {
     "AuthorizationHeaderMalformed": _REGION,
 }
 _BUSY = "the storage asks for fewer requests; run it again later or with fewer workers"
+_MISSING = {"NoSuchKey", "404"}
 _FAILED = {
     # The answer to a HEAD request has no room for a code.
     "400": "the storage refuses this, as it does when the credentials have expired; renew them, "
@@ -66,7 +67,8 @@ def _refused(place: str, error: Any, permission: str) -> DreamrayError:
     """The storage answered, and the answer was no."""
     code, status = code_of(error), status_of(error)
     if code in _WRONG:
-        return RequestError(f"{place}: {_WRONG[code]}")
+        kind = NotFoundError if code in _MISSING else RequestError
+        return kind(f"{place}: {_WRONG[code]}")
     if code in _FAILED:
         return StorageError(f"{place}: {_FAILED[code]}")
     if status in (401, 403) or code == "AccessDenied":

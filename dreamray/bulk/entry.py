@@ -1,0 +1,24 @@
+"""One picture that a source asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dreamray.storage import Location
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture to be dreamt."""
+
+    source: Location
+    name: str
+    """What its result is named by: relative, with `/` between folders."""
+    fingerprint: str = ""
+    """Of the source, where the listing tells it."""
+    output: str | None = None
+    """The name of its result, where the list gives one."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of its own, over those of the run."""

@@ -1,0 +1,915 @@
+"""A run over a set: what it makes, tries again, gives up and records, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dreamray import bulk, weights
+from dreamray.bulk import Options, dream_set, plan, queue, reporting
+from dreamray.bulk import run as run_module
+from dreamray.bulk.events import PictureDone, Progress, SetEvent
+from dreamray.bulk.hands import Finished, LocalHands
+from dreamray.bulk.ledger import Counts, Ledger
+from dreamray.bulk.manifest import Manifest
+from dreamray.bulk.queue import ATTEMPTS, DEATHS
+from dreamray.bulk.record import Record, State
+from dreamray.bulk.request import Limit, Wanted, parse_limit
+from dreamray.bulk.run import IN_A_ROW, SetRun
+from dreamray.bulk.task import Outcome, Task
+from dreamray.errors import DreamrayError, RequestError, StorageError
+from dreamray.events import Remark
+from dreamray.execution import Execution
+from dreamray.inception import CONVOLUTIONS
+from dreamray.pictures.encoding import Format
+from dreamray.settings import Dream
+from dreamray.storage import LocalFolder, locate_folder
+from dreamray.weights import Weights
+
+ONES = tuple(np.ones((1, 1, 1, 1), np.float32) for _ in CONVOLUTIONS)
+PLAIN = Weights("plain", "5" * 64, ONES, ONES, ONES)
+
+Answer = Callable[[Task, int], Outcome | None]
+"""What becomes of a task that is tried for the nth time; None if its worker is lost."""
+
+
+class Killed(BaseException):
+    """In place of SIGKILL."""
+
+
+class Death:
+    """Once it has come, nothing is written any more, as after SIGKILL."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._has_come = False
+        for name in ("add", "complete"):
+            patch.setattr(Manifest, name, self._until_then(getattr(Manifest, name)))
+
+    def comes(self) -> NoReturn:
+        self._has_come = True
+        raise Killed
+
+    def is_over(self) -> None:
+        """The next run begins."""
+        self._has_come = False
+
+    def _until_then(self, write: Callable[..., None]) -> Callable[..., None]:
+        def written(manifest: Manifest, records: Iterable[Record]) -> None:
+            if self._has_come:
+                raise Killed
+            write(manifest, records)
+
+        return written
+
+
+def good(task: Task, number: int = 1) -> Outcome:
+    """The picture is written, as the bytes of its source."""
+    task.target.write(b"dream of " + task.source.read())
+    return Outcome(
+        Record(
+            task.output,
+            str(task.source),
+            State.DONE,
+            fingerprint=task.source.fingerprint(),
+            request=task.request,
+            written=task.target.fingerprint(),
+            worker="w",
+        ),
+        work=7,
+    )
+
+
+def bad(task: Task, number: int = 1, *, again: bool = False) -> Outcome:
+    error = f"{task.source}: it failed"
+    record = Record(task.output, str(task.source), State.FAILED, request=task.request, error=error)
+    return Outcome(record, again=again)
+
+
+def out_of_order(task: Task, number: int = 1) -> Outcome:
+    """A failure that is not the picture's own."""
+    return bad(task, again=True)
+
+
+def lost(task: Task, number: int = 1) -> None:
+    return None
+
+
+class Script:
+    """Hands that answer as they are told to, the last task first."""
+
+    workers = 2
+
+    def __init__(self, answer: Answer, room: int = 4) -> None:
+        self._answer = answer
+        self._room = room
+        self._tasks: list[Task] = []
+        self._numbers: Counter[str] = Counter()
+        self.submitted: list[Task] = []
+        self.asked: list[tuple[str, str, bool]] = []
+        """Output, worker to avoid, and whether alone, of each task."""
+        self.expected: list[int] = []
+        self.heard: list[SetEvent] = []
+
+    def submit(self, task: Task, *, avoid: str = "", alone: bool = False) -> bool:
+        if len(self._tasks) >= self._room:
+            return False
+        self._tasks.append(task)
+        self.submitted.append(task)
+        self.asked.append((task.output, avoid, alone))
+        return True
+
+    def finished(self, timeout: float) -> list[Finished]:
+        return list(self._ended())
+
+    def _ended(self) -> Iterator[Finished]:
+        for _ in range(min(2, len(self._tasks))):
+            task = self._tasks.pop()
+            self._numbers[task.output] += 1
+            number = self._numbers[task.output]
+            yield Finished(task, self._answer(task, number), f"worker {number}")
+
+    def expect(self, tasks: int) -> None:
+        self.expected.append(tasks)
+
+    def hear(self, event: SetEvent) -> None:
+        self.heard.append(event)
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._tasks)
+
+    def close(self) -> None:
+        pass
+
+    @property
+    def tried(self) -> list[str]:
+        return [task.output for task in self.submitted]
+
+
+class World:
+    """A folder of sources, a destination, and runs from one to the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source = folder / "in"
+        self.destination = folder / "out"
+        self.source.mkdir()
+        self.dream = Dream(layers={"mixed0": 1.0})
+        self.execution = Execution(weights="plain")
+        self.hands = Script(good)
+        self.events: list[SetEvent] = []
+
+    def fill(self, *names: str) -> World:
+        for name in names:
+            path = self.source / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(name.encode())
+        return self
+
+    def run(
+        self, answer: Answer = good, source: object = None, room: int = 4, **options: Any
+    ) -> Counts:
+        self.hands = Script(answer, room)
+        self.events = []
+        return dream_set(
+            str(source or self.source),
+            str(self.destination),
+            self.dream,
+            self.execution,
+            Options(**{"report": False} | options),
+            self.events.append,
+        )
+
+    def wanted(self, **more: Any) -> Wanted:
+        folder = locate_folder(str(self.destination))
+        return Wanted(str(self.source), folder, self.dream, self.execution, "5" * 64, **more)
+
+    @property
+    def tried(self) -> list[str]:
+        return self.hands.tried
+
+    @property
+    def manifest(self) -> dict[str, Record]:
+        """What it says of each output, which is no more than one thing."""
+        text = (self.destination / "manifest.jsonl").read_text()
+        found = list(map(Record.from_json, text.splitlines()))
+        assert [one.output for one in found] == sorted({one.output for one in found})
+        return {one.output: one for one in found}
+
+    @property
+    def files(self) -> set[str]:
+        if not self.destination.exists():
+            return set()
+        return {found.name for found in LocalFolder(self.destination).files()}
+
+    @property
+    def remarks(self) -> list[str]:
+        return [event.text for event in self.events if isinstance(event, Remark)]
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World(tmp_path)
+    monkeypatch.setattr(weights, "load", lambda source, tell: PLAIN)
+    monkeypatch.setattr(bulk, "_hands", lambda *_: contextlib.nullcontext(world.hands))
+    monkeypatch.setattr(queue, "PAUSES", (0.0, 0.0))
+    return world
+
+
+class TestOneRun:
+    def test_makes_each_picture_once_and_leaves_nothing_else(self, world):
+        names = [f"{number % 3}/{number}.png" for number in range(20)]
+        counts = world.fill(*names).run()
+        assert counts == Counts(total=20, kept=0, done=20, failed=0)
+        assert sorted(world.tried) == sorted(names)
+        assert world.files == {*names, "manifest.jsonl"}
+        assert not (world.destination / ".dreamray").exists()
+        assert {one.state for one in world.manifest.values()} == {State.DONE}
+        for name in names:
+            assert (world.destination / name).read_bytes() == b"dream of " + name.encode()
+
+    def test_of_nothing_writes_nothing(self, world):
+        assert world.run() == Counts(0, 0, 0, 0)
+        assert world.files == set()
+
+    def test_tells_each_end_once_and_counts_that_add_up(self, world):
+        world.fill(*(f"{number}.png" for number in range(9))).run(
+            lambda task, number: bad(task) if task.output == "4.png" else good(task)
+        )
+        ends = [event for event in world.events if isinstance(event, PictureDone)]
+        assert sorted(end.record.output for end in ends) == sorted(world.tried)
+        progress = [event for event in world.events if isinstance(event, Progress)]
+        assert all(0 <= event.in_flight <= event.left for event in progress)
+        first, last = progress[0], progress[-1]
+        assert (first.total, first.left, first.workers) == (9, 9, 2)
+        assert (last.done, last.failed, last.left, last.in_flight) == (8, 1, 0, 0)
+        told = [event for event in world.hands.heard if isinstance(event, PictureDone)]
+        assert told == ends
+
+    def test_says_how_many_tasks_are_to_come(self, world):
+        world.fill(*(f"{number}.png" for number in range(9))).run()
+        expected = world.hands.expected
+        assert expected == sorted(expected, reverse=True)
+        assert expected[0] == 5
+        assert expected[-1] == 0
+
+    def test_a_name_that_leads_out_costs_itself_only(self, world, tmp_path):
+        world.fill("a.png", "b.png")
+        rows = [
+            {"source": "a.png", "output": "../../x.png"},
+            {"source": "a.png", "output": "../../x.png"},
+            {"source": "b.png"},
+        ]
+        listed = world.source / "l.jsonl"
+        listed.write_text("\n".join(map(json.dumps, rows)))
+        before = {path for path in tmp_path.rglob("*") if world.destination not in path.parents}
+        assert world.run(source=listed) == Counts(total=2, kept=0, done=1, failed=1)
+        after = {path for path in tmp_path.rglob("*") if world.destination not in path.parents}
+        assert after - before <= {world.destination}
+        assert world.files == {"b.png", "manifest.jsonl"}
+        assert "leads out" in world.manifest["../../x.png"].error
+
+    def test_a_source_whose_name_is_not_utf_8_costs_itself_only(self, world):
+        world.fill("a.png")
+        (world.source / os.fsdecode(b"caf\xe9.png")).touch()
+        assert world.run() == Counts(total=2, kept=0, done=1, failed=1)
+        assert world.tried == ["a.png"]
+
+    @pytest.mark.xfail(strict=True, reason="UnicodeEncodeError gets out of SQLite")
+    def test_folders_may_have_names_that_are_not_utf_8(self, world):
+        world.source = world.source / os.fsdecode(b"caf\xe9")
+        assert world.fill("a.png").run().done == 1
+
+    @pytest.mark.xfail(strict=True, reason="UnicodeEncodeError gets out of SQLite")
+    @pytest.mark.parametrize("line", ['{"source": "\\ud800.png", "output": "x.png"}'])
+    def test_a_source_that_cannot_be_in_a_list_costs_itself_only(self, world, line):
+        world.fill("a.png")
+        listed = world.source / "l.jsonl"
+        listed.write_text(f'{{"source": "a.png"}}\n{line}\n')
+        assert world.run(source=listed) == Counts(total=2, kept=0, done=1, failed=1)
+
+    @pytest.mark.xfail(strict=True, reason="UnicodeEncodeError gets out of SQLite")
+    def test_other_files_in_the_destination_may_have_any_name(self, world):
+        world.destination.mkdir()
+        (world.destination / os.fsdecode(b"caf\xe9.txt")).touch()
+        assert world.fill("a.png").run().done == 1
+
+    @pytest.mark.xfail(strict=True, reason="workers of a cluster may be in another folder")
+    def test_tasks_name_places_that_do_not_depend_on_where_a_worker_is(self, world, monkeypatch):
+        monkeypatch.chdir(world.fill("a.png").source.parent)
+        world.destination = Path("out")
+        world.run(source="in")
+        (task,) = world.hands.submitted
+        assert task.target.path.is_absolute()
+        assert task.source.path.is_absolute()
+
+    @pytest.mark.xfail(strict=True, reason="~ is taken for a home folder once more")
+    @pytest.mark.parametrize("name", ["~a.png", "~/a.png"])
+    def test_sources_here_may_begin_with_a_tilde(self, world, monkeypatch, name):
+        monkeypatch.chdir(world.fill(name).source)
+        world.run(source=".")
+        (task,) = world.hands.submitted
+        assert task.source.read() == name.encode()
+
+    def test_all_results_have_the_format(self, world):
+        world.fill("a.png", "b/c.jpg", "d.gif").run(format=Format.WEBP)
+        assert world.files == {"a.webp", "b/c.webp", "d.webp", "manifest.jsonl"}
+
+
+class TestRefusedBeforehand:
+    def refused(self, world: World, **options: Any) -> str:
+        with pytest.raises(RequestError) as caught:
+            world.run(**options)
+        assert world.hands.submitted == []
+        assert world.files == set()
+        assert not (world.destination / ".dreamray").exists()
+        return str(caught.value)
+
+    def test_two_sources_of_one_result(self, world):
+        world.fill("a.gif", "a.png", "b.gif", "b.bmp")
+        message = self.refused(world)
+        assert "in/a.gif and " in message
+        assert "would both become a.png, and 1 more such names" in message
+
+    def test_settings_that_are_not_allowed(self, world):
+        listed = world.fill("a.png").source / "l.csv"
+        listed.write_text("source,step\na.png,-1\n")
+        message = self.refused(world, source=listed)
+        assert "a.png" in message
+        assert "step" in message
+
+    def test_a_source_that_is_not_there(self, world):
+        assert "absent" in self.refused(world, source=world.source / "absent")
+
+    def test_a_destination_that_the_sources_are_in(self, world):
+        world.fill("a.png")
+        world.destination = world.source
+        with pytest.raises(RequestError, match="the sources lie in it"):
+            world.run()
+        assert world.files == {"a.png"}
+
+    @pytest.mark.xfail(strict=True, reason="it is taken for empty: all is made and replaced")
+    def test_a_destination_that_cannot_be_listed(self, world, monkeypatch):
+        world.fill("a.png", "b.png").run()
+        files = LocalFolder.files
+
+        def denied(self):
+            if self.path == world.destination:
+                raise RequestError(f"{self}: permission denied; check its rights")
+            return files(self)
+
+        monkeypatch.setattr(LocalFolder, "files", denied)
+        with pytest.raises(RequestError, match="check its rights"):
+            world.run()
+        assert world.tried == []
+
+    @pytest.mark.xfail(strict=True, reason="only folders are looked at: the result takes its place")
+    def test_a_list_with_a_picture_that_its_own_result_would_replace(self, world):
+        world.fill("a.png")
+        listed = world.source / "l.txt"
+        listed.write_text("a.png\n")
+        world.destination = world.source
+        with pytest.raises(RequestError):
+            world.run(source=listed, overwrite=True)
+        assert (world.source / "a.png").read_bytes() == b"a.png"
+
+
+class TestSecondRun:
+    @pytest.fixture
+    def done(self, world: World) -> World:
+        world.fill("a.png", "b/c.jpg", "d.tif").run()
+        return world
+
+    def test_makes_nothing_and_writes_nothing(self, done):
+        before = (done.destination / "manifest.jsonl").stat()
+        assert done.run() == Counts(total=3, kept=3, done=0, failed=0)
+        assert done.tried == []
+        after = (done.destination / "manifest.jsonl").stat()
+        assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+    def test_makes_what_is_new(self, done):
+        assert done.fill("e.png").run() == Counts(total=4, kept=3, done=1, failed=0)
+        assert done.tried == ["e.png"]
+        assert set(done.manifest) == {"a.png", "b/c.jpg", "d.tif", "e.png"}
+
+    def test_makes_what_has_changed(self, done):
+        (done.source / "a.png").write_bytes(b"another")
+        before = done.manifest["a.png"]
+        done.run()
+        assert done.tried == ["a.png"]
+        (task,) = done.hands.submitted
+        assert task.there
+        assert task.earlier == before
+        assert (done.destination / "a.png").read_bytes() == b"dream of another"
+
+    def test_makes_what_is_missing(self, done):
+        (done.destination / "b/c.jpg").unlink()
+        done.run()
+        assert done.tried == ["b/c.jpg"]
+        assert not done.hands.submitted[0].there
+
+    def test_looks_at_what_others_have_written(self, done):
+        (done.destination / "d.tif").write_bytes(b"something else")
+        done.run()
+        assert done.tried == ["d.tif"]
+
+    def test_tries_what_has_failed(self, world):
+        world.fill("a.png", "b.png")
+        assert world.run(lambda t, n: bad(t) if t.output == "a.png" else good(t)).failed == 1
+        assert world.run() == Counts(total=2, kept=1, done=1, failed=0)
+        assert world.tried == ["a.png"]
+        assert world.manifest["a.png"].state is State.DONE
+        assert world.manifest["a.png"].error == ""
+
+    @pytest.mark.parametrize(
+        ("dream", "execution"),
+        [({"step": 0.02}, {}), ({"layers": {"mixed1": 1}}, {}), ({}, {"precision": "bfloat16"})],
+    )
+    def test_makes_all_with_other_settings(self, done, dream, execution):
+        done.dream = done.dream.replace(**dream)
+        done.execution = done.execution.replace(**execution)
+        assert done.run().done == 3
+
+    def test_makes_all_with_other_weights(self, done, monkeypatch):
+        other = replace(PLAIN, sha256="6" * 64)
+        monkeypatch.setattr(weights, "load", lambda source, tell: other)
+        assert done.run().done == 3
+
+    @pytest.mark.parametrize("execution", [{"threads": 1}, {"tile": 512}, {"memory": "8GiB"}])
+    def test_makes_nothing_where_only_the_execution_differs(self, done, execution):
+        done.execution = done.execution.replace(**execution)
+        assert done.run().kept == 3
+
+    def test_makes_those_whose_own_settings_changed(self, world):
+        listed = world.fill("a.png", "b.png").source / "l.csv"
+        listed.write_text("source,step\na.png,\nb.png,0.01\n")
+        world.run(source=listed)
+        first = {task.output: task for task in world.hands.submitted}
+        assert first["a.png"].request == first["b.png"].request
+        listed.write_text("source,step\na.png,\nb.png,0.5\n")
+        world.run(source=listed)
+        second = {task.output: task for task in world.hands.submitted}
+        assert second["a.png"].request == first["a.png"].request
+        assert second["b.png"].request != first["b.png"].request
+        assert second["b.png"].dream.step == 0.5
+
+    def test_makes_all_if_they_are_to_be_overwritten(self, done):
+        assert done.run(overwrite=True) == Counts(total=3, kept=0, done=3, failed=0)
+        assert all(task.overwrite for task in done.hands.submitted)
+
+    def test_leaves_alone_what_is_asked_for_no_more(self, done):
+        (done.source / "a.png").unlink()
+        done.fill("e.png").run()
+        assert done.tried == ["e.png"]
+        assert "a.png" in done.files
+        assert set(done.manifest) == {"a.png", "b/c.jpg", "d.tif", "e.png"}
+
+    def test_of_another_source_into_the_same_destination_adds_to_it(self, done, tmp_path):
+        (tmp_path / "more").mkdir()
+        (tmp_path / "more" / "z.png").write_bytes(b"z")
+        assert done.run(source=tmp_path / "more").done == 1
+        assert set(done.manifest) == {"a.png", "b/c.jpg", "d.tif", "z.png"}
+        assert done.run().kept == 3
+
+    def test_of_a_list_asks_the_workers_as_the_list_tells_no_fingerprints(self, world):
+        listed = world.fill("a.png").source / "l.txt"
+        listed.write_text("a.png\n")
+        world.run(lambda task, number: out_of_order(task) if number == 1 else good(task), listed)
+        before = world.manifest
+        assert before["a.png"].attempts == 2
+
+        def kept(task: Task, number: int) -> Outcome:
+            assert task.earlier == before["a.png"]
+            return Outcome(task.earlier, kept=True)
+
+        assert world.run(kept, listed) == Counts(total=1, kept=1, done=0, failed=0)
+
+    @pytest.mark.xfail(strict=True, reason="attempts are set to those of this run: 1")
+    def test_leaves_the_record_of_what_is_kept_as_it_was(self, world):
+        listed = world.fill("a.png").source / "l.txt"
+        listed.write_text("a.png\n")
+        world.run(lambda task, number: out_of_order(task) if number == 1 else good(task), listed)
+        before = world.manifest
+        world.run(lambda task, number: Outcome(task.earlier, kept=True), listed)
+        assert world.manifest == before
+
+    @pytest.mark.xfail(strict=True, reason="the manifest's record goes over that of this run")
+    def test_records_what_is_refused_anew(self, world, monkeypatch):
+        listed = world.fill("a.png").source / "l.jsonl"
+        listed.write_text('{"source": "a.png", "output": "../x.png"}\n')
+        for time in ("2026-11-22T18:00:00Z", "2026-11-23T18:00:00Z"):
+            monkeypatch.setattr(plan, "utc_now", lambda time=time: time)
+            world.run(source=listed)
+        assert world.manifest["../x.png"].finished == "2026-11-23T18:00:00Z"
+
+
+class TestTryingAgain:
+    def test_what_may_help_is_tried_again_elsewhere(self, world):
+        world.fill("a.png", "b.png")
+        counts = world.run(
+            lambda task, number: out_of_order(task) if number < ATTEMPTS else good(task)
+        )
+        assert counts == Counts(total=2, kept=0, done=2, failed=0)
+        assert [one for one in world.hands.asked if one[0] == "a.png"] == [
+            ("a.png", "", False),
+            ("a.png", "worker 1", False),
+            ("a.png", "worker 2", False),
+        ]
+        assert {one.attempts for one in world.manifest.values()} == {ATTEMPTS}
+
+    def test_it_ends_after_so_many_attempts(self, world):
+        assert world.fill("a.png").run(out_of_order).failed == 1
+        assert world.tried == ["a.png"] * ATTEMPTS
+        assert world.manifest["a.png"].attempts == ATTEMPTS
+
+    def test_what_cannot_help_is_not_tried_again(self, world):
+        assert world.fill("a.png", "b.png").run(bad).failed == 2
+        assert sorted(world.tried) == ["a.png", "b.png"]
+        assert {one.attempts for one in world.manifest.values()} == {1}
+
+    def test_what_was_lost_is_tried_alone_and_that_is_no_attempt(self, world):
+        world.fill("a.png").run(lambda task, number: None if number == 1 else good(task))
+        assert world.hands.asked == [("a.png", "", False), ("a.png", "worker 1", True)]
+        assert world.manifest["a.png"].attempts == 1
+
+    def test_what_ends_each_worker_fails_and_the_others_are_made(self, world):
+        world.fill("a.png", "b.png", "c.png")
+        counts = world.run(
+            lambda task, number: None if task.output == "b.png" or number == 1 else good(task)
+        )
+        assert counts == Counts(total=3, kept=0, done=2, failed=1)
+        assert world.tried.count("b.png") == 1 + DEATHS
+        error = world.manifest["b.png"].error
+        assert "in/b.png: the worker's process ended each time" in error
+        assert "--memory" in error
+
+    @pytest.mark.xfail(strict=True, reason="with nothing in hand, threads do not wait: it spins")
+    def test_nothing_spins_until_the_next_attempt(self, world, monkeypatch):
+        monkeypatch.setattr(queue, "PAUSES", (0.3, 0.3))
+        world.hands = LocalHands(Answering(out_of_order))
+        with Ledger() as ledger, contextlib.closing(world.hands) as hands:
+            run = SetRun(world.fill("a.png").wanted(), ledger, lambda: None, world.events.append)
+            run.plan()
+            run.make(hands)
+            assert ledger.counts.failed == 1
+        assert sum(isinstance(event, Progress) for event in world.events) < 50
+
+
+class Answering:
+    """In place of `SetTools`, for threads that answer as they are told to."""
+
+    in_hand = 2
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.studios = self.stops = 0
+
+    def studio(self) -> Answering:
+        self.studios += 1
+        return self
+
+    def make(self, task: Task) -> Outcome | None:
+        return self._answer(task, 1)
+
+    def stop(self) -> None:
+        self.stops += 1
+
+
+class TestThreads:
+    def task(self, world: World, name: str) -> Task:
+        (task,) = [one for one in world.hands.submitted if one.output == name]
+        return task
+
+    def test_have_so_many_tasks_in_hand_and_tell_the_end_of_each_once(self, world):
+        world.fill(*(f"{number}.png" for number in range(3))).run()
+        gate = threading.Event()
+
+        def answer(task: Task, number: int) -> Outcome:
+            assert gate.wait(60)
+            return good(task)
+
+        with contextlib.closing(LocalHands(Answering(answer))) as hands:
+            took = [hands.submit(self.task(world, f"{number}.png")) for number in range(3)]
+            assert took == [True, True, False]
+            assert hands.in_flight == 2
+            assert hands.finished(0) == []
+            gate.set()
+            ended: list[Finished] = []
+            while hands.in_flight:
+                ended += hands.finished(60)
+            assert sorted(one.task.output for one in ended) == ["0.png", "1.png"]
+            assert hands.finished(0) == []
+            assert hands.submit(self.task(world, "2.png"), avoid="1", alone=True)
+
+    def test_load_nothing_before_the_first_task_and_stop_at_the_end(self, world):
+        world.fill("a.png").run()
+        answering = Answering(good)
+        LocalHands(answering).close()
+        assert (answering.studios, answering.stops) == (0, 0)
+        with contextlib.closing(LocalHands(answering)) as hands:
+            hands.submit(self.task(world, "a.png"))
+        assert (answering.studios, answering.stops) == (1, 1)
+
+
+class TestGivingUp:
+    NAMES = tuple(f"{number:02}.png" for number in range(20))
+
+    @pytest.mark.parametrize(("limit", "failed"), [("3", 4), ("0", 1), ("15%", 4), ("0%", 1)])
+    def test_after_more_failures_than_allowed(self, world, limit, failed):
+        world.fill(*self.NAMES)
+        with pytest.raises(DreamrayError) as caught:
+            world.run(bad, room=1, max_failures=parse_limit(limit))
+        assert f"{failed} pictures failed, more than --max-failures {limit}" in str(caught.value)
+        assert "it failed" in str(caught.value)
+        assert len(world.tried) == failed
+        assert len(world.manifest) == failed
+
+    @pytest.mark.parametrize("limit", ["20", "100%"])
+    def test_not_at_the_limit_itself(self, world, limit):
+        world.fill(*self.NAMES)
+        assert world.run(bad, max_failures=parse_limit(limit)).failed == 20
+
+    def test_never_unless_it_is_said(self, world):
+        assert world.fill(*self.NAMES).run(bad).failed == 20
+
+    def test_it_goes_on_where_it_gave_up(self, world):
+        world.fill(*self.NAMES)
+        with pytest.raises(DreamrayError):
+            world.run(bad, max_failures=Limit(2))
+        assert world.run(max_failures=Limit(2)) == Counts(total=20, kept=0, done=20, failed=0)
+
+    @pytest.mark.xfail(strict=True, reason="it is not looked at before something was handed out")
+    @pytest.mark.parametrize("good_ones", [0, 1])
+    def test_names_that_are_refused_count_before_anything_is_handed_out(self, world, good_ones):
+        world.fill("a.png")
+        listed = world.source / "l.jsonl"
+        rows = [{"source": "a.png", "output": f"../{number}.png"} for number in range(3)]
+        rows += [{"source": "a.png"}] * good_ones
+        listed.write_text("\n".join(map(json.dumps, rows)))
+        with pytest.raises(DreamrayError, match="--max-failures 2"):
+            world.run(source=listed, max_failures=Limit(2))
+        assert world.tried == []
+
+    def test_when_many_in_a_row_fail_for_no_reason_of_their_own(self, world):
+        world.fill(*(f"{number:03}.png" for number in range(2 * IN_A_ROW)))
+        with pytest.raises(StorageError) as caught:
+            world.run(out_of_order)
+        assert "in a row failed for no reason of their own" in str(caught.value)
+        assert "it failed; run it again" in str(caught.value)
+        assert len(world.manifest) >= IN_A_ROW
+        assert world.run().done == 2 * IN_A_ROW
+
+    def test_not_where_some_go_well_or_are_bad_themselves(self, world):
+        world.fill(*(f"{number:03}.png" for number in range(3 * IN_A_ROW)))
+
+        def answer(task: Task, number: int) -> Outcome:
+            return (good, bad, out_of_order, out_of_order)[int(task.output[:3]) % 4](task)
+
+        counts = world.run(answer, room=1)
+        assert counts.left == 0
+        assert counts.failed > IN_A_ROW
+
+    def test_few_failures_are_told_the_others_counted(self, world):
+        world.fill(*self.NAMES).run(bad)
+        failures = [text for text in world.remarks if text.startswith("failed: ")]
+        assert len(failures) == 10
+        assert len([text for text in world.remarks if "more failures" in text]) == 1
+
+
+class TestInterrupted:
+    def after(self, count: int, error: BaseException) -> Answer:
+        """Goes well so many times, then this is raised."""
+        left = [count]
+
+        def answer(task: Task, number: int) -> Outcome:
+            if not left[0]:
+                raise error
+            left[0] -= 1
+            return good(task)
+
+        return answer
+
+    @pytest.mark.parametrize(
+        "error", [KeyboardInterrupt(), StorageError("the bucket is gone"), RuntimeError("surprise")]
+    )
+    def test_what_was_done_is_recorded_and_the_error_goes_on(self, world, error):
+        names = [f"{number}.png" for number in range(9)]
+        world.fill(*names)
+        with pytest.raises(type(error)):
+            world.run(self.after(4, error))
+        assert len(world.manifest) == 4
+        assert not (world.destination / ".dreamray").exists()
+        assert world.run() == Counts(total=9, kept=4, done=5, failed=0)
+        assert world.files == {*names, "manifest.jsonl"}
+
+    def test_records_are_kept_though_one_part_could_not_be_written(self, world, monkeypatch):
+        monkeypatch.setattr(run_module, "KEEP_RECORDS", 2)
+        add, failures = Manifest.add, [StorageError("slow down")]
+
+        def fails_once(self, records):
+            if failures:
+                raise failures.pop()
+            add(self, records)
+
+        monkeypatch.setattr(Manifest, "add", fails_once)
+        with pytest.raises(StorageError, match="slow down"):
+            world.fill(*(f"{number}.png" for number in range(9))).run()
+        assert len(world.manifest) == 2
+        assert world.run().kept == 2
+
+    @pytest.mark.xfail(strict=True, reason="they are forgotten before they are written")
+    def test_records_that_could_not_be_kept_are_kept_the_next_time(self, world, monkeypatch):
+        add, failures = Manifest.add, [StorageError("slow down")]
+
+        def fails_once(self, records):
+            if failures:
+                raise failures.pop()
+            add(self, records)
+
+        monkeypatch.setattr(Manifest, "add", fails_once)
+        with Ledger() as ledger:
+            run = SetRun(world.fill("a.png").wanted(), ledger, lambda: None, world.events.append)
+            run.plan()
+            run.make(Script(good))
+            with pytest.raises(StorageError):
+                run.keep()
+            run.keep()
+        found = Manifest(LocalFolder(world.destination)).read(print)
+        assert [record.output for record in found] == ["a.png"]
+
+    def test_a_killed_run_leaves_its_parts_and_the_next_one_goes_on(self, world, monkeypatch):
+        monkeypatch.setattr(run_module, "KEEP_RECORDS", 3)
+        death = Death(monkeypatch)
+        world.fill(*(f"{number}.png" for number in range(9)))
+        with Ledger() as ledger:
+            run = SetRun(world.wanted(), ledger, lambda: None, world.events.append)
+            run.plan()
+            with pytest.raises(Killed):
+                run.make(
+                    Script(lambda task, _: death.comes() if task.output == "8.png" else good(task))
+                )
+        death.is_over()
+        assert not (world.destination / "manifest.jsonl").exists()
+        kept = sum(1 for _ in Manifest(LocalFolder(world.destination)).read(print))
+        assert 3 <= kept < 8
+        assert world.run() == Counts(total=9, kept=kept, done=9 - kept, failed=0)
+        assert not (world.destination / ".dreamray").exists()
+        assert len(world.manifest) == 9
+
+    def test_parts_alone_make_the_manifest_complete(self, world):
+        Manifest(LocalFolder(world.destination)).add([Record("x.png", "/x.png", State.FAILED)])
+        (world.destination / "x.png").write_bytes(b"")
+        assert world.fill().run() == Counts(0, 0, 0, 0)
+        assert set(world.manifest) == {"x.png"}
+        assert not (world.destination / ".dreamray").exists()
+
+
+class TestLease:
+    def logged(self, world: World, monkeypatch: pytest.MonkeyPatch, lost_at: int = 99) -> list[str]:
+        """What is done in a run of nine pictures whose lease is lost at a check."""
+        log: list[str] = []
+        monkeypatch.setattr(run_module, "KEEP_RECORDS", 2)
+        for name in ("add", "complete"):
+            doing = getattr(Manifest, name)
+
+            def done(self, records, name=name, doing=doing):
+                log.append(name)
+                doing(self, records)
+
+            monkeypatch.setattr(Manifest, name, done)
+
+        def check() -> None:
+            log.append("check")
+            if log.count("check") == lost_at:
+                raise DreamrayError("another run took over")
+
+        world.fill(*(f"{number}.png" for number in range(9)))
+        with Ledger() as ledger:
+            run = SetRun(world.wanted(), ledger, check, world.events.append)
+            run.plan()
+            run.make(Script(good))
+            run.complete()
+        return log
+
+    def test_is_checked_before_each_write(self, world, monkeypatch):
+        log = self.logged(world, monkeypatch)
+        assert log.count("add") >= 4
+        assert log[-2:] == ["check", "complete"]
+        for number, what in enumerate(log):
+            if what != "check":
+                assert log[number - 1] == "check"
+
+    def test_that_is_lost_ends_the_run_without_another_write(self, world, monkeypatch):
+        with pytest.raises(DreamrayError, match="took over"):
+            self.logged(world, monkeypatch, lost_at=2)
+        parts = world.destination / ".dreamray/manifest"
+        assert len(list(parts.iterdir())) == 1
+        assert not (world.destination / "manifest.jsonl").exists()
+
+
+class TestReport:
+    def test_is_written_at_the_end_of_what_changed(self, world):
+        world.fill("a.png").run(report=True)
+        assert "index.html" in world.files
+        before = (world.destination / "index.html").stat().st_mtime_ns
+        world.run(report=True)
+        assert (world.destination / "index.html").stat().st_mtime_ns == before
+
+    @pytest.mark.xfail(strict=True, reason="an update while it lists says `running` for ever")
+    def test_is_as_before_when_nothing_had_to_be_done(self, world, monkeypatch):
+        """As with a listing of a million pictures, which takes longer than an update is due."""
+        world.fill("a.png").run(report=True)
+        before = (world.destination / "index.html").read_bytes()
+        updates: list[reporting.Reporting] = []
+        hear = reporting.Reporting.hear
+
+        def heard(self, event):
+            hear(self, event)
+            updates.append(self)
+            if self._thread is not None:
+                self._thread.join()
+
+        monkeypatch.setattr(plan, "LISTED_EVERY", -1.0)
+        monkeypatch.setattr(reporting, "UPDATE_EVERY", 0.0)
+        monkeypatch.setattr(reporting.Reporting, "hear", heard)
+        assert world.run(report=True).kept == 1
+        assert updates
+        assert (world.destination / "index.html").read_bytes() == before
+
+
+FATES = st.sampled_from(["good"] * 6 + ["lost", "again", "again", "killed", "stored and killed"])
+
+
+@settings(max_examples=40)
+@given(
+    st.sets(st.integers(0, 9), min_size=1),
+    st.sets(st.integers(0, 9)),
+    st.lists(FATES, max_size=25),
+    st.integers(1, 5),
+)
+def test_however_often_it_is_killed_the_last_run_completes_the_set(
+    tmp_path_factory, pictures, broken, fates, keeps
+):
+    world = World(tmp_path_factory.mktemp("world")).fill(*(f"{n}.png" for n in pictures))
+    coming = fates[::-1]
+
+    def answer(task: Task, number: int) -> Outcome | None:
+        match coming.pop() if coming else "good":
+            case "killed":
+                death.comes()
+            case "lost":
+                return None
+            case "again":
+                return out_of_order(task)
+            case "stored and killed":
+                good(task)
+                death.comes()
+        return bad(task) if int(task.output[0]) in broken else good(task)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "KEEP_RECORDS", keeps)
+        patch.setattr(queue, "PAUSES", (0.0, 0.0))
+        death = Death(patch)
+        for _ in range(len(fates) + 1):
+            death.is_over()
+            hands, is_last = Script(answer, room=keeps), not coming
+            with contextlib.suppress(Killed), Ledger() as ledger:
+                run = SetRun(world.wanted(), ledger, lambda: None, world.events.append)
+                run.plan()
+                run.make(hands)
+                if run.changed:
+                    run.complete()
+            if is_last or not hands.submitted:
+                break
+    assert ledger.counts.left == 0
+    assert ledger.counts.failed == len(broken & pictures)
+    done = {f"{n}.png" for n in pictures - broken}
+    states = {output: record.state for output, record in world.manifest.items()}
+    assert {output for output, state in states.items() if state is State.DONE} == done
+    assert set(states) == {f"{n}.png" for n in pictures}
+    assert done | {"manifest.jsonl"} <= world.files <= set(states) | {"manifest.jsonl"}
+
+
+@pytest.mark.parametrize("text", ["", "-1", "x", "1.5", "101%", "-1%", "nan%", "inf%", "%", "5%%"])
+def test_a_limit_that_cannot_be_meant_is_refused(text):
+    with pytest.raises(RequestError, match="--max-failures"):
+        parse_limit(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [(None, None), ("0", Limit(0)), (" 7 ", Limit(7)), ("5%", Limit(0.05, is_share=True))],
+)
+def test_a_limit_is_a_number_or_a_share(text, limit):
+    assert parse_limit(text) == limit
