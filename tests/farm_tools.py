@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from plain_engine import PlainEngine
 
+from dreamray.bulk.record import Record, State
+from dreamray.bulk.task import Outcome, Task
 from dreamray.errors import MemoryExhaustedError
 
 
@@ -29,6 +33,42 @@ class PlainTools:
         if self.broken:
             raise RuntimeError("no such library")
         return _Engine(self)
+
+
+@dataclass(frozen=True)
+class SetTools:
+    """In place of `dreamray.bulk.studio.SetTools`: pictures that are made in no time.
+
+    What a picture's name says happens: `deadly` ends the process, `broken` fails again and again,
+    `slow` takes a second.
+    """
+
+    threads: int | None = None
+    in_hand: int = 3
+
+    def studio(self) -> SetTools:
+        return self
+
+    def with_threads(self, threads: int) -> SetTools:
+        return replace(self, threads=threads)
+
+    def about(self) -> dict[str, str]:
+        return {"device": "none"}
+
+    def make(self, task: Task) -> Outcome:
+        if "deadly" in task.output:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "slow" in task.output:
+            time.sleep(1)
+        broken = "broken" in task.output
+        record = Record(
+            task.output,
+            str(task.source),
+            State.FAILED if broken else State.DONE,
+            worker=str(os.getpid()),
+            error="it is broken" if broken else "",
+        )
+        return Outcome(record, again=broken)
 
 
 class _Engine(PlainEngine):

@@ -135,7 +135,7 @@ class RayHands:
             outcome: Outcome = ray.get(ref)
         except RayActorError:
             self._in_hand[member][ref] = task
-            self._lose(member, suspect=True)
+            self._lose(member, suspect=not self._pool.has_to_leave(member))
             return []
         except RayError as error:
             outcome = _surprised(task, error)

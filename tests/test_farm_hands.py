@@ -1,0 +1,132 @@
+"""A set in the hands of Ray's workers: what is lost, what comes back, and who is let go."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from farm_tools import SetTools
+
+from dreamray.bulk import queue
+from dreamray.bulk.events import PictureDone, Progress, SetEvent
+from dreamray.bulk.ledger import Ledger
+from dreamray.bulk.record import Record, State
+from dreamray.bulk.request import Wanted
+from dreamray.bulk.run import SetRun
+from dreamray.execution import Execution
+from dreamray.farm import hired
+from dreamray.settings import Dream
+from dreamray.storage import LocalFolder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    """One Ray for all runs here: it takes longest to start."""
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    options = {"env_vars": {"PYTHONPATH": paths}}
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=options)
+    yield
+    ray.shutdown()
+
+
+class Set:
+    """Pictures by name, made by two workers."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(queue, "PAUSES", (0.1, 0.1))
+        self._folder = folder
+        self.events: list[SetEvent] = []
+        self.told: list[str] = []
+
+    def run(self, *names: str, hear: Callable[[SetEvent], None] = lambda event: None) -> None:
+        listing = self._folder / "list.txt"
+        listing.write_text("".join(f"{name}.png\n" for name in names))
+        wanted = Wanted(
+            str(listing),
+            LocalFolder(self._folder / "out"),
+            Dream(),
+            Execution(workers="2", threads=1),
+            "0" * 64,
+        )
+
+        def listen(event: SetEvent) -> None:
+            self.events.append(event)
+            hear(event)
+
+        tools = SetTools()
+        with (
+            Ledger() as ledger,
+            hired(tools, wanted.execution, len(names), self.told.append) as hands,  # type: ignore[arg-type]
+        ):
+            run = SetRun(wanted, ledger, lambda: None, listen)
+            run.plan()
+            run.make(hands)
+
+    @property
+    def records(self) -> dict[str, Record]:
+        ended = [event.record for event in self.events if isinstance(event, PictureDone)]
+        assert len({record.output for record in ended}) == len(ended), "told twice"
+        return {record.output.removesuffix(".png"): record for record in ended}
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Set:
+    return Set(tmp_path, monkeypatch)
+
+
+def test_each_picture_is_made_once_by_one_of_them(pictures: Set) -> None:
+    names = [f"slow-{n}" for n in range(4)] + [str(n) for n in range(40)]
+    pictures.run(*names)
+    assert pictures.records.keys() == {*names}
+    assert {record.state for record in pictures.records.values()} == {State.DONE}
+    assert len({record.worker for record in pictures.records.values()}) == 2
+
+
+def test_a_picture_that_kills_its_workers_fails_alone(pictures: Set) -> None:
+    names = ["deadly", *(f"slow-{n}" for n in range(6)), *(str(n) for n in range(20))]
+    pictures.run(*names)
+    deadly = pictures.records.pop("deadly")
+    assert deadly.state is State.FAILED
+    assert "memory" in deadly.error
+    others = [record for name, record in pictures.records.items() if name != "deadly"]
+    assert len(others) == 26
+    assert {(record.state, record.attempts) for record in others} == {(State.DONE, 1)}
+
+
+def test_a_worker_that_is_killed_costs_no_attempt(pictures: Set) -> None:
+    killed: list[int] = []
+
+    def kill(event: SetEvent) -> None:
+        if isinstance(event, PictureDone) and not killed:
+            killed.append(int(event.record.worker))
+            os.kill(killed[0], signal.SIGKILL)
+
+    names = [f"slow-{n}" for n in range(10)]
+    pictures.run(*names, hear=kill)
+    assert pictures.records.keys() == {*names}
+    assert {(r.state, r.attempts) for r in pictures.records.values()} == {(State.DONE, 1)}
+
+
+def test_what_fails_is_tried_three_times_and_its_worker_replaced(pictures: Set) -> None:
+    names = ["broken-1", "broken-2", *(f"slow-{n}" for n in range(6))]
+    pictures.run(*names)
+    for name, record in pictures.records.items():
+        state, attempts = (State.FAILED, 3) if "broken" in name else (State.DONE, 1)
+        assert (record.state, record.attempts) == (state, attempts)
+
+
+def test_who_is_not_needed_any_more_is_let_go(pictures: Set) -> None:
+    """One picture takes longer than all others: its worker stays alone."""
+    sizes: list[int] = []
+
+    def note(event: SetEvent) -> None:
+        if isinstance(event, Progress):
+            sizes.append(event.workers)
+
+    pictures.run("1", "2", "3", "slow-1", "4", "5", hear=note)
+    assert max(sizes) <= 2
+    assert sizes[-1] <= 1
