@@ -176,8 +176,8 @@ def bulk(
     import time
 
     from dreamray.bulk import Options, dream_set, parse_format, parse_limit
-    from dreamray.bulk.progress import reporter
-    from dreamray.progress import duration, say
+    from dreamray.bulk.progress import Bar, Lines
+    from dreamray.progress import duration, reporter, say
 
     started = time.monotonic()
     with _in_request(given) as request:
@@ -189,7 +189,7 @@ def bulk(
             batch=batch,
             report=report,
         )
-        with reporter(quiet=quiet) as show:
+        with reporter(quiet=quiet, bar=Bar, lines=Lines) as show:
             counts = dream_set(source, destination, request.dream, request.execution, options, show)
     say(f"{destination}: {counts} in {duration(time.monotonic() - started)}")
     if counts.failed:

@@ -6,41 +6,16 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from dreamray.errors import StorageError
-from dreamray.events import Event, OctaveStarted, Remark, StepDone, TileDone, Transfer
+from dreamray.events import OctaveStarted, Remark, StepDone, TileDone, Transfer
 
 LINE_EVERY = 10.0
 """Seconds between plain lines within an octave."""
-
-
-class Reporter(Protocol):
-    """Shows events while it is entered."""
-
-    def __call__(self, event: Event) -> None:
-        """Show one event."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-
-def reporter(*, quiet: bool = False) -> Reporter:
-    """The one that suits standard error: a bar on a terminal, lines elsewhere."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    if quiet:
-        return Remarks(console)
-    return Bar(console) if console.is_terminal else Lines(console)
 
 
 class Pace:
@@ -58,7 +33,7 @@ class Pace:
         self._work = 0
         self._left = 0
 
-    def update(self, event: Event) -> None:
+    def update(self, event: object) -> None:
         """Take note of an event."""
         if isinstance(event, OctaveStarted):
             self._octave = event
@@ -131,12 +106,12 @@ def _tiles(octave: OctaveStarted) -> str:
 
 
 class Remarks:
-    """Shows remarks only."""
+    """Shows remarks only, whatever else happens."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: object) -> None:
         """Show a remark."""
         if isinstance(event, Remark):
             self._console.print(f"note: {event.text}", markup=False)
@@ -158,8 +133,8 @@ class Lines(Remarks):
         self._octave: OctaveStarted | None = None
         self._last = clock()
 
-    def __call__(self, event: Event) -> None:
-        """Show an event."""
+    def __call__(self, event: object) -> None:
+        """Show an event of `dreamray.events`."""
         super().__call__(event)
         self._pace.update(event)
         if isinstance(event, OctaveStarted):
@@ -215,8 +190,8 @@ class Bar(Remarks):
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
-    def __call__(self, event: Event) -> None:
-        """Show an event."""
+    def __call__(self, event: object) -> None:
+        """Show an event of `dreamray.events`."""
         super().__call__(event)
         self._pace.update(event)
         if isinstance(event, OctaveStarted):
@@ -238,6 +213,22 @@ class Bar(Remarks):
             "pace": _pace_text(self._pace, workers),
         }
         self._progress.update(self._task, **fields)
+
+
+def reporter(
+    *,
+    quiet: bool = False,
+    bar: Callable[[Console], Remarks] = Bar,
+    lines: Callable[[Console], Remarks] = Lines,
+) -> Remarks:
+    """The one that suits standard error: a bar on a terminal, lines elsewhere.
+
+    It shows events while it is entered.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if quiet:
+        return Remarks(console)
+    return (bar if console.is_terminal else lines)(console)
 
 
 def say(text: str) -> None:

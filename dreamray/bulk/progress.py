@@ -4,34 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
-from dreamray.bulk.events import Listed, Progress, SetEvent
-from dreamray.events import Remark
-from dreamray.progress import LINE_EVERY, duration
-
-
-class Reporter(Protocol):
-    """Shows events while it is entered."""
-
-    def __call__(self, event: SetEvent) -> None:
-        """Show one event."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *error: object) -> None: ...
-
-
-def reporter(*, quiet: bool = False) -> Reporter:
-    """The one that suits standard error: a bar on a terminal, lines elsewhere."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    if quiet:
-        return Remarks(console)
-    return Bar(console) if console.is_terminal else Lines(console)
+from dreamray.bulk.events import Listed, Progress
+from dreamray.progress import LINE_EVERY, Remarks, duration
 
 
 class Pace:
@@ -79,24 +59,6 @@ def describe_pace(event: Progress, pace: Pace) -> str:
     return f"{workers}, {speed:.3g} pictures/min, {duration(left)} left"
 
 
-class Remarks:
-    """Shows remarks only."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def __call__(self, event: SetEvent) -> None:
-        """Show a remark."""
-        if isinstance(event, Remark):
-            self._console.print(f"note: {event.text}", markup=False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-
 class Lines(Remarks):
     """A line every few seconds."""
 
@@ -107,8 +69,8 @@ class Lines(Remarks):
         self._last = clock()
         self._began = False
 
-    def __call__(self, event: SetEvent) -> None:
-        """Show an event."""
+    def __call__(self, event: object) -> None:
+        """Show an event of `dreamray.bulk.events`."""
         super().__call__(event)
         if isinstance(event, Progress):
             self._pace.update(event)
@@ -145,8 +107,8 @@ class Bar(Remarks):
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
-    def __call__(self, event: SetEvent) -> None:
-        """Show an event."""
+    def __call__(self, event: object) -> None:
+        """Show an event of `dreamray.bulk.events`."""
         super().__call__(event)
         if isinstance(event, Listed):
             self._progress.update(self._task, description=f"{event.pictures} pictures found")
