@@ -76,14 +76,14 @@ class SharedEngine:
     wait; the other operations are those of the engine, which has to stand them in many threads.
     """
 
-    def __init__(self, engine: BatchEngine, most: int) -> None:
-        """`most` is the largest number of windows in a batch; memory has to suffice for them.
+    def __init__(self, engine: BatchEngine, most: int, most_pixels: float = math.inf) -> None:
+        """`most` is the largest number of windows in a batch, `most_pixels` that of their pixels.
 
-        Where it does not, batches have at most half as many pixels from then on.
+        Where memory does not suffice for them, batches have at most half as many from then on.
         """
         self._engine = engine
         self._most = most
-        self._most_pixels = math.inf
+        self._most_pixels = most_pixels
         self._changed = threading.Condition()
         # All below is guarded by it.
         self._taking_part: Counter[int] = Counter()

@@ -84,6 +84,14 @@ def predict_peak(
     )
 
 
+def window_pixels(budget: int, layers: Iterable[str], precision: str) -> int:
+    """Pixels of windows that may be computed at a time within a budget, beside all else."""
+    layers = tuple(layers)
+    bare = predict_peak(0, 0, Shape(0, 0), layers, precision, _MOST_SHAPES)
+    pixel = WINDOW_PIXEL + KEPT * _BYTES[precision] * _kept(layers)
+    return max(0, int((budget - bare) / MARGIN / pixel))
+
+
 def default_budget() -> int:
     """Half of this machine's memory, rounded down to a power of two, at most 64 GiB.
 

@@ -81,7 +81,7 @@ class Planner:
         given = None if execution.overlap == "exact" else execution.overlap
         self._fade = BLEND_OVERLAP if given is None else given
         self._overlap = None if self._blends else given
-        self._budget = _budget(execution)
+        self._budget = budget_of(execution)
 
     def plan(self, shape: Shape) -> PicturePlan:
         """The octaves and tiles of a picture.
@@ -234,7 +234,8 @@ class Planner:
         return tiles.window_sizes(octave, self._layers, core, self._overlap)
 
 
-def _budget(execution: Execution) -> int:
+def budget_of(execution: Execution) -> int:
+    """Bytes of memory that each worker may hold."""
     if execution.memory != "auto":
         return execution.memory
     return FARM_BUDGET if execution.on_ray else memory.default_budget()

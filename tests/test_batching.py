@@ -329,6 +329,14 @@ class TestMemory:
         assert sizes[:4] == [1, 1, 1, 1]
         assert sizes[4:] == [2, 2, 2, 2]
 
+    def test_batches_have_no_more_pixels_than_there_is_room_for(self) -> None:
+        plain = BatchingEngine()
+        share(SharedEngine(plain, 4, 2 * 20 * 24), steps(4, 2))
+        assert [size for _, size in plain.computed] == [2, 2, 2, 2]
+        plain.computed = []
+        share(SharedEngine(plain, 4, 5), steps(2, 1))
+        assert [size for _, size in plain.computed] == [1, 1]
+
     def test_smaller_windows_go_on_in_larger_batches(self) -> None:
         plain = BatchingEngine(holds=2)
         engine = SharedEngine(plain, 4)

@@ -175,6 +175,14 @@ class TestBudget:
         assert plan((900, 900), precision="bfloat16").memory < plan((900, 900)).memory
 
 
+def test_windows_side_by_side_keep_the_budget():
+    layers = ("mixed2", "mixed5")
+    pixels = memory.window_pixels(4 << 30, layers, "float32")
+    assert memory.predict_peak(pixels, 0, Shape(0, 0), layers, "float32", 36) <= 4 << 30
+    assert memory.predict_peak(pixels + 10, 0, Shape(0, 0), layers, "float32", 36) > 4 << 30
+    assert memory.window_pixels(1 << 20, layers, "float32") == 0
+
+
 class TestStages:
     def test_are_the_octaves(self):
         planned = plan((600, 900))

@@ -30,12 +30,13 @@ from dreamray.crew import LocalCrew
 from dreamray.errors import DreamrayError, NotFoundError, PictureError, RequestError
 from dreamray.execution import Execution
 from dreamray.job import Job
-from dreamray.memory import HELD_PIXELS
+from dreamray.memory import HELD_PIXELS, window_pixels
 from dreamray.pictures import Pixels, from_tensor
 from dreamray.pictures.encoding import Extras, check_output, output_format
 from dreamray.pictures.export import export
 from dreamray.pictures.ingest import Source, file_shape, ingest_file
 from dreamray.pictures.metadata import read_metadata
+from dreamray.planning import budget_of
 from dreamray.render import Dreamer, describe
 from dreamray.rendering import Result
 from dreamray.settings import Dream
@@ -221,7 +222,10 @@ class Studio:
                 while len(self._networks) >= _NETWORKS:
                     del self._networks[next(iter(self._networks))]
                 tools = dataclasses.replace(self._tools, dream=dream)
-                self._networks[key] = SharedEngine(tools.engine(), self._batch)
+                pixels = window_pixels(
+                    budget_of(self._execution), dream.layer_names, self._execution.precision
+                )
+                self._networks[key] = SharedEngine(tools.engine(), self._batch, pixels)
                 self._in_use.add(self._networks[key])
             self._networks[key] = self._networks.pop(key)  # The last one is the last to go.
             return self._networks[key]
