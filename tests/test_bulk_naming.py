@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from dreamray.bulk.naming import RESERVED, output_name
 from dreamray.bulk.entry import Entry
+from dreamray.bulk.naming import RESERVED, output_name
 from dreamray.errors import PictureError
 from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format, output_format
 from dreamray.storage import MemoryFolder, locate_folder
@@ -83,7 +83,6 @@ class TestAcceptedNames:
             assume(False)
         assert output_format(PurePosixPath(output).name) in ([format] if format else Format)
 
-    @pytest.mark.xfail(strict=True, reason="a dot in a folder's name is taken for the suffix")
     @given(NAMES, st.sampled_from(FORMATS))
     @example("2026.11.22/cat", None)
     @example("v1.2/cat", Format.JPEG)

@@ -35,9 +35,10 @@ def queue(clock: Clock, *names: str) -> Queue:
 
 
 def taken(queue: Queue) -> Attempt:
-    attempt = queue.next()
+    """The next one, as if there were a worker for each suspect."""
+    attempt = queue.next_suspect() or queue.next()
     assert attempt is not None
-    queue.taken()
+    queue.taken(attempt)
     return attempt
 
 
@@ -128,7 +129,7 @@ class TestLosses:
     def test_do_not_count_as_attempts_and_come_again_at_once(self, clock):
         waiting = queue(clock, "a", "b")
         attempt = replace(taken(waiting), number=2)
-        assert waiting.lost(attempt, "7")
+        assert waiting.lost(attempt, "7", suspect=True)
         again = taken(waiting)
         assert (again.task.output, again.number, again.avoid) == ("a", 2, "7")
         assert again.suspect
@@ -137,29 +138,101 @@ class TestLosses:
     def test_in_company_never_end_it(self, clock):
         """Who had company the first time is alone from then on: only those losses count."""
         waiting = queue(clock, "a")
-        assert waiting.lost(taken(waiting), "1")
+        assert waiting.lost(taken(waiting), "1", suspect=True)
         for number in range(1, DEATHS):
-            assert waiting.lost(taken(waiting), str(number))
+            assert waiting.lost(taken(waiting), str(number), suspect=True)
         last = taken(waiting)
         assert last.deaths == DEATHS - 1
-        assert not waiting.lost(last, "9")
+        assert not waiting.lost(last, "9", suspect=True)
         assert waiting.empty
+
+    def test_that_no_picture_can_be_the_reason_of_never_end_it(self, clock):
+        waiting = queue(clock, "a")
+        for number in range(2 * DEATHS):
+            assert waiting.lost(taken(waiting), str(number), suspect=False)
+        last = taken(waiting)
+        assert (last.number, last.suspect, last.deaths) == (1, False, 0)
+        assert last.avoid == str(2 * DEATHS - 1)
+        assert waiting.empty
+
+    def test_that_no_picture_can_be_the_reason_of_leave_a_suspect_one(self, clock):
+        waiting = queue(clock, "a")
+        assert waiting.lost(taken(waiting), "1", suspect=True)
+        assert waiting.lost(taken(waiting), "2", suspect=True)
+        for number in range(2 * DEATHS):
+            assert waiting.lost(taken(waiting), str(number), suspect=False)
+            assert waiting.next() is None
+            assert not waiting.empty
+        last = taken(waiting)
+        assert (last.suspect, last.deaths) == (True, 1)
 
     def test_alone_are_counted_over_attempts_between_them(self, clock):
         waiting = queue(clock, "a")
-        assert waiting.lost(taken(waiting), "1")
-        assert waiting.lost(taken(waiting), "2")
+        assert waiting.lost(taken(waiting), "1", suspect=True)
+        assert waiting.lost(taken(waiting), "2", suspect=True)
         assert waiting.again(taken(waiting), failure("a"), "3") is None
         clock.now += PAUSES[0]
         attempt = taken(waiting)
         assert (attempt.number, attempt.deaths, attempt.suspect) == (2, 1, True)
-        assert waiting.lost(attempt, "4")
-        assert not waiting.lost(taken(waiting), "5")
+        assert waiting.lost(attempt, "4", suspect=True)
+        assert not waiting.lost(taken(waiting), "5", suspect=True)
 
     def test_of_several_all_get_a_worker_alone(self, clock):
         waiting = queue(clock, "a", "b", "c")
         lost = [taken(waiting), taken(waiting)]
-        assert all(waiting.lost(attempt, "1") for attempt in lost)
+        assert all(waiting.lost(attempt, "1", suspect=True) for attempt in lost)
         coming = [taken(waiting) for _ in range(3)]
         assert [one.task.output for one in coming] == ["a", "b", "c"]
         assert [one.suspect for one in coming] == [True, True, False]
+        assert waiting.empty
+
+
+class TestSuspects:
+    def test_do_not_hold_up_new_ones(self, clock):
+        waiting = queue(clock, "a", "b", "c")
+        waiting.lost(taken(waiting), "1", suspect=True)
+        for name in ("b", "c"):
+            coming = waiting.next()
+            assert coming is not None
+            assert coming.task.output == name
+            waiting.taken(coming)
+        assert waiting.next() is None
+        assert not waiting.empty
+        assert taken(waiting).task.output == "a"
+        assert waiting.empty
+
+    def test_do_not_hold_up_other_attempts(self, clock):
+        waiting = queue(clock, "a", "b")
+        first, second = taken(waiting), taken(waiting)
+        waiting.lost(first, "1", suspect=True)
+        waiting.again(second, failure("b"), "1")
+        clock.now += PAUSES[0]
+        coming = waiting.next()
+        assert coming is not None
+        assert coming.task.output == "b"
+
+    def test_stay_the_next_ones_until_they_are_taken(self, clock):
+        waiting = queue(clock, "a", "b")
+        lost = [taken(waiting), taken(waiting)]
+        for attempt in lost:
+            waiting.lost(attempt, "1", suspect=True)
+        assert waiting.next_suspect() is waiting.next_suspect()
+        assert [taken(waiting).task.output for _ in range(2)] == ["a", "b"]
+        assert waiting.next_suspect() is None
+
+    def test_are_taken_though_another_one_is_drawn(self, clock):
+        waiting = queue(clock, "a", "b")
+        waiting.lost(taken(waiting), "1", suspect=True)
+        drawn, suspect = waiting.next(), waiting.next_suspect()
+        assert suspect is not None
+        waiting.taken(suspect)
+        assert waiting.next_suspect() is None
+        assert waiting.next() is drawn
+
+    def test_that_are_tried_again_do_not_hold_up_others(self, clock):
+        waiting = queue(clock, "a", "b")
+        waiting.lost(taken(waiting), "1", suspect=True)
+        waiting.again(taken(waiting), failure("a"), "2")
+        clock.now += PAUSES[0]
+        assert waiting.next().task.output == "b"
+        assert waiting.next_suspect().task.output == "a"

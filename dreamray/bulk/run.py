@@ -61,6 +61,7 @@ class SetRun:
         self._last_error = ""
         self._recorded = False
         self._failed_in_a_row = 0
+        self._storage_failed = False
         self._told = 0
 
     def plan(self) -> None:
@@ -156,9 +157,15 @@ class SetRun:
                 self._tell("more failures: they will be in the manifest and the report")
 
     def _keep(self) -> None:
-        due = time.monotonic() - self._kept_at > KEEP_EVERY
-        if due or len(self._unkept) >= KEEP_RECORDS:
-            self.keep()
+        waited = time.monotonic() - self._kept_at > KEEP_EVERY
+        if waited or (len(self._unkept) >= KEEP_RECORDS and not self._storage_failed):
+            try:
+                self.keep()
+                self._storage_failed = False
+            except StorageError as error:
+                # Not worth the run: if it lasts, the lease is lost.
+                self._storage_failed = True
+                self._tell(f"{error}; trying again")
 
     def check_failures(self) -> None:
         """Raise DreamrayError where going on is hopeless."""
