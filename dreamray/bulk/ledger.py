@@ -199,18 +199,13 @@ class Ledger:
             self._counts[state] += 1
 
     def refuse(self, record: Record) -> None:
-        """Record a picture that cannot be asked for at all, as it has no right name.
-
-        Where another one has the same name that one's record stays, but both count.
-        """
+        """Record a picture that cannot be asked for at all, as it has no right name."""
         with self._database as database:
-            new = database.execute(
+            database.execute(_REMEMBER, _row(record))
+            self._counts[State.FAILED] += database.execute(
                 "INSERT OR IGNORE INTO asked (output, source, state) VALUES (?, ?, 'failed')",
                 (record.output, record.source),
             ).rowcount
-            if new:
-                database.execute(_REMEMBER, _row(record))
-            self._counts[State.FAILED] += 1
 
     @property
     def counts(self) -> Counts:

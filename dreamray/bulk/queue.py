@@ -53,21 +53,21 @@ class Queue:
         self._waiting: list[_Waiting] = []
         self._drawn: Attempt | None = None
         self._suspects: deque[Attempt] = deque()
+        self._due: deque[Attempt] = deque()
 
     def next(self) -> Attempt | None:
         """The one to be handed out next; None if there is none at the moment.
 
         It stays the next one until it is `taken`.
         """
+        self._wake()
         if self._drawn is None:
-            if self._waiting and self._waiting[0].due <= self._clock():
-                self._drawn = heapq.heappop(self._waiting).attempt
-            else:
-                self._drawn = next(self._new, None)
+            self._drawn = self._due.popleft() if self._due else next(self._new, None)
         return self._drawn
 
     def next_suspect(self) -> Attempt | None:
         """The same of those that want a worker to themselves."""
+        self._wake()
         return self._suspects[0] if self._suspects else None
 
     def taken(self, attempt: Attempt) -> None:
@@ -80,7 +80,7 @@ class Queue:
     @property
     def empty(self) -> bool:
         """Whether nothing is left, now or later."""
-        return not self._suspects and not self._waiting and self.next() is None
+        return self.next() is None and not self._suspects and not self._waiting
 
     def again(self, attempt: Attempt, record: Record, worker: str) -> Record | None:
         """A failure that need not be the last one: tried again later, or the final record."""
@@ -107,6 +107,12 @@ class Queue:
             return False
         self._suspects.append(replace(attempt, avoid=worker, suspect=True, deaths=deaths))
         return True
+
+    def _wake(self) -> None:
+        """Let those that are due come next, each among its like."""
+        while self._waiting and self._waiting[0].due <= self._clock():
+            attempt = heapq.heappop(self._waiting).attempt
+            (self._suspects if attempt.suspect else self._due).append(attempt)
 
     def _put(self, attempt: Attempt, pause: float) -> None:
         due = self._clock() + pause
