@@ -28,8 +28,8 @@ test: $(DEVELOPED)
 	$(BIN)/pytest $(RAY_TESTS)
 
 lint: $(DEVELOPED)
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --check . cluster/rehearse-image
+	$(BIN)/ruff check . cluster/rehearse-image
 	$(BIN)/mypy
 
 clean:
