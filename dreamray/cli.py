@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import signal
 import sys
 import threading
@@ -40,6 +41,9 @@ Output = Annotated[
 
 def main() -> None:
     """Run the command line; every error of ours ends in one line and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # A name must not end what was done.
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # Else it is to be ignored.
         signal.signal(signal.SIGINT, _interrupt)

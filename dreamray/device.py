@@ -40,7 +40,8 @@ def _native_stderr_held_back() -> Iterator[None]:
 
     TensorFlow greets with lines that no log level turns off.
     """
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     try:
         stderr = os.dup(2)
     except OSError:  # There is no standard error to keep anything from.

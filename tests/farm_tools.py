@@ -68,7 +68,7 @@ class SetTools:
             worker=str(os.getpid()),
             error="it is broken" if broken else "",
         )
-        return Outcome(record, again=broken)
+        return Outcome(record, again=broken, own=not broken)
 
 
 class _Engine(PlainEngine):

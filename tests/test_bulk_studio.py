@@ -344,10 +344,12 @@ class TestSecondTime:
 
     @pytest.mark.parametrize(
         "change",
-        [{"state": State.FAILED}, {"fingerprint": "x"}, {"request": "x"}, {"written": "x"}],
+        [{"state": State.FAILED}, {"fingerprint": "x"}, {"request": "x"}, {"written": ""}, {}],
     )
     def test_where_the_manifest_knows_less_its_digest_is_enough(self, done, change):
         bench, record = done
+        size = record.written.partition("-")[0]
+        change = change or {"written": f"{size}-0"}
         before = bench.made("a.png")
         outcome = bench.make("a.png", "a.png", earlier=replace(record, **change), there=True)
         assert outcome.record.state is State.DONE
@@ -355,6 +357,24 @@ class TestSecondTime:
         assert bench.watch.gradients == 0
         assert bench.made("a.png") == before
         assert outcome.kept
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_what_was_cut_off_since_is_made_anew(self, done, known):
+        bench, record = done
+        whole = bench.made("a.png")
+        path = bench.folder / "out" / "a.png"
+        path.write_bytes(whole[: len(whole) * 3 // 4])
+        outcome = bench.make("a.png", "a.png", earlier=record if known else None, there=True)
+        assert not outcome.kept
+        assert bench.made("a.png") == whole
+
+    def test_what_another_source_has_become_is_not_replaced(self, done):
+        bench, record = done
+        other = replace(record, source="/elsewhere/a.png", sha256="x")
+        bench.put("a.png", PICTURES["grey.png"])
+        outcome = bench.make("a.png", "a.png", earlier=other, there=True)
+        assert outcome.record.state is State.FAILED
+        assert "the dream of another source, /elsewhere/a.png" in outcome.record.error
 
     def test_what_nobody_recorded_is_taken_over_by_its_digest(self, done):
         bench, record = done

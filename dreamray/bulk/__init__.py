@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dreamray import weights
+from dreamray.bulk.claim import check_ours
 from dreamray.bulk.events import SetEvent, SetListener
 from dreamray.bulk.hands import Hands, LocalHands
 from dreamray.bulk.lease import held
@@ -30,7 +31,7 @@ from dreamray.bulk.reporting import Reporting
 from dreamray.bulk.request import Limit, Wanted, parse_format, parse_limit
 from dreamray.bulk.run import SetRun
 from dreamray.bulk.studio import SetTools
-from dreamray.errors import DreamrayError
+from dreamray.errors import DreamrayError, RequestError
 from dreamray.events import Remark
 from dreamray.execution import Execution
 from dreamray.pictures.encoding import Format
@@ -79,6 +80,8 @@ def dream_set(
     """
     # Workers may be in another folder.
     source, folder = _absolute(source), locate_folder(_absolute(destination))
+    if not options.overwrite:
+        check_ours(folder, report=options.report)
     folder.check_writable()
     loaded = weights.load(execution.weights, tell=lambda text: listen(Remark(text)))
     loaded.check_reaches(dream.layer_names)
@@ -101,8 +104,11 @@ def dream_set(
         _removed_if_empty(work),
         held(work, lambda text: listen(Remark(text))) as lease,
         Ledger() as ledger,
+        contextlib.ExitStack() as closing,
     ):
-        reporting = Reporting(wanted, ledger) if options.report else None
+        reporting = Reporting(wanted, ledger, lease.check) if options.report else None
+        if reporting is not None:
+            closing.callback(reporting.close)
 
         def hear(event: SetEvent) -> None:
             listen(event)
@@ -129,7 +135,11 @@ def _absolute(place: str) -> str:
     """A path from the root; a URI as it is."""
     if "://" in place or not place:
         return place
-    return str(Path(place).expanduser().absolute()) + "/" * place.endswith("/")
+    folder = locate_folder(place)
+    try:
+        return str(Path(str(folder)).absolute()) + "/" * place.endswith("/")
+    except FileNotFoundError:
+        raise RequestError(f"{place}: the current folder is gone; change to another one") from None
 
 
 def _end(run: SetRun, reporting: Reporting | None, problem: str = "") -> None:
@@ -155,9 +165,12 @@ def _hands(tools: SetTools, pictures: int, listen: SetListener) -> Iterator[Hand
 
 @contextlib.contextmanager
 def _removed_if_empty(work: Folder) -> Iterator[None]:
+    made = isinstance(work, LocalFolder) and not work.path.parent.exists()
     try:
         yield
     finally:
         if isinstance(work, LocalFolder):
             with contextlib.suppress(OSError):
                 work.path.rmdir()
+                if made:
+                    work.path.parent.rmdir()

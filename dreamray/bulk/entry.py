@@ -20,5 +20,7 @@ class Entry:
     """Of the source, where the listing tells it."""
     output: str | None = None
     """The name of its result, where the list gives one."""
+    line: str = field(default="", compare=False)
+    """Where a list has it, for messages: `list.csv, line 7`."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of its own, over those of the run."""

@@ -93,6 +93,8 @@ class Holder:
             return True
         except OSError:
             pass
+        except (TypeError, OverflowError):  # Somebody wrote it by hand.
+            return False
         started = _started(self.pid)
         return bool(self.started) and started is not None and started != self.started
 

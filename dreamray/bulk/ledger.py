@@ -94,8 +94,12 @@ class Ledger:
         except OSError as error:
             raise _no_room(error) from None
         self._path = Path(self._folder.name, "ledger.sqlite")
-        self._database = _opened(self._path)
-        self._database.executescript(_SCHEMA)
+        try:
+            self._database = _opened(self._path)
+            self._database.executescript(_SCHEMA)
+        except sqlite3.OperationalError as error:
+            self._folder.cleanup()
+            raise _no_room(error) from None
         self._counts = dict.fromkeys((_TODO, _KEPT, State.DONE, State.FAILED), 0)
 
     def __enter__(self) -> Self:
@@ -139,6 +143,12 @@ class Ledger:
         """Add what earlier runs recorded; of two records of one output the later one holds."""
         with self._database as database:
             database.executemany(_REMEMBER, map(_row, records))
+
+    @property
+    def knows_any(self) -> bool:
+        """Whether earlier runs recorded anything."""
+        rows = self._database.execute("SELECT EXISTS (SELECT 1 FROM records)")
+        return bool(rows.fetchone()[0])
 
     def find(self, outputs: Iterable[tuple[str, str]]) -> None:
         """Add what the destination has: names and fingerprints."""

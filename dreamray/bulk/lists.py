@@ -7,10 +7,10 @@ all others are settings of its own. Sources are relative to the list's folder.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TextIO
 
 from dreamray.bulk.entry import Entry
@@ -27,20 +27,16 @@ def read_list(place: Location) -> Iterator[Entry]:
     with place.opened() as path, path.open(encoding="utf-8-sig", newline="") as text:
         try:
             for number, row in _READERS[place.suffix](text):
-                with _line_named(place, number):
-                    yield _entry(place, row)
+                line = f"{shown(place)}, line {number}"
+                try:
+                    entry = _entry(place, row)
+                except RequestError as error:
+                    raise RequestError(f"{line}: {error}") from None
+                yield replace(entry, line=line)
         except (UnicodeDecodeError, csv.Error) as error:
             raise RequestError(
                 f"{shown(place)}: this is no list of pictures ({error}); write it as UTF-8 text"
             ) from None
-
-
-@contextlib.contextmanager
-def _line_named(place: Location, number: int) -> Iterator[None]:
-    try:
-        yield
-    except RequestError as error:
-        raise RequestError(f"{shown(place)}, line {number}: {error}") from None
 
 
 def _entry(place: Location, row: Mapping[str, Any]) -> Entry:

@@ -60,10 +60,17 @@ class SetPlan:
             files = "1 file is" if self._left_out == 1 else f"{self._left_out} files are"
             self._listen(Remark(f"{files} left out, as no pictures by name"))
         if not self._ledger.counts.total:
-            self._listen(Remark(f"{shown(wanted.source)} has no pictures"))
+            self._tell_empty()
         self._ledger.find(self._results())
         self._ledger.settle(overwrite=wanted.overwrite)
         return refused
+
+    def _tell_empty(self) -> None:
+        """A prefix that is used up is all right; one that never had any may be mistyped."""
+        place = shown(self._wanted.source)
+        if not self._ledger.knows_any:
+            raise RequestError(f"{place}: there are no pictures; check the name and --include")
+        self._listen(Remark(f"{place} has no pictures"))
 
     def tasks(self) -> Iterator[Task]:
         """What is to be made, in the order of the listing."""
@@ -90,7 +97,7 @@ class SetPlan:
             try:
                 request = self._request(settings)
             except RequestError as error:
-                raise RequestError(f"{shown(source)}: {error}") from None
+                raise RequestError(f"{entry.line}: {error}") from None
             yield Asked(output, source, entry.fingerprint, request, settings)
 
     def _results(self) -> Iterator[tuple[str, str]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from dreamray.bulk.events import Listed, PictureDone, SetEvent
@@ -26,9 +28,11 @@ _SHARE = 0.05
 class Reporting:
     """Listens to a run, and writes its report: now and then in a thread, and at the end."""
 
-    def __init__(self, wanted: Wanted, ledger: Ledger) -> None:
+    def __init__(self, wanted: Wanted, ledger: Ledger, check: Callable[[], None]) -> None:
+        """`check` raises DreamrayError once the run may not write any more."""
         self._wanted = wanted
         self._ledger = ledger
+        self._check = check
         self._report = Report(wanted.destination)
         self._begun = time.monotonic()
         self._started = utc_now()
@@ -49,21 +53,28 @@ class Reporting:
             )
             self._thread.start()
 
-    def finish(self, problem: str = "") -> None:
-        """Write the report as it is at the end, for whatever reason. Raises StorageError."""
+    def close(self) -> None:
+        """Wait for an update that was begun."""
         if self._thread is not None:
             self._thread.join()
+
+    def finish(self, problem: str = "") -> None:
+        """Write the report as it is at the end, for whatever reason. Raises StorageError."""
+        self.close()
         state = RunState.STOPPED if problem else RunState.FINISHED
         self._update(replace(self._summary(), state=state, note=problem))
 
     def _try_update(self, summary: Summary) -> None:
         begun = time.monotonic()
-        with contextlib.suppress(DreamrayError):  # The next one may succeed; the last is told.
+        with contextlib.suppress(
+            DreamrayError, OSError, sqlite3.Error
+        ):  # The next one may succeed; the last is told.
             self._update(summary)
         now = time.monotonic()
         self._due = now + max(UPDATE_EVERY, (now - begun) / _SHARE)
 
     def _update(self, summary: Summary) -> None:
+        self._check()
         with self._ledger.reader() as reader:
             self._report.update(summary, reader.records())
 

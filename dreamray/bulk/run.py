@@ -80,6 +80,7 @@ class SetRun:
         self._progress(hands)
         try:
             while True:
+                self._check()
                 self._hand_out(queue, hands)
                 if not hands.in_flight and queue.empty:
                     return
@@ -138,15 +139,16 @@ class SetRun:
             outcome = replace(outcome, record=record)
         elif not outcome.kept:
             outcome = replace(outcome, record=replace(outcome.record, attempts=attempt.number))
-        self._failed_in_a_row = self._failed_in_a_row + 1 if outcome.again else 0
+        self._failed_in_a_row = 0 if outcome.own else self._failed_in_a_row + 1
         self._ledger.note(outcome.record, kept=outcome.kept)
-        self._record(outcome)
+        self._record(outcome, known=outcome.record == attempt.task.earlier)
         hands.hear(PictureDone(outcome.record, outcome.kept, outcome.work))
 
-    def _record(self, outcome: Outcome) -> None:
+    def _record(self, outcome: Outcome, *, known: bool = False) -> None:
         record = outcome.record
-        self._recorded = True
-        self._unkept.append(record)
+        if not known:
+            self._recorded = True
+            self._unkept.append(record)
         self._listen(PictureDone(record, outcome.kept, outcome.work))
         if record.state is State.FAILED:
             self._last_error = record.error

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dreamray.bulk.entry import Entry
 from dreamray.bulk.lists import LIST_SUFFIXES, read_list
+from dreamray.bulk.naming import REPORT_FOLDER, WORK
 from dreamray.errors import RequestError
 from dreamray.pictures.encoding import PICTURE_SUFFIXES
 from dreamray.storage import (
@@ -46,12 +47,17 @@ def entries(
     _check_apart(folder, but)
     hidden = _inside(but, folder)
     for found in folder.files():
-        if hidden and found.name.startswith(hidden):
+        if (hidden and found.name.startswith(hidden)) or _belongs_to_a_run(found.name):
             continue
         if _is_included(found.name, include):
             yield Entry(folder.file(found.name), found.name, found.fingerprint)
         else:
             leave_out()
+
+
+def _belongs_to_a_run(name: str) -> bool:
+    """Whether a file is what runs themselves leave in their destinations, such as thumbnails."""
+    return not {REPORT_FOLDER, WORK}.isdisjoint(name.split("/"))
 
 
 def _is_included(name: str, include: tuple[str, ...]) -> bool:

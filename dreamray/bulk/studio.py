@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from dreamray.batching import SharedEngine, StoppedError
-from dreamray.bulk.identity import NOTE, digest_of, result_digest
-from dreamray.bulk.record import State
+from dreamray.bulk.checks import check_places, is_right, is_unchanged
+from dreamray.bulk.identity import NOTE, result_digest
 from dreamray.bulk.report import thumbnail
 from dreamray.bulk.task import Making, Outcome, Task
 from dreamray.crew import LocalCrew
@@ -35,7 +35,6 @@ from dreamray.pictures import Pixels, from_tensor
 from dreamray.pictures.encoding import Extras, check_output, output_format
 from dreamray.pictures.export import export
 from dreamray.pictures.ingest import Source, file_shape, ingest_file
-from dreamray.pictures.metadata import read_metadata
 from dreamray.planning import budget_of
 from dreamray.render import Dreamer, describe
 from dreamray.rendering import Result
@@ -150,29 +149,33 @@ class Studio:
             return self._make(task, making)
         except StoppedError:
             raise
-        except (PictureError, RequestError) as error:
-            return making.failed(str(error), again=False)
+        except (PictureError, NotFoundError) as error:
+            return making.failed(str(error))
+        except RequestError as error:
+            return making.failed(str(error), own=False)
         except DreamrayError as error:
-            return making.failed(str(error), again=True)
+            return making.failed(str(error), again=True, own=False)
         except Exception as error:  # One picture's surprise must not end the run.
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            return making.failed(f"{shown(task.source)}: {reason}", again=True)
+            return making.failed(f"{type(error).__name__}: {error}", again=True, own=False)
 
     def _make(self, task: Task, making: Making) -> Outcome:
+        check_places(task)
         making.fingerprint = task.source.fingerprint()
-        if _is_unchanged(task, making.fingerprint):
+        if is_unchanged(task, making.fingerprint):
             return making.kept()
         with contextlib.ExitStack() as held:
             with task.source.opened() as path:
                 name = shown(task.source.name)
                 making.shape = file_shape(path, name)
                 pixels = making.shape.height * making.shape.width
+                making.enter("wait")
                 held.enter_context(self._room.taken(pixels))
+                making.enter("load")
                 folder = held.enter_context(_work_folder(pixels))
                 original = ingest_file(path, name, making.fingerprint, folder)
             making.loaded(original)
             digest = result_digest(task.request, original.sha256)
-            if task.there and not task.overwrite and _target_digest(task) == digest:
+            if task.there and not task.overwrite and is_right(task, digest):
                 return making.found(task.target.fingerprint())
             format = output_format(task.target.name)
             check_output(format, original.shape.width, original.shape.height)
@@ -229,34 +232,6 @@ class Studio:
                 self._in_use.add(self._networks[key])
             self._networks[key] = self._networks.pop(key)  # The last one is the last to go.
             return self._networks[key]
-
-
-def _is_unchanged(task: Task, fingerprint: str) -> bool:
-    """Whether an earlier run has made it, and neither source nor result has changed since."""
-    earlier = task.earlier
-    if task.overwrite or not task.there or earlier is None or earlier.state is not State.DONE:
-        return False
-    same = earlier.request == task.request and earlier.fingerprint == fingerprint
-    try:
-        return same and earlier.written == task.target.fingerprint()
-    except NotFoundError:  # It was removed since.
-        return False
-
-
-def _target_digest(task: Task) -> str | None:
-    """The digest of the picture in a result's place, if it has one; PictureError if not ours."""
-    try:
-        if digest := task.target.notes().get(NOTE):
-            return digest
-        with task.target.opened() as path, path.open("rb") as file:
-            return digest_of(read_metadata(file, task.target.name))
-    except NotFoundError:  # It was removed since.
-        return None
-    except PictureError:
-        raise PictureError(
-            f"{shown(task.target)}: there is a file that dreamray has not made; move it away, or "
-            "give --overwrite"
-        ) from None
 
 
 @contextlib.contextmanager

@@ -43,6 +43,8 @@ class Outcome:
     """Nothing had to be done: an earlier run has finished it."""
     again: bool = False
     """Whether it may succeed at another time."""
+    own: bool = True
+    """Whether a failure's reason lies in the picture, and not in storage, rights or machine."""
     work: int = 0
     """Pixels times steps."""
 
@@ -93,9 +95,13 @@ class Making:
         assert self._task.earlier is not None
         return Outcome(self._task.earlier, kept=True)
 
-    def failed(self, error: str, *, again: bool) -> Outcome:
-        """It cannot be made, for the time being or at all."""
-        return Outcome(self._record(State.FAILED, error=" ".join(error.split())), again=again)
+    def failed(self, error: str, *, again: bool = False, own: bool = True) -> Outcome:
+        """It cannot be made, for the time being or at all: see `Outcome`."""
+        source = self._task.source
+        if source.name not in error:
+            error = f"{shown(source)}: {error}"
+        record = self._record(State.FAILED, error=" ".join(error.split()))
+        return Outcome(record, again=again, own=own)
 
     def _record(self, state: State, written: str = "", error: str = "") -> Record:
         self.enter(self._stage)

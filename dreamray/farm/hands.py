@@ -140,7 +140,9 @@ class RayHands:
         except RayError as error:
             outcome = _surprised(task, error)
         self._failures[member] = self._failures[member] + 1 if outcome.again else 0
-        if self._failures[member] >= FAILURES:
+        # Where all of them fail it is not the worker's fault.
+        others_fine = any(not n for one, n in self._failures.items() if one is not member)
+        if self._failures[member] >= FAILURES and others_fine:
             self._lose(member, suspect=False)
         return [Finished(task, outcome, str(member.number))]
 
@@ -171,4 +173,4 @@ def _surprised(task: Task, error: Exception) -> Outcome:
         finished=utc_now(),
         error=f"{shown(task.source)}: the worker failed: {lines[-1].strip()[:200]}",
     )
-    return Outcome(record, again=True)
+    return Outcome(record, again=True, own=False)

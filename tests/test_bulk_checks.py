@@ -1,0 +1,95 @@
+"""What is looked at before anything is replaced: other people's files, links, pipes, full names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dreamray.bulk import Options, dream_set
+from dreamray.bulk.checks import check_places
+from dreamray.bulk.claim import check_ours
+from dreamray.bulk.record import Record, State
+from dreamray.bulk.report import Report, RunState, Summary
+from dreamray.bulk.sources import entries
+from dreamray.bulk.task import Task
+from dreamray.errors import PictureError, RequestError
+from dreamray.execution import Execution
+from dreamray.settings import Dream
+from dreamray.storage import LocalFile, LocalFolder
+
+
+def summary() -> Summary:
+    return Summary("out", "in", RunState.FINISHED, 0, 0, 0, 0, 1.0, "", "", "")
+
+
+class TestClaim:
+    def test_nothing_is_everybodys(self, tmp_path: Path) -> None:
+        check_ours(LocalFolder(tmp_path / "absent"), report=True)
+
+    def test_what_runs_have_left_is_ours(self, tmp_path: Path) -> None:
+        folder = LocalFolder(tmp_path)
+        Report(folder).update(summary(), [])
+        line = Record("a.png", "a.png", State.DONE).to_json()
+        (tmp_path / "manifest.jsonl").write_text(f"{line}\n")
+        check_ours(folder, report=True)
+        (tmp_path / "manifest.jsonl").write_text("")
+        check_ours(folder, report=True)
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [("manifest.jsonl", '{"my": "dataset"}\n'), ("index.html", "<h1>My page</h1>")],
+    )
+    def test_others_files_are_not_replaced(self, tmp_path: Path, name: str, text: str) -> None:
+        (tmp_path / "in").mkdir()
+        (tmp_path / "out").mkdir()
+        (tmp_path / "in" / "a.png").write_bytes(b"")
+        (tmp_path / "out" / name).write_text(text)
+        execution = Execution(weights="random")
+        with pytest.raises(RequestError, match=f"{name}: this is no .* would be replaced"):
+            dream_set(
+                str(tmp_path / "in"), str(tmp_path / "out"), Dream(), execution, Options(), print
+            )
+        assert (tmp_path / "out" / name).read_text() == text
+
+    def test_a_page_does_not_matter_without_a_report(self, tmp_path: Path) -> None:
+        (tmp_path / "index.html").write_text("<h1>My page</h1>")
+        check_ours(LocalFolder(tmp_path), report=False)
+
+
+def task(tmp_path: Path, source: str, output: str) -> Task:
+    out = LocalFolder(tmp_path / "out")
+    return Task(output, LocalFile(tmp_path / source), out.file(output), Dream(), "")
+
+
+class TestPlaces:
+    def test_of_usual_pictures_are_all_right(self, tmp_path: Path) -> None:
+        (tmp_path / "real").mkdir()
+        (tmp_path / "out").symlink_to(tmp_path / "real")
+        (tmp_path / "a.png").write_bytes(b"")
+        for output in "a.png", "b/c.png", "out/out.png", "ü #.png":
+            check_places(task(tmp_path, "a.png", output))
+
+    def test_that_never_end_are_no_sources(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "a.png")
+        with pytest.raises(PictureError, match="no regular file"):
+            check_places(task(tmp_path, "a.png", "a.png"))
+
+    @pytest.mark.parametrize("link", ["a.png", "b"])
+    def test_that_links_lead_to_are_not_written(self, tmp_path: Path, link: str) -> None:
+        (tmp_path / "in" / "b").mkdir(parents=True)
+        (tmp_path / "in" / "a.png").write_bytes(b"")
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / link).symlink_to(tmp_path / "in" / link)
+        output = "a.png" if link == "a.png" else "b/a.png"
+        with pytest.raises(PictureError, match="symbolic link leads elsewhere"):
+            check_places(task(tmp_path, "in/a.png", output))
+
+
+def test_what_runs_leave_in_their_destinations_are_no_sources(tmp_path: Path) -> None:
+    for name in "a.png", "x/b.png", "dreamray-report/thumbs/a.png.jpg", "x/.dreamray/c.png":
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(b"")
+    found = entries(str(tmp_path / "in"), (), LocalFolder(tmp_path / "out"), lambda: None)
+    assert [entry.name for entry in found] == ["a.png", "x/b.png"]
