@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import ray
 from farm_tools import SetTools
 
 from dreamray.bulk import queue
@@ -19,6 +18,7 @@ from dreamray.bulk.request import Wanted
 from dreamray.bulk.run import SetRun
 from dreamray.execution import Execution
 from dreamray.farm import hired
+from dreamray.farm.cluster import connected
 from dreamray.settings import Dream
 from dreamray.storage import LocalFolder
 
@@ -26,11 +26,11 @@ from dreamray.storage import LocalFolder
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
     """One Ray for all runs here: it takes longest to start."""
-    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    options = {"env_vars": {"PYTHONPATH": paths}}
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=options)
-    yield
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("RAY_ADDRESS", raising=False)
+        patched.setenv("PYTHONPATH", str(Path(__file__).parent))  # For `farm_tools`.
+        with connected(Execution(workers="2", threads=1)):
+            yield
 
 
 class Set:
