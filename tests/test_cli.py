@@ -393,7 +393,9 @@ def test_an_interrupted_render_is_gone_on_with(run: Run, picture: Path, folder: 
     with subprocess.Popen([*command, *endless], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("octave 1/2")
-        while not list(folder.glob(".dreamray/*/octave-1-step-5/*")):
+        while not any(
+            "octave-1-step-" in record.read_text() for record in folder.glob(".dreamray/*/job.json")
+        ):
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 130
