@@ -90,7 +90,7 @@ class TileTask:
 
 def shares(plan: TilePlan, sums: Sequence[float]) -> list[float]:
     """Each tile's mean relative to the whole picture's, of absolute sums over the cores."""
-    whole = sum(sums) / (plan.shape.height * plan.shape.width)
+    whole = sum(sums) / plan.shape.pixels
     if whole == 0:
         return [1.0] * len(plan.tiles)
     return [total / tile.core.pixels / whole for tile, total in zip(plan.tiles, sums, strict=True)]

@@ -248,17 +248,19 @@ def plan(
     from dreamray.estimate import measure_speed, report
     from dreamray.memory import HELD_PIXELS
     from dreamray.octaves import Shape
-    from dreamray.pictures.ingest import header_shape
+    from dreamray.pictures import decode
+    from dreamray.pictures.ingest import file_shape
     from dreamray.planning import Planner
     from dreamray.progress import say
-    from dreamray.render import read_picture
     from dreamray.request import understand
-    from dreamray.storage import locate
+    from dreamray.storage import locate, shown
 
     request = understand(given)
-    shape = header_shape(locate(source))
-    if shape.height * shape.width <= HELD_PIXELS:  # Decoded, what is wrong with it is told, too.
-        shape = Shape(*read_picture(source).pixels.shape[:2])
+    place = locate(source)
+    with place.opened() as path:
+        shape = file_shape(path, shown(place.name))
+        if shape.pixels <= HELD_PIXELS:  # Decoded, what is wrong with it is told, too.
+            shape = Shape(*decode(path.read_bytes(), place.name).pixels.shape[:2])
     planned = Planner(request.dream, request.execution).plan(shape)
     keep_freed_memory()
     speed = measure_speed(request.dream, request.execution) if probe else None

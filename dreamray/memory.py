@@ -79,7 +79,7 @@ def predict_peak(
             + WINDOW_SHAPE * len(convolutions) * min(shapes, _MOST_SHAPES)
             + (WINDOW_PIXEL + KEPT * number * _kept(layers)) * window
             + GAPS * held
-            + PICTURE_PIXEL * min(picture.height * picture.width, HELD_PIXELS)
+            + PICTURE_PIXEL * min(picture.pixels, HELD_PIXELS)
         )
     )
 

@@ -33,6 +33,11 @@ class Shape(NamedTuple):
     height: int
     width: int
 
+    @property
+    def pixels(self) -> int:
+        """Their number."""
+        return self.height * self.width
+
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
 

@@ -221,7 +221,7 @@ class Planner:
 
     def _held(self, octave: Shape, picture: Shape) -> int:
         """Bytes of an octave that a worker holds: all, or so much that its windows get as much."""
-        everything = memory.OCTAVE_PIXEL * octave.height * octave.width
+        everything = memory.OCTAVE_PIXEL * octave.pixels
         bare = memory.predict_peak(0, 0, picture, self._layers, self._execution.precision, 0)
         half = max(0, self._budget - bare) / 2 / memory.MARGIN / memory.GAPS
         return min(everything, int(half))

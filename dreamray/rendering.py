@@ -215,7 +215,7 @@ def _with_previews(listen: Listener, target: Location) -> Listener:
 
 def _worth_keeping(job: Job | None, source: Source) -> bool:
     """Whether going on from this work saves more than a moment."""
-    large = source.shape.height * source.shape.width > HELD_PIXELS
+    large = source.shape.pixels > HELD_PIXELS
     return large or (job is not None and job.begun)
 
 

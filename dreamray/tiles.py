@@ -133,7 +133,7 @@ class TilePlan:
     @property
     def overhead(self) -> float:
         """Pixels computed for each pixel of the picture; 1 for a single tile."""
-        return sum(t.window.pixels for t in self.tiles) / (self.shape.height * self.shape.width)
+        return sum(t.window.pixels for t in self.tiles) / self.shape.pixels
 
 
 def alignment(layers: Iterable[str]) -> int:

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import threading
 import time
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from hosts import Host
@@ -86,12 +85,7 @@ class Autoscaling:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -23,7 +23,6 @@ Values = Mapping[str, Any]
 
 FOLDER = Path(__file__).parents[1] / "helm" / "dreamray"
 RELEASE, NAMESPACE = "farm", "dreams"
-CRDS = Path(__file__).parents[2] / "shared" / "crds"
 
 
 def tool(name: str) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import chart
-import jsonschema
 import kubernetes_validate
 import pytest
-import yaml
+from crds import kuberay_schema
 
 each_set = pytest.mark.parametrize("name", chart.VALUE_SETS)
 
@@ -147,30 +145,3 @@ def strings(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for part in value:
             yield from strings(part)
-
-
-@functools.cache
-def kuberay_schema(kind: str) -> jsonschema.Draft202012Validator:
-    """What KubeRay knows of a kind; anything else is an error, where Kubernetes would drop it."""
-    path = chart.CRDS / f"ray.io_{kind.lower()}s.yaml"
-    if not path.is_file():
-        pytest.skip("needs KubeRay's definitions that lie beside a checkout of the project")
-    with path.open() as file:
-        definition = yaml.load(file, Loader=yaml.CSafeLoader)
-    (version,) = [v for v in definition["spec"]["versions"] if v["name"] == "v1"]
-    schema = version["schema"]["openAPIV3Schema"]
-    schema["properties"]["metadata"] = {"x-kubernetes-preserve-unknown-fields": True}
-    return jsonschema.Draft202012Validator(strict(schema))
-
-
-def strict(schema: Any) -> Any:
-    """The same schema, in which unknown properties are refused."""
-    if isinstance(schema, list):
-        return [strict(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    made = {name: strict(part) for name, part in schema.items()}
-    open_to_all = schema.get("x-kubernetes-preserve-unknown-fields")
-    if "properties" in schema and isinstance(schema["properties"], dict) and not open_to_all:
-        made.setdefault("additionalProperties", False)
-    return made

@@ -23,6 +23,7 @@ import jsonschema
 import pytest
 import typer.main
 import yaml
+from crds import kuberay_schema
 from s3_server import server_program
 
 from dreamray import cli
@@ -30,7 +31,6 @@ from dreamray.version import __version__
 
 PROJECT = Path(__file__).parents[1]
 CLUSTER = PROJECT / "cluster"
-CRDS = PROJECT.parent / "shared" / "crds"
 
 DOCKERFILE = (CLUSTER / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((CLUSTER / "compose.yaml").read_text())
@@ -385,10 +385,7 @@ def pods(name: str) -> dict[str, dict[str, Any]]:
 
 @each_job
 def test_kuberay_takes_the_job(name: str) -> None:
-    path = CRDS / "ray.io_rayjobs.yaml"
-    if not path.is_file():
-        pytest.skip("needs KubeRay's definitions that lie beside a checkout of the project")
-    rayjob_schema(path).validate(manifests(name)[0])
+    kuberay_schema("RayJob").validate(manifests(name)[0])
 
 
 @each_job
@@ -507,26 +504,3 @@ def test_ray_takes_its_options() -> None:
             option, equals, _ = word.partition("=")
             assert option in known
             assert bool(equals) != (option in TAKES_NO_VALUE)
-
-
-@functools.cache
-def rayjob_schema(path: Path) -> jsonschema.Draft202012Validator:
-    """What KubeRay knows of RayJobs; anything else is an error, where Kubernetes would drop it."""
-    definition = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
-    (version,) = [v for v in definition["spec"]["versions"] if v["name"] == "v1"]
-    schema = version["schema"]["openAPIV3Schema"]
-    schema["properties"]["metadata"] = {}
-    return jsonschema.Draft202012Validator(strict(schema))
-
-
-def strict(schema: Any) -> Any:
-    """The same schema, in which unknown properties are refused."""
-    if isinstance(schema, list):
-        return [strict(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    made = {name: strict(part) for name, part in schema.items()}
-    open_to_all = schema.get("x-kubernetes-preserve-unknown-fields")
-    if isinstance(schema.get("properties"), dict) and not open_to_all:
-        made.setdefault("additionalProperties", False)
-    return made

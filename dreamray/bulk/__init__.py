@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,6 @@ from dreamray.bulk.events import SetEvent, SetListener
 from dreamray.bulk.hands import Hands, LocalHands
 from dreamray.bulk.lease import held
 from dreamray.bulk.ledger import Counts, Ledger
-from dreamray.bulk.naming import WORK
 from dreamray.bulk.reporting import Reporting
 from dreamray.bulk.request import Limit, Wanted, parse_format, parse_limit
 from dreamray.bulk.run import SetRun
@@ -35,6 +34,7 @@ from dreamray.errors import DreamrayError, RequestError
 from dreamray.events import Remark
 from dreamray.execution import Execution
 from dreamray.pictures.encoding import Format
+from dreamray.rendering import WORK
 from dreamray.settings import Dream
 from dreamray.storage import Folder, LocalFolder, locate_folder
 from dreamray.worker import Tools
@@ -83,7 +83,11 @@ def dream_set(
     if not options.overwrite:
         check_ours(folder, report=options.report)
     folder.check_writable()
-    loaded = weights.load(execution.weights, tell=lambda text: listen(Remark(text)))
+
+    def tell(text: str) -> None:
+        listen(Remark(text))
+
+    loaded = weights.load(execution.weights, tell=tell)
     loaded.check_reaches(dream.layer_names)
     wanted = Wanted(
         source=source,
@@ -102,7 +106,7 @@ def dream_set(
     work = folder.folder(WORK)
     with (
         _removed_if_empty(work),
-        held(work, lambda text: listen(Remark(text))) as lease,
+        held(work, tell) as lease,
         Ledger() as ledger,
         contextlib.ExitStack() as closing,
     ):
@@ -120,7 +124,7 @@ def dream_set(
         try:
             run.check_failures()
             if ledger.counts.left:
-                with _hands(tools, ledger.counts.left, listen) as hands:
+                with _hands(tools, ledger.counts.left, tell) as hands:
                     run.make(hands)
         except BaseException as error:
             problem = str(error) if isinstance(error, DreamrayError) else "interrupted"
@@ -152,11 +156,11 @@ def _end(run: SetRun, reporting: Reporting | None, problem: str = "") -> None:
 
 
 @contextlib.contextmanager
-def _hands(tools: SetTools, pictures: int, listen: SetListener) -> Iterator[Hands]:
+def _hands(tools: SetTools, pictures: int, tell: Callable[[str], None]) -> Iterator[Hands]:
     if tools.execution.on_ray:
         from dreamray.farm import hired
 
-        with hired(tools, tools.execution, pictures, lambda text: listen(Remark(text))) as hands:
+        with hired(tools, tools.execution, pictures, tell) as hands:
             yield hands
     else:
         with contextlib.closing(LocalHands(tools)) as here:

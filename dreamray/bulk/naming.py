@@ -7,16 +7,17 @@ from pathlib import PurePosixPath
 from dreamray.bulk.entry import Entry
 from dreamray.errors import PictureError
 from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format
+from dreamray.rendering import WORK
 from dreamray.storage import shown
 
 MANIFEST = "manifest.jsonl"
 REPORT_PAGE = "index.html"
 REPORT_FOLDER = "dreamray-report"
-WORK = ".dreamray"
-"""Where a run keeps its lease, and what it has not yet put into the manifest."""
-
 RESERVED = (MANIFEST, REPORT_PAGE, REPORT_FOLDER, WORK)
-"""Names in the destination that are no pictures."""
+"""Names in the destination that are no pictures.
+
+In `WORK` a run keeps its lease, and what it has not yet put into the manifest.
+"""
 
 
 def output_name(entry: Entry, format: Format | None) -> str:

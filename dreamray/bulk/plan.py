@@ -95,7 +95,7 @@ class SetPlan:
                 continue
             settings = json.dumps(entry.settings, sort_keys=True) if entry.settings else ""
             try:
-                request = self._request(settings)
+                _, request = self._dream(settings)
             except RequestError as error:
                 raise RequestError(f"{entry.line}: {error}") from None
             yield Asked(output, source, entry.fingerprint, request, settings)
@@ -116,17 +116,15 @@ class SetPlan:
         dream = wanted.dream.replace(**own)
         return dream, request_digest(dream, wanted.weights_sha256, wanted.execution)
 
-    def _request(self, settings: str) -> str:
-        return self._dream(settings)[1]
-
     def _task(self, todo: Todo) -> Task:
         asked, wanted = todo.asked, self._wanted
+        dream, _ = self._dream(asked.settings)
         thumbnail = wanted.destination.file(thumbnail_name(asked.output))
         return Task(
             output=asked.output,
             source=locate(asked.source),
             target=wanted.destination.file(asked.output),
-            dream=self._dream(asked.settings)[0],
+            dream=dream,
             request=asked.request,
             earlier=todo.earlier,
             there=todo.there,

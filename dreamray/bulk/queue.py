@@ -51,7 +51,6 @@ class Queue:
         self._clock = clock
         self._numbers = itertools.count()
         self._waiting: list[_Waiting] = []
-        self._drawn: Attempt | None = None
         self._suspects: deque[Attempt] = deque()
         self._due: deque[Attempt] = deque()
 
@@ -61,9 +60,9 @@ class Queue:
         It stays the next one until it is `taken`.
         """
         self._wake()
-        if self._drawn is None:
-            self._drawn = self._due.popleft() if self._due else next(self._new, None)
-        return self._drawn
+        if not self._due and (new := next(self._new, None)) is not None:
+            self._due.append(new)
+        return self._due[0] if self._due else None
 
     def next_suspect(self) -> Attempt | None:
         """The same of those that want a worker to themselves."""
@@ -72,10 +71,7 @@ class Queue:
 
     def taken(self, attempt: Attempt) -> None:
         """It was handed out."""
-        if attempt is self._drawn:
-            self._drawn = None
-        else:
-            self._suspects.popleft()
+        (self._suspects if attempt.suspect else self._due).popleft()
 
     @property
     def empty(self) -> bool:

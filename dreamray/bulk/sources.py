@@ -9,9 +9,10 @@ from pathlib import Path
 
 from dreamray.bulk.entry import Entry
 from dreamray.bulk.lists import LIST_SUFFIXES, read_list
-from dreamray.bulk.naming import REPORT_FOLDER, WORK
+from dreamray.bulk.naming import REPORT_FOLDER
 from dreamray.errors import RequestError
 from dreamray.pictures.encoding import PICTURE_SUFFIXES
+from dreamray.rendering import WORK
 from dreamray.storage import (
     Folder,
     LocalFile,
@@ -39,8 +40,11 @@ def entries(
     """
     listed = _list_file(source)
     if listed is not None:
+        checked: Folder | None = None
         for entry in read_list(listed):
-            _check_apart(entry.source.folder, but)
+            if entry.source.folder != checked:  # Most lie beside the one before.
+                checked = entry.source.folder
+                _check_apart(checked, but)
             yield entry
         return
     folder = locate_folder(source)

@@ -120,7 +120,7 @@ class Studio:
         self._execution = execution
         self._batch = batch
         self._name = f"{socket.gethostname()}/{os.getpid()}"
-        self._networks: dict[tuple[str, ...], SharedEngine] = {}
+        self._networks: dict[tuple[tuple[str, float], ...], SharedEngine] = {}
         self._in_use: weakref.WeakSet[SharedEngine] = weakref.WeakSet()
         """Also those that had to go, while a picture still needs them."""
         self._loading = threading.Lock()
@@ -167,7 +167,7 @@ class Studio:
             with task.source.opened() as path:
                 name = shown(task.source.name)
                 making.shape = file_shape(path, name)
-                pixels = making.shape.height * making.shape.width
+                pixels = making.shape.pixels
                 making.enter("wait")
                 held.enter_context(self._room.taken(pixels))
                 making.enter("load")
@@ -211,13 +211,13 @@ class Studio:
             plan = dreamer.plan(original.shape)
             with engine.taking_part():
                 dreamt = dreamer.run_view(Tensors(original.colour), plan, job)
-        pixels = sum(stage.shape.height * stage.shape.width for stage in plan.stages)
+        pixels = sum(stage.shape.pixels for stage in plan.stages)
         making.work = pixels * task.dream.iterations
         return dreamt, describe(dreamer, original.sha256, plan)
 
     def _engine(self, dream: Dream) -> SharedEngine:
         """The network for a dream's layers, loaded when it is first asked for."""
-        key = tuple(f"{name}={weight}" for name, weight in dream.layers.items())
+        key = tuple(dream.layers.items())
         with self._loading:
             if self._stopped:
                 raise StoppedError("stopped")

@@ -60,7 +60,7 @@ def export(
     """
     check_output(format, result.shape.width, result.shape.height)
     text = None if metadata is None else metadata_text(metadata)
-    small = result.shape.height * result.shape.width <= HELD_PIXELS
+    small = result.shape.pixels <= HELD_PIXELS
     if format is Format.WEBP or (small and format is not Format.DEEP_ZOOM):
         target.write(_encode_held(result, extras, format, metadata, progress), notes)
         return

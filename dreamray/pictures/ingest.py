@@ -126,7 +126,7 @@ def _take(
     kind = _kind(path, name)
     shape = read_shape(path, kind, name)
     check_size(name, shape.width, shape.height, max_pixels)
-    held = shape.height * shape.width <= HELD_PIXELS and path.stat().st_size <= _HELD_BYTES
+    held = shape.pixels <= HELD_PIXELS and path.stat().st_size <= _HELD_BYTES
     if not held and kind not in STREAMED:
         raise PictureError(
             f"{name} is a {kind} of {shape} pixels, larger than is read of that format: "
@@ -147,17 +147,11 @@ def _take(
     }
 
 
-def header_shape(source: Location) -> Shape:
+def file_shape(path: Path, name: str) -> Shape:
     """Height and width of a picture as its header has them; nothing is decoded.
 
-    Raises PictureError for what is none of the six formats.
+    `name` is what messages call it. Raises PictureError for what is none of the six formats.
     """
-    with source.opened() as path:
-        return file_shape(path, shown(source.name))
-
-
-def file_shape(path: Path, name: str) -> Shape:
-    """The same of a local file."""
     return read_shape(path, _kind(path, name), name)
 
 

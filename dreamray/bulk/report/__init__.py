@@ -11,11 +11,9 @@ browser opens it from a disk, from S3 or from any web server. The workers add th
 
 from dreamray.bulk.report.summary import RunState, Summary, WorkerFigures
 from dreamray.bulk.report.thumbnails import thumbnail, thumbnail_name
-from dreamray.bulk.report.writer import FOLDER, INDEX, Report
+from dreamray.bulk.report.writer import Report
 
 __all__ = [
-    "FOLDER",
-    "INDEX",
     "Report",
     "RunState",
     "Summary",

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from dreamray.bulk.naming import REPORT_FOLDER
+
 WIDTH, HEIGHT = 160, 120
 """Of each half, in pixels, at most."""
 
@@ -17,7 +19,7 @@ WIDTH, HEIGHT = 160, 120
 _FINER = 6
 _OPTIONS = {"quality": 70, "optimize": True}
 
-_FOLDER = "dreamray-report/thumbs"
+_FOLDER = f"{REPORT_FOLDER}/thumbs"
 _LONGEST_NAME = 240
 _LONGEST_PATH = 900
 

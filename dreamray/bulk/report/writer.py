@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dreamray.bulk.naming import REPORT_FOLDER, REPORT_PAGE
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.report.data import Pages, row_of
 from dreamray.bulk.report.figures import Figures
@@ -11,16 +12,13 @@ from dreamray.bulk.report.page import page
 from dreamray.bulk.report.summary import RunState, Summary
 from dreamray.storage import Folder
 
-FOLDER = "dreamray-report"
-INDEX = "index.html"
-
 
 class Report:
     """The report in one folder; make one for each run."""
 
     def __init__(self, folder: Folder) -> None:
-        self._index = folder.file(INDEX)
-        data = folder.folder(FOLDER)
+        self._index = folder.file(REPORT_PAGE)
+        data = folder.folder(REPORT_FOLDER)
         self._records = Pages(data, "records")
         self._failures = Pages(data, "failures")
 
