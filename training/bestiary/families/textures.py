@@ -1,0 +1,162 @@
+"""Textures: what covers a whole picture, or a part of it."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.bestiary.noise import clouds
+from training.bestiary.palette import Color, shaded
+from training.bestiary.pen import SIZE, Pen, rotated
+from training.bestiary.registry import family
+
+_EDGE = 1.15  # beyond the layer's edge
+
+
+def _paint(pen: Pen, colors: NDArray[np.float64] | NDArray[np.float32]) -> None:
+    """The whole layer from float [SIZE, SIZE, 3]."""
+    pen.layer[..., :3] = np.clip(colors, 0, 255)
+    pen.layer[..., 3] = 255
+
+
+def _blend(share: NDArray[np.float32], first: Color, second: Color) -> NDArray[np.float64]:
+    """Colours [rows, columns, 3] from `first` where `share` is 0 to `second` where it is 1."""
+    part = np.clip(share, 0, 1)[..., None]
+    return np.asarray(first) * (1 - part) + np.asarray(second) * part
+
+
+@family("textures", texture=True)
+def plain(pen: Pen) -> None:
+    """Nothing but clouds: what there is no name for."""
+    _paint(pen, _blend(clouds(pen) * pen.between(0.1, 0.3) + 0.5, pen.palette[0], pen.palette[1]))
+
+
+@family("textures", texture=True)
+def zebra(pen: Pen) -> None:
+    """Stripes that split and join, as on a hide."""
+    field = clouds(pen, 0).copy()
+    width = pen.between(5, 9)
+    for _ in range(3):  # Sharpened bands of the noise's middle frequencies
+        field = cv2.GaussianBlur(field, (0, 0), width / 2) - cv2.GaussianBlur(field, (0, 0), width)
+        field = np.tanh(4 * field / field.std())
+    dark, light = sorted(pen.palette[:2], key=sum)
+    colors = _blend(2.5 * field + 0.5, shaded(dark, -0.5), shaded(light, 0.5))
+    _paint(pen, colors * (1 + 0.1 * clouds(pen)[..., None]))
+
+
+@family("textures", texture=True)
+def waves(pen: Pen) -> None:
+    """Bands that run beside each other like water or sand."""
+    rows = np.linspace(0, 1, SIZE, dtype=np.float32)[:, None]
+    lift = cv2.GaussianBlur(clouds(pen, 1), (0, 0), 6)
+    phase = rows * pen.between(4, 8) + lift * pen.between(0.15, 0.5)
+    profile = (phase % 1).astype(np.float32)
+    colors = _blend(profile**2, shaded(pen.palette[0], -0.4), shaded(pen.palette[1], 0.3))
+    _paint(pen, colors)
+
+
+@family("textures", texture=True)
+def honeycomb(pen: Pen) -> None:
+    """Six-sided cells, hollow or domed."""
+    size = pen.between(0.13, 0.26)
+    pen.fill(shaded(pen.palette[0], -0.7))
+    hollow = pen.chance(0.5)
+    corners = np.stack([np.cos(np.arange(6) * math.pi / 3), np.sin(np.arange(6) * math.pi / 3)], 1)
+    for column, x in enumerate(np.arange(-_EDGE, _EDGE + size, 1.5 * size)):
+        for y in np.arange(-_EDGE - column % 2 * size * 0.866, _EDGE + size, 1.732 * size):
+            color = shaded(pen.palette[0], pen.between(-0.15, 0.15))
+            for part in (0.92, 0.7, 0.45, 0.2):
+                light = (part - 0.6) if hollow else (0.5 - part)
+                middle = np.array([x, y]) - (0.92 - part) * size * 0.12
+                pen.polygon(middle + corners * size * part, shaded(color, 0.9 * light))
+
+
+@family("textures", texture=True)
+def scales(pen: Pen) -> None:
+    """Rows of overlapping scales, each with a bright edge."""
+    _overlapping(pen, pen.between(0.16, 0.34), pen.between(0.85, 1.3), ribs=0)
+
+
+@family("textures", texture=True)
+def plumage(pen: Pen) -> None:
+    """Rows of overlapping feathers, each with its shaft and barbs."""
+    _overlapping(pen, pen.between(0.26, 0.42), pen.between(1.3, 2.0), ribs=pen.count(4, 7))
+
+
+def _overlapping(pen: Pen, size: float, long: float, ribs: int) -> None:
+    pen.fill(shaded(pen.palette[0], -0.7))
+    t = np.linspace(0, math.pi, 16)
+    outline = np.stack([np.cos(t), long * np.sin(t)], 1) * 0.56 * size
+    eyed = pen.chance(0.3)
+    for row, y in enumerate(np.arange(_EDGE, -_EDGE - size * long, -0.42 * size * long)):
+        for x in np.arange(-_EDGE - row % 2 * size / 2, _EDGE + size, size):
+            color = shaded(pen.palette[row % 2 if eyed else 0], pen.between(-0.2, 0.2))
+            at = np.array([x + pen.between(-0.03, 0.03) * size, y])
+            pen.polygon(at + outline * 1.06, shaded(color, -0.65))
+            pen.polygon(at + outline, shaded(color, 0.3))
+            pen.polygon(at + outline * (0.86, 0.88), color)
+            pen.polygon(at + outline * (0.6, 0.6), shaded(color, -0.25))
+            tip = at + (0, 0.5 * size * long)
+            for rib in range(ribs):
+                root = at + (0, (rib + 0.5) / ribs * 0.4 * size * long)
+                for side in (-1, 1):
+                    end = root + (side * 0.4 * size * (1 - rib / ribs), 0.14 * size * long)
+                    pen.line([root, end], shaded(color, -0.5), 1)
+            if ribs:
+                pen.line([at, tip], shaded(color, 0.6), 1)
+
+
+@family("textures", texture=True)
+def coat(pen: Pen) -> None:
+    """Fur combed by the wind."""
+    pen.fill(shaded(pen.palette[0], -0.4))
+    wind = cv2.GaussianBlur(clouds(pen, 1), (0, 0), 8)
+    start, spread = pen.between(0, 2 * math.pi), pen.between(0.3, 1.0)
+    length, colors = pen.between(0.18, 0.36), pen.palette[: pen.count(1, 3)]
+    for _ in range(380):
+        x, y = pen.between(-_EDGE, _EDGE), pen.between(-_EDGE, _EDGE)
+        row, column = (min(SIZE - 1, max(0, int((value + 1) / 2 * SIZE))) for value in (y, x))
+        angle = start + spread * float(wind[row, column])
+        hair = rotated(
+            [(0, 0), (0.5 * length, 0), (length, pen.between(-0.2, 0.2) * length)], angle
+        )
+        color = shaded(pen.pick(colors), pen.between(-0.6, 0.55))
+        pen.ribbon(hair + (x, y), 0.022, 0.004, color)
+
+
+@family("textures", texture=True)
+def pebbles(pen: Pen) -> None:
+    """Rounded stones close together."""
+    count, half = pen.count(18, 50), SIZE // 2
+    places = np.array([(pen.between(0, half), pen.between(0, half)) for _ in range(count)])
+    rows, columns = np.mgrid[0:half, 0:half]
+    away = np.hypot(columns[..., None] - places[:, 0], rows[..., None] - places[:, 1])
+    nearest = np.partition(away, 1, -1)
+    height = cv2.resize((nearest[..., 1] - nearest[..., 0]).astype(np.float32), (SIZE, SIZE))
+    owner = cv2.resize(
+        away.argmin(-1).astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_NEAREST
+    ).astype(np.int64)
+    stones = [shaded(pen.pick(pen.palette[:3]), pen.between(-0.3, 0.3)) for _ in range(count)]
+    dome = np.clip(height / pen.between(4, 9), 0, 1) ** 0.5
+    light = np.clip(0.15 + 0.95 * dome + 0.12 * np.gradient(-height, axis=0), 0, 1.6)
+    _paint(pen, np.asarray(stones)[owner] * light[..., None])
+
+
+@family("textures", texture=True)
+def bricks(pen: Pen) -> None:
+    """A wall of bricks in mortar."""
+    pen.fill(shaded(pen.palette[1], 0.4 if pen.chance(0.6) else -0.6))
+    high = pen.between(0.16, 0.34)
+    wide, gap = high * pen.between(1.7, 2.5), 0.025
+    clay = pen.pick(((165.0, 75.0, 55.0), pen.palette[0]))
+    for row, y in enumerate(np.arange(-_EDGE, _EDGE, high)):
+        for x in np.arange(-_EDGE - row % 2 * wide / 2, _EDGE, wide):
+            color = shaded(clay, pen.between(-0.35, 0.2))
+            for inset, light in ((gap, -0.3), (1.8 * gap, 0.05)):
+                left, top, right, low = x + gap, y + gap, x + wide - inset, y + high - inset
+                pen.polygon(
+                    [(left, top), (right, top), (right, low), (left, low)], shaded(color, light)
+                )

@@ -1,0 +1,51 @@
+"""A checkpoint is chosen by what it dreams, not by its accuracy: dreams, their losses, a sheet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamray import pictures
+from dreamray.events import Event, StepDone
+from dreamray.execution import Execution
+from dreamray.render import Dreamer
+from dreamray.settings import Dream
+from dreamray.weights import Weights
+
+__all__ = ["Dreamt", "dreamt"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dreamt:
+    """A dream, and how its ascent went."""
+
+    pixels: NDArray[np.uint8]
+    """[height, width, 3]"""
+    losses: tuple[tuple[float, ...], ...]
+    """of each octave: the loss of every step"""
+
+    @property
+    def growths(self) -> tuple[float, ...]:
+        """How many times its first loss each octave ends at."""
+        return tuple(octave[-1] / octave[0] for octave in self.losses)
+
+    @property
+    def saturated(self) -> float:
+        """Share of values that are all dark or all bright."""
+        return float(np.mean((self.pixels == 0) | (self.pixels == 255)))
+
+
+def dreamt(pixels: NDArray[np.uint8], weights: Weights, dream: Dream) -> Dreamt:
+    """Dream of a picture, uint8 [height, width, 3], with dreamray's own engine."""
+    losses: dict[int, list[float]] = {}
+
+    def listen(event: Event) -> None:
+        if isinstance(event, StepDone):
+            losses.setdefault(event.octave, []).append(event.loss)
+
+    with Dreamer(dream, Execution(), listen, loaded=weights) as dreamer:
+        result = dreamer.run(pictures.to_tensor(pixels))
+    image = pictures.from_tensor(result, pixels.dtype)
+    return Dreamt(image.astype(np.uint8), tuple(tuple(losses[octave]) for octave in sorted(losses)))

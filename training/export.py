@@ -1,0 +1,52 @@
+"""The trained weights as the file that the package carries: see `dreamray.bestiary`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dreamray import bestiary
+from dreamray.bestiary import About
+from dreamray.weights import Weights
+from training.model import LAST
+
+__all__ = ["NAME", "export"]
+
+NAME = "bestiary"
+
+_LICENCE = "Apache-2.0"
+_PROVENANCE = (
+    "Trained from nothing but pictures that a program of dreamray's draws, training/bestiary: no "
+    "photograph, no picture of anybody else's and no other weights went into it."
+)
+
+
+def export(
+    weights: Weights,
+    path: Path,
+    *,
+    version: int,
+    default_layers: Mapping[str, float],
+    facts: Mapping[str, Any],
+) -> Weights:
+    """Write weights, their balance folded in, to a file; up to `LAST`, what is behind is left out.
+
+    `version` counts up with each training that is shipped, `default_layers` are what a dream
+    amplifies if nobody names any, and `facts`, of what JSON has, tell of the training.
+
+    Returns the weights as the file gives them: the numbers of a kernel are off by 1/254 of the
+    largest of their channel at most. Raises WeightsError, and writes nothing, if they do not reach
+    `LAST`, or cannot be used; ValueError if the file would be too large for the package.
+    """
+    about = About(
+        NAME, version, LAST, dict(default_layers), _LICENCE, _PROVENANCE, training=dict(facts)
+    )
+    data = bestiary.encode(weights, about)
+    if len(data) > bestiary.LARGEST:
+        raise ValueError(f"{len(data)} bytes are more than the {bestiary.LARGEST} of the package")
+    written = bestiary.decode(data).weights
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(data)
+    part.replace(path)
+    return written

@@ -1,0 +1,98 @@
+"""The drawn pictures on disk, in shards, and the batches taken from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.bestiary import FAMILIES, SIDE, picture
+
+__all__ = ["SHARD", "Batch", "Gallery"]
+
+SHARD = 2000
+"""Pictures of a shard."""
+
+_NAMES = "families.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Pictures with their names."""
+
+    pictures: NDArray[np.uint8]
+    """[batch, side, side, 3]"""
+    labels: NDArray[np.int32]
+    """[batch] numbers of the families"""
+
+
+class Gallery:
+    """Pictures of all families in turn: number `n` is of family `n % families`, with seed `n`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def families(self) -> list[str]:
+        """Their names, in the order of the labels. FileNotFoundError if nothing was drawn."""
+        names: list[str] = json.loads((self.folder / _NAMES).read_text())
+        return names
+
+    def draw(self, shards: int, processes: int) -> Iterator[int]:
+        """Draw the shards that are missing of so many; yields the number of each as it is there.
+
+        Raises ValueError if the folder holds pictures of other families.
+        """
+        names = [*FAMILIES]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        listed = self.folder / _NAMES
+        if listed.exists() and self.families != names:
+            raise ValueError(f"{self.folder} holds pictures of other families; name another folder")
+        listed.write_text(json.dumps(names))
+        missing = [number for number in range(shards) if not self._shard(number).exists()]
+        with ProcessPoolExecutor(processes) as pool:
+            for number, pictures in zip(
+                missing, pool.map(partial(_drawn, names), missing), strict=True
+            ):
+                part = self.folder / f"{number}.part.npy"
+                np.save(part, pictures)
+                part.replace(self._shard(number))
+                yield number
+
+    def batch(self, number: int, size: int, seed: int) -> Batch:
+        """Batch `number` of an endless walk: all pictures in a new order, again and again.
+
+        FileNotFoundError if nothing was drawn.
+        """
+        shards = [np.load(path, mmap_mode="r") for path in self._shards()]
+        if not shards:
+            raise FileNotFoundError(f"{self.folder} holds no pictures; draw some first")
+        count, places = sum(map(len, shards)), []
+        for place in range(number * size, (number + 1) * size):
+            walk, step = divmod(place, count)
+            order = np.random.default_rng((seed, walk)).permutation(count)
+            places.append(int(order[step]))
+        chosen = np.stack([shards[place // SHARD][place % SHARD] for place in places])
+        return Batch(chosen, np.asarray(places, np.int32) % len(self.families))
+
+    def _shards(self) -> list[Path]:
+        """Those without a gap before them."""
+        numbers = range(len([*self.folder.glob("shard-*.npy")]))
+        return [self._shard(number) for number in numbers if self._shard(number).exists()]
+
+    def _shard(self, number: int) -> Path:
+        return self.folder / f"shard-{number:05}.npy"
+
+
+def _drawn(names: list[str], shard: int) -> NDArray[np.uint8]:
+    pictures = np.empty((SHARD, SIDE, SIDE, 3), np.uint8)
+    for place in range(SHARD):
+        number = shard * SHARD + place
+        pictures[place] = picture(names[number % len(names)], number)
+    return pictures

@@ -1,0 +1,99 @@
+"""The network that is trained: Keras' InceptionV3 up to a block, with heads on some of its blocks.
+
+The heads only teach: what is shipped is the convolutions, whose batch norms are folded away.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+from numpy.typing import NDArray
+
+from dreamray.inception import CONVOLUTIONS, LAYERS
+from dreamray.weights import Weights
+
+__all__ = ["HEADS", "LAST", "WATCHED", "convolutions", "folded", "network", "start_from"]
+
+LAST = "mixed5"
+HEADS = ("mixed3", "mixed4", "mixed5")
+"""The blocks that must tell the families apart."""
+WATCHED = ("mixed1", "mixed2", "mixed3", "mixed4", "mixed5")
+"""The blocks whose activations are kept from running away."""
+
+_MOMENTUM = 0.97  # of the batch norms: the runs are short
+_MEAN, _MAXIMUM = 0.75, 0.25
+
+
+def network(classes: int, last: str = LAST) -> keras.Model:
+    """From pictures float32[batch, rows, columns, 3] in -1 to 1 to a dict of named outputs.
+
+    It ends at the block `last`. `logits_BLOCK` for each of `HEADS` that it reaches: [batch,
+    classes]; and by their own names the activations of the blocks of `WATCHED`.
+    """
+    body = keras.applications.InceptionV3(
+        weights=None, include_top=False, input_shape=(None, None, 3), name="inception"
+    )
+    blocks = WATCHED[: WATCHED.index(last) + 1]
+    outputs: dict[str, Any] = {name: body.get_layer(name).output for name in blocks}
+    for name in (name for name in HEADS if name in blocks):
+        features = outputs[name]
+        pooled = layers.GlobalAveragePooling2D()(features) * _MEAN
+        pooled += layers.GlobalMaxPooling2D()(features) * _MAXIMUM
+        outputs[f"logits_{name}"] = layers.Dense(classes, name=f"logits_{name}", dtype="float32")(
+            pooled
+        )
+    model = keras.Model(body.input, outputs)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = _MOMENTUM
+    return model
+
+
+def convolutions(model: keras.Model) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
+    """The convolutions with their batch norms, in the order of `dreamray.inception.CONVOLUTIONS`.
+
+    Keras counts on from model to model in its layers' names, but keeps the order of creation.
+    """
+    found = [
+        sorted((layer for layer in model.layers if isinstance(layer, kind)), key=_number)
+        for kind in (layers.Conv2D, layers.BatchNormalization)
+    ]
+    return list(zip(*found, strict=True))
+
+
+def _number(layer: keras.layers.Layer) -> int:
+    suffix = layer.name.rpartition("_")[2]
+    return int(suffix) if suffix.isdigit() else 0
+
+
+def folded(model: keras.Model, name: str) -> Weights:
+    """The model's convolutions for dreaming, zeros behind its last block; heads are left out."""
+    kernels, biases, scales = [], [], []
+    for layer, norm in convolutions(model):
+        scale = 1 / np.sqrt(_array(norm.moving_variance) + norm.epsilon)
+        kernels.append((_array(layer.kernel) * scale).astype(np.float32))
+        biases.append((_array(norm.beta) - _array(norm.moving_mean) * scale).astype(np.float32))
+        scales.append(scale.astype(np.float32))
+    for missing in CONVOLUTIONS[len(kernels) :]:
+        inputs = LAYERS[missing.inputs[0]].channels
+        kernels.append(np.zeros((*missing.kernel, inputs, missing.channels), np.float32))
+        biases.append(np.zeros(missing.channels, np.float32))
+        scales.append(np.ones(missing.channels, np.float32))
+    return Weights(name, "", tuple(kernels), tuple(biases), tuple(scales))
+
+
+def start_from(model: keras.Model, weights: Weights) -> None:
+    """Put weights into the model's convolutions; its heads stay as they are."""
+    for number, (layer, norm) in enumerate(convolutions(model)):
+        scale = weights.scales[number]
+        layer.kernel.assign(weights.kernels[number] / scale)
+        norm.beta.assign(weights.biases[number])
+        norm.moving_mean.assign(np.zeros_like(scale))
+        norm.moving_variance.assign(1 / scale**2 - norm.epsilon)
+
+
+def _array(variable: keras.Variable) -> NDArray[np.float32]:
+    return np.asarray(keras.ops.convert_to_numpy(variable))

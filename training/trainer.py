@@ -1,0 +1,105 @@
+"""The training: batches, the pictures led astray, updates, checkpoints.
+
+What a batch holds depends on the recipe's seed and the number of the update alone. So a
+training that is taken up again after an interruption goes on as if there had been none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from training.astray import Astray
+from training.gallery import Batch
+from training.recipe import Recipe
+from training.update import Outcome, updating
+from training.views import views
+
+__all__ = ["Progress", "Trainer"]
+
+Batches = Callable[[int], Batch]
+"""number of the batch -> pictures to be shown"""
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """After an update."""
+
+    update: int
+    """how many are done"""
+    replay: int
+    """which one it was on its pictures, from 0"""
+    dreaming: NDArray[np.bool_]
+    """[batch] which pictures were led where a dream leads"""
+    outcome: Outcome
+
+
+class Trainer:
+    """Trains a model by a recipe, from its first update or from a checkpoint."""
+
+    def __init__(self, model: keras.Model, recipe: Recipe) -> None:
+        self.model = model
+        self.recipe = recipe
+        self.done = 0
+        """updates made so far; a multiple of the recipe's replays at a checkpoint"""
+        self._optimizer = keras.optimizers.AdamW(
+            recipe.rate, weight_decay=recipe.decay, beta_2=0.99, global_clipnorm=recipe.clip
+        )
+        self._optimizer.exclude_from_weight_decay(var_names=["beta", "bias"])
+        self._optimizer.build(model.trainable_variables)
+        self._update = updating(model, self._optimizer, recipe)
+
+    def run(self, batches: Batches) -> Iterator[Progress]:
+        """Make the updates that are left; yields after each.
+
+        Between batches, when `replay` was the last, the trainer may be saved.
+        """
+        recipe = self.recipe
+        while self.done < recipe.updates:
+            number = self.done // recipe.replays
+            random = np.random.default_rng((recipe.seed, number))
+            batch = batches(number)
+            shown = views(batch.pictures, recipe, random)
+            astray = Astray.start(recipe, random)
+            for replay in range(recipe.replays):
+                outcome = self._update(
+                    shown + astray.change,
+                    batch.labels,
+                    astray.weighing(recipe, replay),
+                    recipe.rate_at(self.done),
+                    recipe.is_still(self.done),
+                )
+                astray = astray.moved(outcome.gradient)
+                self.done += 1
+                yield Progress(self.done, replay, astray.dreaming, outcome)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint: everything that the next update depends on."""
+        arrays = {name: np.asarray(value) for name, value in self._variables()}
+        arrays["done"] = np.asarray(self.done)
+        part = path.with_suffix(".part.npz")
+        np.savez(part, allow_pickle=False, **arrays)
+        part.replace(path)
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint. Raises ValueError if it is of another model or optimizer."""
+        with np.load(path) as saved:
+            for name, variable in self._variables():
+                if name not in saved or saved[name].shape != tuple(variable.shape):
+                    raise ValueError(f"{path}: no checkpoint of this training: {name} differs")
+                variable.assign(saved[name])
+            self.done = int(saved["done"])
+
+    def _variables(self) -> Iterator[tuple[str, Any]]:
+        for kind, variables in (
+            ("model", self.model.variables),
+            ("optimizer", self._optimizer.variables),
+        ):
+            for number, variable in enumerate(variables):
+                yield f"{kind}_{number}", variable
