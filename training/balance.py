@@ -22,7 +22,7 @@ __all__ = ["Response", "level", "liked", "response", "scaled"]
 Array = NDArray[np.float32]
 
 _PORTION = 64
-_LEAST = 0.1  # of the median RMS: a channel that hardly ever speaks is not made to shout
+_LEAST = 0.1  # A channel that hardly ever speaks is not made to shout; many are at about 0.5.
 
 
 class Response:
@@ -61,13 +61,11 @@ def response(model: keras.Model, pictures: Array, labels: NDArray[np.int32]) -> 
 
 
 def level(answers: Response) -> dict[str, Array]:
-    """Factors that bring the channels of each convolution to a root mean square of 1."""
-    factors = {}
-    for name in answers.strength:
-        strength = answers.level(name)
-        least = _LEAST * float(np.median(strength)) + 1e-6
-        factors[name] = (1 / np.maximum(strength, least)).astype(np.float32)
-    return factors
+    """Factors that bring each channel to a root mean square of 1, but for those that hardly speak."""
+    return {
+        name: (1 / np.maximum(answers.level(name), _LEAST)).astype(np.float32)
+        for name in answers.strength
+    }
 
 
 def liked(answers: Response, liking: Sequence[float], power: float = 1.0) -> dict[str, Array]:
@@ -79,8 +77,8 @@ def liked(answers: Response, liking: Sequence[float], power: float = 1.0) -> dic
     weights = np.asarray(liking, np.float64) / np.mean(liking)
     factors = {}
     for name, strength in answers.strength.items():
-        energy = np.square(strength)
-        share = energy / (energy.sum(0, keepdims=True) + 1e-12)
+        energy = np.square(strength) + 1e-9  # One that answers to nothing answers to all alike.
+        share = energy / energy.sum(0, keepdims=True)
         factors[name] = (np.sqrt(weights @ share) ** power).astype(np.float32)
     return factors
 

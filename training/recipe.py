@@ -27,13 +27,13 @@ class Recipe:
     """L2 length, at 128 x 128 pixels in -1 to 1, that pictures are led from their names at most"""
     dream_share: float = 0.5
     """of the pictures: led towards what the network sees in them, as a dream leads them"""
-    dream_step: float = 0.2
+    dream_step: float = 0.35
     """mean change of a value, in -1 to 1, by one step of a dream, at most"""
-    threshold: float = 3.0
+    threshold: float = 2.5
     """activations above this are penalised; their deviation over the pictures is about 1"""
     penalty: float = 0.05
     """weight of the penalty"""
-    dream_penalty: float = 0.5
+    dream_penalty: float = 1.0
     """its weight for pictures on the way of a dream"""
     smoothing: float = 0.1
     """of the labels"""
