@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -222,6 +223,22 @@ class TestTrainer:
         ]
         assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
 
+    @pytest.mark.parametrize("backend", ["jax", "torch"])
+    def test_other_backends_find_the_same(self, backend: str) -> None:
+        """From the same weights, two updates find the same but for rounding."""
+        pytest.importorskip(backend)
+        found = {}
+        for name in (backend, "tensorflow"):
+            run = subprocess.run(
+                [sys.executable, Path(__file__), "outcomes"],
+                env={**os.environ, "KERAS_BACKEND": name, "PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                check=True,
+                text=True,
+            )
+            found[name] = np.asarray(json.loads(run.stdout.splitlines()[-1]))
+        np.testing.assert_allclose(found[backend], found["tensorflow"], rtol=2e-2)
+
     def test_another_networks_checkpoint_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "checkpoint.npz"
         self.trainer().save(path)
@@ -304,3 +321,20 @@ class TestBalance:
         assert factors[0] > 1.1
         assert factors[1] < 0.9
         assert factors[2:] == pytest.approx(1)
+
+
+def print_outcomes() -> None:
+    """For another process, with another backend: what two updates found, as JSON."""
+    model = network(5, last="mixed3")
+    start_from(model, load_weights("random:4"))
+    for layer in model.layers:
+        if layer.name.startswith("logits"):
+            layer.kernel.assign(np.random.default_rng(1).normal(0, 0.1, layer.kernel.shape))
+    recipe = replace(TINY, updates=2, replays=2, still=1.0)
+    steps = Trainer(model, recipe).run(TestTrainer.batch)
+    outcomes = [progress.outcome for progress in steps]
+    print(json.dumps([float(np.abs(part).mean()) for o in outcomes for part in o[:3]]))
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["outcomes"]:
+    print_outcomes()

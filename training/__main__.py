@@ -12,6 +12,8 @@ import typer
 
 from training.recipe import Recipe
 
+_ROWS = ["mixed3=1,mixed4=0.5", "mixed3=1", "mixed4=1"]
+
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
 )
@@ -110,6 +112,61 @@ def train(
             print(report.line(), flush=True)
     trainer.save(checkpoint)
     print(report.line(), flush=True)
+
+
+@app.command()
+def look(
+    folder: Annotated[Path, typer.Argument(help="the drawn pictures")],
+    checkpoint: Path,
+    sheet: Annotated[Path, typer.Argument(help="the picture to be written")],
+    pictures: Annotated[list[Path], typer.Argument(help="what to dream of")],
+    layer: Annotated[
+        list[str], typer.Option(help="NAME=WEIGHT,…: a row of the sheet each")
+    ] = _ROWS,
+    width: Annotated[int, typer.Option(help="of each picture")] = 450,
+    liking: Annotated[float, typer.Option(help="0: all channels count the same")] = 1.0,
+    last: Annotated[str, typer.Option(help="the block where the network ends")] = "mixed5",
+    beside: Annotated[list[str] | None, typer.Option(help="other weights, a row each")] = None,
+) -> None:
+    """Dreams of a checkpoint, with their losses: what it is to be chosen by."""
+    from dreamray import weights
+    from dreamray.settings import Dream
+    from training.finish import finished
+    from training.gallery import Gallery
+    from training.select import dream_sheet, shown
+
+    mine = finished(checkpoint, Gallery(folder), last=last, name=checkpoint.stem, power=liking)
+    rows = {text: (mine, Dream(layers=_layers(text), max_loss=None)) for text in layer}
+    for source in beside or ():
+        rows[source] = weights.load(source), Dream(max_loss=None)
+    dream_sheet([shown(path, width) for path in pictures], rows).save(sheet)
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="the drawn pictures")],
+    checkpoint: Path,
+    output: Annotated[Path, typer.Argument(help="the file of weights to be written")],
+    version: Annotated[int, typer.Option(help="one more than that of the last file shipped")],
+    layer: Annotated[str, typer.Option(help="NAME=WEIGHT,…: the default layers")] = _ROWS[0],
+    liking: Annotated[float, typer.Option(help="0: all channels count the same")] = 1.0,
+    fact: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, of the training")] = None,
+) -> None:
+    """Write a checkpoint's weights as dreamray ships them."""
+    from training.export import export as write
+    from training.finish import finished
+    from training.gallery import Gallery
+    from training.model import LAST
+
+    weights = finished(checkpoint, Gallery(folder), last=LAST, name="bestiary", power=liking)
+    facts = dict(text.split("=", 1) for text in fact or ())
+    write(weights, output, version=version, default_layers=_layers(layer), facts=facts)
+    print(f"{output}: {output.stat().st_size:,} bytes")
+
+
+def _layers(text: str) -> dict[str, float]:
+    pairs = (part.partition("=") for part in text.split(","))
+    return {name: float(weight or 1) for name, _, weight in pairs}
 
 
 if __name__ == "__main__":

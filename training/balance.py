@@ -61,7 +61,7 @@ def response(model: keras.Model, pictures: Array, labels: NDArray[np.int32]) -> 
 
 
 def level(answers: Response) -> dict[str, Array]:
-    """Factors that bring each channel to a root mean square of 1, but for those that hardly speak."""
+    """Factors that bring each channel to an RMS of 1; less for those that hardly speak."""
     return {
         name: (1 / np.maximum(answers.level(name), _LEAST)).astype(np.float32)
         for name in answers.strength

@@ -56,8 +56,8 @@ def finished(
             variable.assign(stored)
     batch = gallery.batch(0, _PICTURES, seed=1)
     edge = (batch.pictures.shape[1] - _PIXELS) // 2
-    shown = batch.pictures[:, edge : edge + _PIXELS, edge : edge + _PIXELS] / np.float32(127.5) - 1
-    answers = response(model, shown, batch.labels)
+    shown = batch.pictures[:, edge : edge + _PIXELS, edge : edge + _PIXELS].astype(np.float32)
+    answers = response(model, shown / 127.5 - 1, batch.labels)
     preferences = [liking[FAMILIES[family].group] for family in gallery.families]
     even, dear = level(answers), liked(answers, preferences, power)
     return scaled(folded(model, name), {key: even[key] * dear[key] for key in even})

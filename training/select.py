@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from dreamray.settings import Dream
 from dreamray.weights import Weights
 from training.dreams import dreamt
 from training.sheets import sheet
 
-__all__ = ["dream_sheet"]
+__all__ = ["dream_sheet", "shown"]
 
 Pixels = NDArray[np.uint8]
+
+
+def shown(path: Path, width: int) -> Pixels:
+    """A picture, uint8 [height, width, 3], of that width and three by two: cut in its middle."""
+    with Image.open(path) as image:
+        return np.asarray(ImageOps.fit(image.convert("RGB"), (width, width * 2 // 3)))
 
 
 def dream_sheet(

@@ -1,22 +1,23 @@
-"""One update of the network's weights, and the loss's gradient in the pictures with it.
+"""One update of the network's weights, and the gradient in the pictures that comes with it.
 
-The loss is written with Keras' operations; only the differentiation is TensorFlow's.
+The losses are written with Keras' operations. Differentiating them, and telling how the bits can
+be made the same each time, is the business of the module for Keras' backend.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
 from training.recipe import Recipe
 
-__all__ = ["Outcome", "Update", "Weighing", "repeatable", "updating"]
+__all__ = ["Losses", "Outcome", "Update", "Weighing", "losses", "repeatable", "updating"]
 
 Array = NDArray[np.float32]
 Update = Callable[[Array, NDArray[np.int32], "Weighing", float, bool], "Outcome"]
@@ -49,59 +50,49 @@ class Outcome(NamedTuple):
     """[batch] 1 where the last head named the picture rightly, else 0"""
 
 
-def repeatable(seed: int) -> None:
-    """Let this process compute the same bits each time; `seed` is that of the first weights."""
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
+class Losses(NamedTuple):
+    """The parts of the loss as the backend's tensors: `total` is one number, the rest [batch]."""
+
+    total: Any
+    named: Any
+    excess: Any
+    right: Any
+
+
+def losses(outputs: dict[str, Any], labels: Any, weighing: Any, recipe: Recipe) -> Losses:
+    """The training's loss from the outputs of `training.model.network`.
+
+    `labels` is int32[batch]; the total is the mean over the pictures whose name counts.
+    """
+    heads = [name for name in outputs if name.startswith("logits_")]
+    blocks = [name for name in outputs if name not in heads]
+    classes = outputs[heads[0]].shape[-1]
+    wanted = ops.one_hot(labels, classes) * (1 - recipe.smoothing) + recipe.smoothing / classes
+    named, excess, dreamt = (ops.zeros_like(part) for part in weighing)
+    for head in heads:
+        logs = ops.log_softmax(outputs[head])
+        named = named - _SHARES[head] * ops.sum(wanted * logs, axis=-1)
+    for block in blocks:
+        over = ops.relu(outputs[block] - recipe.threshold)
+        excess = excess + ops.mean(ops.square(over), axis=(1, 2, 3))
+        dreamt = dreamt + ops.mean(ops.square(outputs[block]), axis=(1, 2, 3))
+    each = weighing.name * named + weighing.excess * excess + weighing.dream * dreamt
+    guess = ops.cast(ops.argmax(outputs[heads[-1]], axis=-1), "int32")
+    right = ops.cast(ops.equal(guess, labels), "float32")
+    return Losses(ops.sum(each) / ops.sum(weighing.name), named, excess, right)
 
 
 def updating(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: Recipe) -> Update:
     """A function that makes one update of `model` with `optimizer`."""
-    blocks = [name for name in model.output_names if not name.startswith("logits_")]
-    heads = [name for name in model.output_names if name not in blocks]
-    classes = model.get_layer(heads[0]).units
-    variables = model.trainable_variables
-
-    def compute(pictures: Any, labels: Any, weighing: Weighing, still: bool) -> Any:
-        with tf.GradientTape() as tape:
-            tape.watch(pictures)
-            outputs = model(pictures, training=not still)
-            wanted = ops.one_hot(labels, classes) * (1 - recipe.smoothing)
-            wanted += recipe.smoothing / classes
-            named = ops.zeros_like(weighing.name)
-            for head in heads:
-                logs = ops.log_softmax(outputs[head])
-                named -= _SHARES[head] * ops.sum(wanted * logs, axis=-1)
-            excess, dreamt = ops.zeros_like(named), ops.zeros_like(named)
-            for block in blocks:
-                over = ops.relu(outputs[block] - recipe.threshold)
-                excess += ops.mean(ops.square(over), axis=(1, 2, 3))
-                dreamt += ops.mean(ops.square(outputs[block]), axis=(1, 2, 3))
-            losses = weighing.name * named + weighing.excess * excess + weighing.dream * dreamt
-            loss = ops.sum(losses) / ops.sum(weighing.name)
-        *slopes, gradient = tape.gradient(loss, [*variables, pictures])
-        right = ops.cast(ops.equal(ops.argmax(outputs[heads[-1]], -1), labels), "float32")
-        return slopes, (gradient, named, excess, right)
-
-    @tf.function
-    def learning(pictures: Any, labels: Any, weighing: Weighing) -> Any:
-        slopes, found = compute(pictures, labels, weighing, still=False)
-        optimizer.apply(slopes, variables)
-        return found
-
-    @tf.function
-    def holding(pictures: Any, labels: Any, weighing: Weighing) -> Any:
-        slopes, found = compute(pictures, labels, weighing, still=True)
-        optimizer.apply(slopes, variables)
-        return found
-
-    def update(
-        pictures: Array, labels: NDArray[np.int32], weighing: Weighing, rate: float, still: bool
-    ) -> Outcome:
-        optimizer.learning_rate = rate
-        run = holding if still else learning
-        constants = Weighing(*map(tf.constant, weighing))
-        found = run(tf.constant(pictures), tf.constant(labels), constants)
-        return Outcome(*(part.numpy() for part in found))
-
+    update: Update = _backend().updating(model, optimizer, recipe)
     return update
+
+
+def repeatable(seed: int) -> None:
+    """Let this process compute the same bits each time; `seed` is that of the first weights."""
+    keras.utils.set_random_seed(seed)
+    _backend().repeatable()
+
+
+def _backend() -> Any:
+    return importlib.import_module(f"training.backends.on_{keras.config.backend()}")

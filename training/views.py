@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ __all__ = ["views"]
 
 # Faint things must be seen and strong ones not be shouted at: else a dream, which makes what is
 # strong stronger, grows one thing and leaves the rest of the picture as it is.
-_CONTRASTS = 0.25, 2.2
+_LOG_CONTRASTS = math.log(0.25), math.log(2.2)
 _FARTHEST = 2.5  # Dreams leave the range of pictures, -1 to 1.
 
 
@@ -47,7 +49,7 @@ def views(
         return values
 
     mean = shown.mean((1, 2, 3), keepdims=True)
-    contrast = np.exp(random.uniform(*np.log(_CONTRASTS), (count, 1, 1, 1))).astype(np.float32)
+    contrast = np.exp(random.uniform(*_LOG_CONTRASTS, (count, 1, 1, 1))).astype(np.float32)
     shown = (shown - mean) * contrast + mean + 0.15 * per_picture() + 0.06 * per_picture(3)
     grey = random.random((count, 1, 1, 1)) < 0.08
     shown = np.where(grey, shown.mean(3, keepdims=True), shown)

@@ -16,5 +16,5 @@ from training.bestiary.scene import SIDE, picture
 
 __all__ = ["FAMILIES", "SIDE", "Family", "picture"]
 
-for _module in sorted(module.name for module in pkgutil.iter_modules(families.__path__)):
-    importlib.import_module(f"{families.__name__}.{_module}")
+for _module in pkgutil.walk_packages(families.__path__, f"{families.__name__}."):
+    importlib.import_module(_module.name)

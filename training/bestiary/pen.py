@@ -15,32 +15,18 @@ from training.bestiary.palette import Color, Palette
 
 T = TypeVar("T")
 
-__all__ = ["SIZE", "Layer", "Pen", "Points", "rotated", "turn"]
+__all__ = ["SIZE", "Layer", "Pen", "pixels"]
 
 Layer = NDArray[np.uint8]
 """[SIZE, SIZE, 4], red, green, blue and opacity; the colours are multiplied by the opacity"""
-Points = NDArray[np.float64]
-"""[points, 2], x to the right and y down, each -1 to 1 within the layer's margin"""
 
 SIZE = 192
 _UNIT = 0.46 * SIZE
 _MIDDLE = SIZE / 2
-_SHIFT = 4  # cv2 takes sixteenths of a pixel for sub-pixel positions.
-_FINE = 1 << _SHIFT
+SHIFT = 4  # cv2 takes sixteenths of a pixel for sub-pixel positions.
+_FINE = 1 << SHIFT
 
 cv2.setNumThreads(1)  # Pictures are drawn in processes side by side.
-
-
-def turn(count: int) -> NDArray[np.float64]:
-    """`count` angles evenly around the circle, in radians from 0."""
-    return np.linspace(0, 2 * math.pi, count, endpoint=False)
-
-
-def rotated(points: ArrayLike, angle: float) -> Points:
-    """The points turned around the origin by `angle` radians, clockwise as y points down."""
-    cosine, sine = math.cos(angle), math.sin(angle)
-    turned: Points = np.asarray(points, np.float64) @ np.array([[cosine, sine], [-sine, cosine]])
-    return turned
 
 
 class Pen:
@@ -82,7 +68,7 @@ class Pen:
 
     def polygon(self, points: ArrayLike, color: Color) -> None:
         """A filled polygon; it may be concave."""
-        cv2.fillPoly(self.layer, [_pixels(points)], _opaque(color), cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(self.layer, [pixels(points)], _opaque(color), cv2.LINE_AA, SHIFT)
 
     def line(
         self, points: ArrayLike, color: Color, width: float = 2, *, closed: bool = False
@@ -90,8 +76,12 @@ class Pen:
         """A line through the points, `width` pixels wide."""
         thickness = max(1, int(width))
         cv2.polylines(
-            self.layer, [_pixels(points)], closed, _opaque(color), thickness, cv2.LINE_AA, _SHIFT
+            self.layer, [pixels(points)], closed, _opaque(color), thickness, cv2.LINE_AA, SHIFT
         )
+
+    def lines(self, paths: NDArray[np.float64], color: Color, width: int = 1) -> None:
+        """Many lines at once, [lines, points, 2]."""
+        cv2.polylines(self.layer, [*pixels(paths)], False, (*color, 255), width, cv2.LINE_AA, SHIFT)
 
     def ellipse(
         self, x: float, y: float, a: float, b: float, color: Color, angle: float = 0
@@ -131,20 +121,28 @@ class Pen:
         """A pen with the same dice and palette on a new layer."""
         return Pen(self.random, self.palette)
 
-    def paste(self, layer: Layer, within: ArrayLike | None = None) -> None:
-        """Lay `layer` over this one, cut to the polygon `within` if there is one."""
+    def paste(self, layer: Layer, *, within: ArrayLike | None = None, opacity: float = 1) -> None:
+        """Lay `layer` over this one, cut to the polygon `within` if there is one.
+
+        With an `opacity` below 1 this one shows through, as through glass.
+        """
+        if opacity < 1:
+            layer = (layer * np.float32(opacity)).astype(np.uint8)
         shown = layer.astype(np.uint16)
+        box = slice(None), slice(None)
         if within is not None:
             mask = np.zeros((SIZE, SIZE), np.uint8)
-            cv2.fillPoly(mask, [_pixels(within)], (255,), cv2.LINE_AA, _SHIFT)
-            shown = shown * mask[..., None] // 255
-        below = self.layer.astype(np.uint16) * (255 - shown[..., 3:]) // 255
-        self.layer[:] = np.minimum(shown + below, 255)
+            cv2.fillPoly(mask, [pixels(within)], (255,), cv2.LINE_AA, SHIFT)
+            left, top, width, height = cv2.boundingRect(mask)
+            box = slice(top, top + height), slice(left, left + width)
+            shown = layer[box].astype(np.uint16) * mask[box][..., None] // 255
+        below = self.layer[box].astype(np.uint16) * (255 - shown[..., 3:]) // 255
+        self.layer[box] = np.minimum(shown + below, 255)
 
     def _ellipse(
         self, x: float, y: float, a: float, b: float, color: Color, angle: float, width: int
     ) -> None:
-        [[column, row]] = _pixels([(x, y)])
+        [[column, row]] = pixels([(x, y)])
         axes = tuple(max(8, round(axis * _UNIT * _FINE)) for axis in (a, b))
         degrees = math.degrees(angle)
         cv2.ellipse(
@@ -157,13 +155,14 @@ class Pen:
             _opaque(color),
             width,
             cv2.LINE_AA,
-            _SHIFT,
+            SHIFT,
         )
 
 
-def _pixels(points: ArrayLike) -> NDArray[np.int32]:
-    """As cv2 wants them: whole sixteenths of pixels."""
-    return np.round((np.asarray(points, np.float64) * _UNIT + _MIDDLE) * _FINE).astype(np.int32)
+def pixels(points: ArrayLike, scale: float = 1) -> NDArray[np.int32]:
+    """Where the points are on a layer of `scale` times the size, as cv2 wants them: in 1 / FINE."""
+    place = np.asarray(points, np.float64) * _UNIT + _MIDDLE
+    return np.round(place * (_FINE * scale)).astype(np.int32)
 
 
 def _opaque(color: Color) -> tuple[int, int, int, int]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from training.bestiary.pen import Pen
 
@@ -35,7 +36,10 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {}
-"""by name, in the order of their definition; filled when `training.bestiary` is imported"""
+"""By name, in the order of their groups and names: the same wherever a family is written down.
+
+Filled when `training.bestiary` is imported.
+"""
 
 
 def family(group: str, *, upright: bool = False, texture: bool = False) -> Callable[[Draw], Draw]:
@@ -49,6 +53,8 @@ def family(group: str, *, upright: bool = False, texture: bool = False) -> Calla
         if name in FAMILIES:
             raise ValueError(f"There are two families called {name}.")
         FAMILIES[name] = Family(name, group, draw, upright, texture)
+        for kind in sorted(FAMILIES.values(), key=attrgetter("group", "name")):
+            FAMILIES[kind.name] = FAMILIES.pop(kind.name)
         return draw
 
     return register

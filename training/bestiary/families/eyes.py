@@ -3,154 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from training.bestiary.clay import Clay
+from training.bestiary.coats import strands
+from training.bestiary.eyeballs import SLIT, globe
 from training.bestiary.palette import Color, hsv, mixed, shaded
-from training.bestiary.pen import SIZE, Layer, Pen, Points, turn
+from training.bestiary.pen import Pen
 from training.bestiary.registry import family
+from training.bestiary.shapes import Points, turn
+from training.bestiary.tints import iris_color, tones
 
-__all__ = ["SLIT", "Clay", "globe", "inlay", "iris_color", "strands", "tones"]
+__all__ = ["animal_eye", "cat_eye", "eye_cluster", "human_eye", "reptile_eye"]
+
 
 _INK: Color = (14.0, 11.0, 12.0)
 _GLINT: Color = (252.0, 252.0, 250.0)
-_EDGE = 1 / 0.92  # where the layer ends, in the pen's units
-_SHIFT = 4
-SLIT = (0.13, 0.86)
-"""a cat's pupil, as `globe` takes it"""
-
-
-def iris_color(pen: Pen) -> Color:
-    """Amber, blue, green or brown; the palette's own now and then."""
-    return pen.pick(
-        (
-            hsv(pen.between(0.07, 0.15), pen.between(0.75, 1), pen.between(0.75, 1)),
-            hsv(pen.between(0.52, 0.62), pen.between(0.35, 0.9), pen.between(0.6, 0.95)),
-            hsv(pen.between(0.2, 0.42), pen.between(0.4, 0.85), pen.between(0.5, 0.85)),
-            hsv(pen.between(0.03, 0.08), 0.75, pen.between(0.4, 0.6)),
-            pen.palette[0],
-        )
-    )
-
-
-def globe(
-    pen: Pen,
-    x: float,
-    y: float,
-    radius: float,
-    color: Color,
-    *,
-    pupil: tuple[float, float] = (0.5, 0.5),
-    angle: float = 0,
-) -> None:
-    """An iris with a dark edge, rays, a pupil and glints, lit from the upper left.
-
-    `pupil` is its half axes in radii; `angle` turns it.
-    """
-    pen.disc(x, y, radius, shaded(color, -0.75))
-    pen.disc(x, y, radius * 0.93, shaded(color, -0.25))
-    pen.disc(x + 0.05 * radius, y + 0.1 * radius, radius * 0.8, color)
-    pen.disc(x + 0.1 * radius, y + 0.2 * radius, radius * 0.62, shaded(color, 0.25))
-    if radius > 0.1:
-        ways = turn(int(16 + 60 * radius))
-        ways += [pen.between(-0.1, 0.1) for _ in ways]
-        ahead = np.stack([np.cos(ways), np.sin(ways)], 1) * radius
-        ends = np.array([[pen.between(0.6, 0.92)] for _ in ways])
-        shades = [shaded(color, light) for light in (-0.6, 0.3, -0.4, 0.5, -0.2)]
-        pen.random.shuffle(shades)
-        rays = np.stack([0.3 * ahead, ends * ahead], 1) + (x, y)
-        strands(pen, rays, shades, max(1, int(radius * 3.5)))
-    wide, high = pupil
-    if radius > 0.1:
-        pen.ellipse(
-            x, y, (wide + 0.06) * radius, (high + 0.06) * radius, shaded(color, -0.6), angle
-        )
-    pen.ellipse(x, y, wide * radius, high * radius, _INK, angle)
-    pen.ellipse(x - 0.32 * radius, y - 0.36 * radius, radius * 0.23, radius * 0.18, _GLINT, -0.6)
-    if radius > 0.06:
-        pen.disc(x + 0.34 * radius, y + 0.36 * radius, radius * 0.09, mixed(_GLINT, color, 0.3))
-
-
-class Clay:
-    """The heights of what is drawn on a layer, to light it by.
-
-    Kept at half the layer's resolution: light is smooth.
-    """
-
-    def __init__(self) -> None:
-        self._surface = np.zeros((SIZE // 2, SIZE // 2), np.float32)
-
-    def heap(self, outline: Points, level: float, rise: float, steps: int) -> None:
-        """A mound within the outline (star-shaped, best): from `level` up by `rise`, as a dome.
-
-        Heights are in 255ths of a layer's width. The more steps, the rounder; 1 is a mesa.
-        """
-        middle = outline.mean(0)
-        shares = np.arange(steps) / steps
-        rings = _fine(middle + (outline - middle) * (1 - shares)[:, None, None], SIZE // 2)
-        heights = level + rise * np.sqrt(1 - (1 - shares) ** 2)
-        for ring, height in zip(rings, heights.tolist(), strict=True):
-            cv2.fillPoly(self._surface, [ring], (height,), cv2.LINE_8, _SHIFT)
-
-    def swell(self, outline: Points, rise: float, steps: int) -> None:
-        """Raise what is there within the outline by a dome of `rise`, or dent it if below 0."""
-        below, self._surface = self._surface, np.zeros_like(self._surface)
-        self.heap(outline, 0, rise, steps)
-        self._surface += below
-
-    def tiles(self, outlines: NDArray[np.float64], level: float, rise: float) -> None:
-        """Many small mesas with bevelled edges, [tiles, points, 2], the later above the earlier."""
-        middles = outlines.mean(1, keepdims=True)
-        tops = _fine(middles + 0.7 * (outlines - middles), SIZE // 2)
-        for foot, top in zip(_fine(outlines, SIZE // 2), tops, strict=True):
-            cv2.fillPoly(self._surface, [foot], (level,), cv2.LINE_8, _SHIFT)
-            cv2.fillPoly(self._surface, [top], (level + rise,), cv2.LINE_8, _SHIFT)
-
-    def light(self, pen: Pen, strength: float = 1, blur: float = 2.6) -> None:
-        """Light the pen's layer from the upper left; `blur` rounds the steps, in its pixels."""
-        surface = cv2.GaussianBlur(self._surface, (0, 0), blur / 2)
-        slope = cv2.Sobel(surface, cv2.CV_32F, 1, 0) + 1.3 * cv2.Sobel(surface, cv2.CV_32F, 0, 1)
-        half = np.clip(slope * (0.0045 * strength), -0.62, 0.5)
-        gain = cv2.resize(half, (SIZE, SIZE))
-        red, green, blue, opacity = cv2.split(pen.layer)
-        dim, bright = 1 - np.abs(gain), np.maximum(gain, 0) * opacity
-        for channel, part in enumerate((red, green, blue)):
-            pen.layer[..., channel] = np.minimum(part * dim + bright, opacity)
-
-
-def inlay(pen: Pen, layer: Layer, within: Points) -> None:
-    """Lay `layer` over the pen's as `Pen.paste` does, faster where the polygon is small."""
-    corners = _fine(within, SIZE)
-    mask = np.zeros((SIZE, SIZE), np.uint8)
-    cv2.fillPoly(mask, [corners], (255,), cv2.LINE_AA, _SHIFT)
-    left, top, width, height = cv2.boundingRect(mask)
-    box = slice(top, top + height), slice(left, left + width)
-    shown = layer[box].astype(np.uint16) * mask[box][..., None] // 255
-    below = pen.layer[box].astype(np.uint16) * (255 - shown[..., 3:]) // 255
-    pen.layer[box] = np.minimum(shown + below, 255)
-
-
-def strands(pen: Pen, paths: NDArray[np.float64], tones: Sequence[Color], width: int = 1) -> None:
-    """Many thin lines at once, [lines, points, 2], each in one of the tones."""
-    for number, tone in enumerate(tones):
-        lines = list(_fine(paths[number :: len(tones)], SIZE))
-        cv2.polylines(pen.layer, lines, False, (*tone, 255), width, cv2.LINE_AA, _SHIFT)
-
-
-def tones(pen: Pen, colors: Sequence[Color], count: int = 9) -> list[Color]:
-    """`count` shades of the colours in turn, from dark to light in no order."""
-    return [
-        shaded(colors[number % len(colors)], pen.between(-0.4, 0.33)) for number in range(count)
-    ]
-
-
-def _fine(points: NDArray[np.float64], size: int) -> NDArray[np.int32]:
-    """Where the pen's points lie on a layer `size` wide, as cv2 wants them."""
-    pixels = (points / _EDGE + 1) * (size / 2)
-    return np.round(pixels * (1 << _SHIFT)).astype(np.int32)
 
 
 def _almond(pen: Pen, up: float, down: float, *, lift: float = 0) -> tuple[Points, Points]:
@@ -224,7 +93,7 @@ def human_eye(pen: Pen) -> None:
     radius = pen.between(0.36, 0.45)
     wide = pen.between(0.3, 0.55)
     globe(inside, pen.between(-0.2, 0.2), -0.04, radius, iris_color(pen), pupil=(wide, wide))
-    inlay(pen, inside.layer, opening)
+    pen.paste(inside.layer, within=opening)
     pen.line(upper + (0, 0.05), shaded(skin, -0.55), 3)
     dark = shaded(skin, -0.85)
     pen.line(lower, mixed(dark, skin, 0.4), 2)
@@ -303,7 +172,7 @@ def cat_eye(pen: Pen) -> None:
     inside.fill(shaded(color, -0.35))
     wide = pen.between(0.08, 0.22)
     globe(inside, pen.between(-0.06, 0.06), 0, 0.78, color, pupil=(wide, 0.74))
-    inlay(pen, inside.layer, opening * 0.98)
+    pen.paste(inside.layer, within=opening * 0.98)
     pen.line(upper * 0.97 + (0, 0.02), shaded(color, -0.8), 4)
 
 

@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from training.bestiary.palette import Color, hsv, mixed, shaded
-from training.bestiary.parts import ball, blade, lathe, tinted
-from training.bestiary.pen import Pen, rotated, turn
+from training.bestiary.pen import Pen
 from training.bestiary.registry import family
+from training.bestiary.shapes import blade, rotated, turn
+from training.bestiary.solids import ball, lathe
+from training.bestiary.tints import tinted
 
 __all__ = ["cactus", "dahlia", "daisy", "lotus", "pansy", "rose", "sunflower", "tulip"]
+
 
 _GOLDEN = math.pi * (3 - math.sqrt(5))
 _WHITE: Color = (246.0, 244.0, 238.0)

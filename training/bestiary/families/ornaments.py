@@ -6,10 +6,34 @@ import math
 
 import numpy as np
 
-from training.bestiary.palette import shaded
-from training.bestiary.parts import ball, petals
-from training.bestiary.pen import Pen, rotated, turn
+from training.bestiary.palette import Color, shaded
+from training.bestiary.pen import Pen
 from training.bestiary.registry import family
+from training.bestiary.shapes import rotated, turn
+from training.bestiary.solids import ball
+
+__all__ = ["beads", "mandala", "snowflake", "spiral", "star", "target"]
+
+
+def _petals(
+    pen: Pen, count: int, length: float, width: float, color: Color, *, offset: float = 0
+) -> None:
+    """A ring of petals around the middle, each with a dark edge, a lighter heart and a vein.
+
+    `width` is a petal's half width; `offset` turns the ring, in petals.
+    """
+    t = np.linspace(0, 1, 14)
+    bulge = np.sin(math.pi * t ** pen.between(0.6, 1.1)) * width
+    outline = np.concatenate(
+        [np.stack([t * length, bulge], 1), np.stack([t * length, -bulge], 1)[::-1]]
+    )
+    heart = outline * (0.8, 0.45) + (0.1 * length, 0)
+    for number in range(count):
+        angle = 2 * math.pi * (number + offset) / count + pen.between(-0.05, 0.05)
+        pen.polygon(rotated(outline * 1.03, angle), shaded(color, -0.5))
+        pen.polygon(rotated(outline, angle), shaded(color, pen.between(-0.1, 0.1)))
+        pen.polygon(rotated(heart, angle), shaded(color, 0.3))
+        pen.line(rotated([(0.1, 0), (length * 0.85, 0)], angle), shaded(color, -0.35), 1)
 
 
 @family("ornaments")
@@ -49,7 +73,7 @@ def mandala(pen: Pen) -> None:
         offset = ring % 2 / 2
         match pen.pick(("petals", "beads", "points")):
             case "petals":
-                petals(pen, count, size, 1.6 * size / count, color, offset=offset)
+                _petals(pen, count, size, 1.6 * size / count, color, offset=offset)
             case "beads":
                 for angle in turn(count) + 2 * math.pi * offset / count:
                     x, y = 0.88 * size * math.cos(angle), 0.88 * size * math.sin(angle)

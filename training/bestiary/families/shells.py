@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.bestiary.palette import Color, mixed, shaded
-from training.bestiary.parts import band, blade, swell, tinted
-from training.bestiary.pen import SIZE, Pen, rotated
+from training.bestiary.pen import SIZE, Pen
 from training.bestiary.registry import family
+from training.bestiary.shapes import band, blade, rotated
+from training.bestiary.solids import swell
+from training.bestiary.tints import tinted
 
-__all__ = ["ammonite", "coral", "nautilus", "scallop", "snail_shell"]
+__all__ = ["Field", "ammonite", "coral", "nautilus", "scallop", "snail_shell"]
+
 
 Field = NDArray[np.floating[Any]]
 """[SIZE, SIZE], a number for each pixel of the layer"""

@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 
 from training.bestiary.noise import clouds
 from training.bestiary.palette import Color, shaded
-from training.bestiary.pen import SIZE, Pen, rotated
+from training.bestiary.pen import SIZE, Pen
 from training.bestiary.registry import family
+from training.bestiary.shapes import rotated
+
+__all__ = ["bricks", "coat", "honeycomb", "pebbles", "plain", "plumage", "scales", "waves", "zebra"]
+
 
 _EDGE = 1.15  # beyond the layer's edge
 

@@ -1,0 +1,1 @@
+"""Heads of animals and people, in varied poses."""

@@ -1,0 +1,1 @@
+"""Leaves, fronds, what grows in a forest, and feathers."""

@@ -1,0 +1,1 @@
+"""Wheels, buildings, vehicles and vessels."""
