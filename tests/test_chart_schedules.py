@@ -40,6 +40,13 @@ def test_a_run_does_not_begin_beside_another_one_and_its_time_is_known() -> None
     assert job["activeDeadlineSeconds"] > 7200
 
 
+def test_a_run_may_wait_in_a_queue_as_long_as_it_takes() -> None:
+    """Nothing ends the pod that waits for it: another run would begin beside the queued one."""
+    queued = chart.render(chart.VALUE_SETS["queue"])
+    assert "activeDeadlineSeconds" not in queued.one("CronJob")["spec"]["jobTemplate"]["spec"]
+    assert queued.one("RayJob")["spec"]["activeDeadlineSeconds"] > 0
+
+
 def test_a_large_number_is_written_out() -> None:
     assert (
         cron(deadlineSeconds=2_000_000)["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 2000900
