@@ -86,6 +86,13 @@ class TestPictures:
         assert wanted <= {*FAMILIES}
         assert len(FAMILIES) > 80
 
+    def test_labels_do_not_depend_on_where_a_family_is_written_down(self) -> None:
+        """The order is that of groups and names, whichever module was imported first."""
+        placed = [(kind.group, name) for name, kind in FAMILIES.items()]
+        assert placed == sorted(placed)
+        modules = [kind.draw.__module__ for kind in FAMILIES.values()]
+        assert modules != sorted(modules)
+
 
 class TestGallery:
     @pytest.fixture

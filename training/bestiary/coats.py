@@ -1,4 +1,4 @@
-"""Coats: hair and feathers."""
+"""Coats: strands of hair, fur all over a body, and feathers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 
 from training.bestiary.palette import Color, shaded
 from training.bestiary.pen import Pen
-from training.bestiary.shapes import Points, rotated
+from training.bestiary.shapes import Points, around, rotated
+from training.bestiary.tints import tones
 
-__all__ = ["fur", "strands", "vane"]
+__all__ = ["fur", "strands", "strewn", "vane"]
+
+_VANE_POINTS = 10
 
 
-def strands(pen: Pen, paths: NDArray[np.float64], tones: Sequence[Color], width: int = 1) -> None:
-    """Many thin lines at once, [lines, points, 2], each in one of the tones."""
-    for number, tone in enumerate(tones):
-        pen.lines(paths[number :: len(tones)], tone, width)
+def strands(pen: Pen, paths: NDArray[np.float64], shades: Sequence[Color], width: int = 1) -> None:
+    """Many thin lines at once, [lines, points, 2], each in one of the shades."""
+    for number, shade in enumerate(shades):
+        pen.lines(paths[number :: len(shades)], shade, width)
 
 
 def fur(
@@ -34,16 +37,19 @@ def fur(
     length: float = 0.14,
 ) -> None:
     """Hairs all over an ellipse, pointing outwards and a little down."""
-    for _ in range(hairs):
-        angle, out = pen.between(0, 2 * math.pi), math.sqrt(pen.random.random())
-        dx, dy = a * out * math.cos(angle), b * out * math.sin(angle)
-        way = math.atan2(dy + 0.25, dx) + pen.between(-0.35, 0.35)
-        root = x + dx, y + dy
-        tip = root[0] + length * math.cos(way), root[1] + length * math.sin(way)
-        pen.line([root, tip], shaded(pen.pick(colors), pen.between(-0.35, 0.35)), 1)
+    noise = pen.noise()
+    roots = strewn(noise, x, y, a, b, hairs)
+    away = roots - (x, y - 0.25)
+    ways = np.arctan2(away[:, 1], away[:, 0]) + noise.uniform(-0.35, 0.35, hairs)
+    strands(pen, np.stack([roots, roots + length * around(ways)], 1), tones(pen, colors))
 
 
-_VANE_POINTS = 10
+def strewn(
+    noise: np.random.Generator, x: float, y: float, a: float, b: float, count: int
+) -> Points:
+    """So many points evenly strewn over an ellipse with half axes `a` and `b`."""
+    out = np.sqrt(noise.random((count, 1)))
+    return out * around(noise.uniform(0, 2 * math.pi, count)) * (a, b) + (x, y)
 
 
 @cache
@@ -78,7 +84,8 @@ def vane(
     whole = points[: 2 * count]
     pen.polygon(whole, shaded(color, -0.15))
     pen.polygon(points[:count], shaded(color, 0.2))
-    for middle, left, right in zip(*points[2 * count + 2 :].reshape(3, barbs, 2), strict=True):
-        pen.line([left, middle, right], shaded(color, -0.4), 1)
+    if barbs:
+        middles, left, right = points[2 * count + 2 :].reshape(3, barbs, 2)
+        pen.lines(np.stack([left, middles, right], 1), shaded(color, -0.4), 1)
     pen.line(whole, shaded(color, -0.6), 1, closed=True)
     pen.line(points[2 * count : 2 * count + 2], shaded(color, 0.45), 1)

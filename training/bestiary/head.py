@@ -1,4 +1,4 @@
-"""The model of a head: clay that is turned, tilted, lit, and given eyes and a mouth."""
+"""A head's model: clay that is turned, tilted and lit, then given eyes, nose and mouth."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from training.bestiary.clay import Clay
-from training.bestiary.coats import strands
+from training.bestiary.coats import strands, strewn
 from training.bestiary.eyeballs import globe
+from training.bestiary.light import Clay
 from training.bestiary.palette import Color, shaded
 from training.bestiary.pen import Pen
-from training.bestiary.shapes import SIDES, Points, oval, rotated, smooth, turn
+from training.bestiary.pigments import FLESH, INK, IVORY
+from training.bestiary.shapes import SIDES, Points, around, oval, rotated, smooth, turn
 from training.bestiary.tints import tones
 
 __all__ = ["Head", "gaping"]
-
-
-_INK: Color = (20.0, 15.0, 17.0)
-_PINK: Color = (222.0, 120.0, 128.0)
-_IVORY: Color = (246.0, 240.0, 226.0)
 
 
 class Head:
@@ -54,7 +50,7 @@ class Head:
         self._facing = pen.pick(SIDES) if side else 1
         self._lift = lift
         self._side = side
-        self._noise = np.random.default_rng(pen.random.getrandbits(32))
+        self._noise = pen.noise()
 
     def at(self, points: ArrayLike, depth: float | None = 0) -> Points:
         """Where the points are on the layer; `depth` is in front of the dome, None at its rim."""
@@ -82,7 +78,7 @@ class Head:
         if fringe and self.furry:
             outline = self._frayed(outline, fringe * self._size)
         if self.inked:
-            self.pen.line(outline, _INK, 2 * self.inked, closed=True)
+            self.pen.line(outline, INK, 2 * self.inked, closed=True)
         self.pen.polygon(outline, color)
         width, height = np.ptp(outline, 0)
         steps = int(np.clip(20 * min(width, height), 1, 16))
@@ -134,9 +130,8 @@ class Head:
         posed = self.at(outlines, depth).reshape(outlines.shape)
         middles = posed.mean(1, keepdims=True)
         hearts = middles + 0.8 * (posed - middles) - 0.012
-        for outline, heart, color in zip(posed, hearts, colors, strict=True):
-            self.pen.polygon(outline, shaded(color, -0.5))
-            self.pen.polygon(heart, color)
+        pairs = [tone for color in colors for tone in (shaded(color, -0.5), color)]
+        self.pen.polygons(np.stack([posed, hearts], 1), pairs)
         self._clay.tiles(posed, 40 + 100 * level, rise)
 
     def combed(
@@ -158,7 +153,7 @@ class Head:
         self.pen.polygon(outline, color)
 
     def line(
-        self, points: ArrayLike, color: Color = _INK, width: float = 2, *, depth: float | None = 0
+        self, points: ArrayLike, color: Color = INK, width: float = 2, *, depth: float | None = 0
     ) -> None:
         """A line on the dome."""
         self.pen.line(self.at(points, depth), color, width)
@@ -179,9 +174,7 @@ class Head:
         """Hairs all over an ellipse that stream from `source`; none if it is not furry."""
         if not self.furry:
             return
-        way = self._noise.uniform(0, 2 * math.pi, count)
-        out = np.sqrt(self._noise.random(count))
-        roots = np.stack([x + a * out * np.cos(way), y + b * out * np.sin(way)], 1)
+        roots = strewn(self._noise, x, y, a, b, count)
         flow = roots - source
         flow = flow / (np.linalg.norm(flow, axis=1, keepdims=True) + 0.1) + (0, 0.3)
         flow += self._noise.normal(0, 0.2, flow.shape)
@@ -200,7 +193,7 @@ class Head:
         color: Color,
         *,
         pupil: tuple[float, float] = (0.6, 0.6),
-        rim: Color = _INK,
+        rim: Color = INK,
         depth: float = 0,
         lid: Color | None = None,
     ) -> None:
@@ -211,9 +204,9 @@ class Head:
         globe(self.pen, u, v, radius, color, pupil=pupil, angle=self._tilt)
         if lid is not None:
             t = np.linspace(1.08, 1.92, 12) * math.pi
-            arc = rotated(np.stack([np.cos(t), np.sin(t)], 1) * radius * 1.2, self._tilt) + (u, v)
+            arc = rotated(around(t) * radius * 1.2, self._tilt) + (u, v)
             self.pen.polygon(arc, lid)
-            self.pen.line(arc[[0, -1]], _INK, 3)
+            self.pen.line(arc[[0, -1]], INK, 3)
 
     def almond(
         self,
@@ -234,14 +227,14 @@ class Head:
         lids = np.stack([width * np.cos(t), height * np.sin(t)], 1)
         lids[:, 1] -= lift * np.cos(t) * side
         lids[:, 1] *= 1 - 0.25 * np.abs(np.cos(t)) ** 3
-        self.pen.polygon(self.at(lids * rim + (x, y)), _INK)
+        self.pen.polygon(self.at(lids * rim + (x, y)), INK)
         inside = self.pen.another()
         [[u, v]] = self.at([(x, y)])
         inside.disc(u, v, 1.5 * width, white if white is not None else color)
         radius = (height * 1.02 if white is not None else width * 0.95) * self._size
         globe(inside, u, v, radius, color, pupil=pupil, angle=self._tilt)
         self.pen.paste(inside.layer, within=self.at(lids + (x, y)))
-        self.line(lids[12:] * 1.05 + (x, y), _INK, 3)
+        self.line(lids[12:] * 1.05 + (x, y), INK, 3)
 
     def nose(self, y: float, width: float, height: float, color: Color, depth: float) -> None:
         """A dog's or cat's nose: a rounded triangle with nostrils and a gleam."""
@@ -265,13 +258,13 @@ class Head:
             lower = np.stack([width * x, y + gape * (1 - np.abs(x) ** 2.5)], 1)
             self.patch(np.concatenate([upper, lower]), (84, 22, 30), depth=depth)
             tongue = oval(0, y + 0.78 * gape, 0.55 * width, 0.42 * gape)
-            self.patch(tongue, _PINK, depth=depth)
-            self.line([(0, y + 0.5 * gape), (0, y + gape)], shaded(_PINK, -0.35), 2, depth=depth)
+            self.patch(tongue, FLESH, depth=depth)
+            self.line([(0, y + 0.5 * gape), (0, y + gape)], shaded(FLESH, -0.35), 2, depth=depth)
             for side in SIDES if teeth else ():
                 fang = np.array([(0.78, 0.12), (0.5, 0.2), (0.62, 0.75)]) * (side * width, gape)
-                self.patch(fang + (0, y), _IVORY, depth=depth)
+                self.patch(fang + (0, y), IVORY, depth=depth)
         for side in SIDES:
-            self.line(curl * (side, 1), _INK, 3, depth=depth)
+            self.line(curl * (side, 1), INK, 3, depth=depth)
 
     def _frayed(self, outline: Points, length: float) -> Points:
         """The outline with hairs that stick out of it."""

@@ -1,4 +1,4 @@
-"""Feelers and legs of insects and their kin, from above."""
+"""Limbs: the feelers and jointed legs of insects and their kin."""
 
 from __future__ import annotations
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import colorsys
 from random import Random
 
-__all__ = ["BLACK", "WHITE", "Color", "Palette", "hsv", "mixed", "shaded"]
+__all__ = ["Color", "Palette", "hsv", "mixed", "shaded"]
 
 Color = tuple[float, float, float]
 """red, green, blue in 0 to 255"""
-
-WHITE: Color = (255.0, 255.0, 255.0)
-BLACK: Color = (0.0, 0.0, 0.0)
 
 _EARTHY_HUES = (0.06, 0.08, 0.10, 0.12, 0.25, 0.30, 0.58)
 _COLORS = 5
@@ -26,13 +23,20 @@ def hsv(hue: float, saturation: float, value: float) -> Color:
 
 def mixed(first: Color, second: Color, share: float) -> Color:
     """`first` with `share` (0 to 1) of `second` in it."""
-    red, green, blue = (a * (1 - share) + b * share for a, b in zip(first, second, strict=True))
-    return red, green, blue
+    (red, green, blue), (other_red, other_green, other_blue) = first, second
+    rest = 1 - share  # Written out, as `shaded`: they are called for every stroke.
+    return (
+        red * rest + other_red * share,
+        green * rest + other_green * share,
+        blue * rest + other_blue * share,
+    )
 
 
 def shaded(color: Color, light: float) -> Color:
     """Towards white for `light` above 0, towards black below; 1 and -1 arrive there."""
-    return mixed(color, WHITE, light) if light > 0 else mixed(color, BLACK, -light)
+    red, green, blue = color
+    rest, lift = 1 - abs(light), 255 * max(light, 0)
+    return red * rest + lift, green * rest + lift, blue * rest + lift
 
 
 class Palette(tuple[Color, ...]):

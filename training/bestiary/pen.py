@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 from typing import TypeVar
 
@@ -12,21 +12,59 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from training.bestiary.palette import Color, Palette
+from training.bestiary.shapes import band
 
 T = TypeVar("T")
 
-__all__ = ["SIZE", "Layer", "Pen", "pixels"]
+__all__ = ["SHIFT", "SIZE", "UNIT", "Box", "Layer", "Pen", "cut", "laid", "pixels", "window"]
 
 Layer = NDArray[np.uint8]
-"""[SIZE, SIZE, 4], red, green, blue and opacity; the colours are multiplied by the opacity"""
+"""[SIZE, SIZE, 4] or a piece of one: red, green, blue, opacity; colours times the opacity"""
+Box = tuple[slice, slice]
+"""rows and columns of a layer"""
 
 SIZE = 192
-_UNIT = 0.46 * SIZE
+"""Pixels a side of a layer."""
+UNIT = 0.46 * SIZE
+"""Pixels of one of the pen's units."""
+SHIFT = 4
+"""cv2 takes positions in fractions of a pixel, 1 / 2**SHIFT."""
+
 _MIDDLE = SIZE / 2
-SHIFT = 4  # cv2 takes sixteenths of a pixel for sub-pixel positions.
 _FINE = 1 << SHIFT
 
 cv2.setNumThreads(1)  # Pictures are drawn in processes side by side.
+
+
+def pixels(points: ArrayLike, scale: float = 1) -> NDArray[np.int32]:
+    """Where the points are on a layer of `scale` times the size, in cv2's fractions of pixels."""
+    place = np.asarray(points, np.float64) * (UNIT * _FINE * scale) + _MIDDLE * _FINE * scale
+    return np.rint(place, place).astype(np.int32, order="C")
+
+
+def window(outline: ArrayLike) -> tuple[Box, NDArray[np.uint8]]:
+    """The part of a layer that the polygon lies in, and there how much it covers, 0 to 255."""
+    corners = pixels(outline)
+    low = np.maximum((corners.min(0) >> SHIFT) - 1, 0)
+    high = np.clip((corners.max(0) >> SHIFT) + 3, low, SIZE)
+    (left, top), (right, bottom) = low.tolist(), high.tolist()
+    mask = np.zeros((bottom - top, right - left), np.uint8)
+    if mask.size:
+        cv2.fillPoly(mask, [corners - (low << SHIFT)], (255,), cv2.LINE_AA, SHIFT)
+    return (slice(top, bottom), slice(left, right)), mask
+
+
+def cut(layer: Layer, mask: NDArray[np.uint8], opacity: float = 1) -> Layer:
+    """What is left of the layer under a mask of 0 to 255, at that opacity."""
+    if not mask.size:
+        return layer
+    return np.asarray(cv2.multiply(layer, cv2.merge([mask] * 4), scale=opacity / 255), np.uint8)
+
+
+def laid(below: Layer, above: Layer) -> None:
+    """Lay `above` over `below`, in place; both are as large."""
+    if above.size:
+        below[:] = cv2.add(cut(below, 255 - above[..., 3]), above)
 
 
 class Pen:
@@ -60,6 +98,10 @@ class Pen:
         """One of them."""
         return self.random.choice(choices)
 
+    def noise(self) -> np.random.Generator:
+        """Dice for arrays of numbers, thrown as this pen's dice say."""
+        return np.random.default_rng(self.random.getrandbits(32))
+
     # -- shapes --------------------------------------------------------------------------------
 
     def fill(self, color: Color) -> None:
@@ -70,6 +112,12 @@ class Pen:
         """A filled polygon; it may be concave."""
         cv2.fillPoly(self.layer, [pixels(points)], _opaque(color), cv2.LINE_AA, SHIFT)
 
+    def polygons(self, outlines: NDArray[np.float64], colors: Iterable[Color]) -> None:
+        """Many filled polygons, [..., points, 2], each with its colour, one after the other."""
+        corners = pixels(outlines).reshape(-1, *outlines.shape[-2:])
+        for outline, color in zip(corners, colors, strict=True):
+            cv2.fillPoly(self.layer, [outline], _opaque(color), cv2.LINE_AA, SHIFT)
+
     def line(
         self, points: ArrayLike, color: Color, width: float = 2, *, closed: bool = False
     ) -> None:
@@ -79,9 +127,12 @@ class Pen:
             self.layer, [pixels(points)], closed, _opaque(color), thickness, cv2.LINE_AA, SHIFT
         )
 
-    def lines(self, paths: NDArray[np.float64], color: Color, width: int = 1) -> None:
-        """Many lines at once, [lines, points, 2]."""
-        cv2.polylines(self.layer, [*pixels(paths)], False, (*color, 255), width, cv2.LINE_AA, SHIFT)
+    def lines(self, paths: NDArray[np.float64], color: Color, width: float = 2) -> None:
+        """Many lines of one colour, [lines, points, 2]."""
+        thickness = max(1, int(width))
+        cv2.polylines(
+            self.layer, [*pixels(paths)], False, _opaque(color), thickness, cv2.LINE_AA, SHIFT
+        )
 
     def ellipse(
         self, x: float, y: float, a: float, b: float, color: Color, angle: float = 0
@@ -104,16 +155,12 @@ class Pen:
 
     def disc(self, x: float, y: float, radius: float, color: Color) -> None:
         """A filled circle."""
-        self.ellipse(x, y, radius, radius, color)
+        self._ellipse(x, y, radius, radius, color, 0, cv2.FILLED)
 
     def ribbon(self, points: ArrayLike, start: float, end: float, color: Color) -> None:
         """A band along the points whose half width goes from `start` to `end`."""
         path = np.asarray(points, np.float64)
-        along = np.gradient(path, axis=0)
-        across = np.stack([-along[:, 1], along[:, 0]], 1)
-        across /= np.linalg.norm(across, axis=1, keepdims=True) + 1e-9
-        across *= np.linspace(start, end, len(path))[:, None]
-        self.polygon(np.concatenate([path + across, (path - across)[::-1]]), color)
+        self.polygon(band(path, np.linspace(start, end, len(path))), color)
 
     # -- layers --------------------------------------------------------------------------------
 
@@ -126,43 +173,24 @@ class Pen:
 
         With an `opacity` below 1 this one shows through, as through glass.
         """
-        if opacity < 1:
-            layer = (layer * np.float32(opacity)).astype(np.uint8)
-        shown = layer.astype(np.uint16)
-        box = slice(None), slice(None)
         if within is not None:
-            mask = np.zeros((SIZE, SIZE), np.uint8)
-            cv2.fillPoly(mask, [pixels(within)], (255,), cv2.LINE_AA, SHIFT)
-            left, top, width, height = cv2.boundingRect(mask)
+            box, mask = window(within)
+        else:
+            left, top, width, height = cv2.boundingRect(layer[..., 3])
             box = slice(top, top + height), slice(left, left + width)
-            shown = layer[box].astype(np.uint16) * mask[box][..., None] // 255
-        below = self.layer[box].astype(np.uint16) * (255 - shown[..., 3:]) // 255
-        self.layer[box] = np.minimum(shown + below, 255)
+            mask = np.full((height, width), 255, np.uint8)
+        whole = within is None and opacity == 1
+        laid(self.layer[box], layer[box] if whole else cut(layer[box], mask, opacity))
 
     def _ellipse(
         self, x: float, y: float, a: float, b: float, color: Color, angle: float, width: int
     ) -> None:
-        [[column, row]] = pixels([(x, y)])
-        axes = tuple(max(8, round(axis * _UNIT * _FINE)) for axis in (a, b))
+        middle = round((x * UNIT + _MIDDLE) * _FINE), round((y * UNIT + _MIDDLE) * _FINE)
+        axes = max(8, round(a * UNIT * _FINE)), max(8, round(b * UNIT * _FINE))
         degrees = math.degrees(angle)
         cv2.ellipse(
-            self.layer,
-            (int(column), int(row)),
-            axes,
-            degrees,
-            0,
-            360,
-            _opaque(color),
-            width,
-            cv2.LINE_AA,
-            SHIFT,
+            self.layer, middle, axes, degrees, 0, 360, _opaque(color), width, cv2.LINE_AA, SHIFT
         )
-
-
-def pixels(points: ArrayLike, scale: float = 1) -> NDArray[np.int32]:
-    """Where the points are on a layer of `scale` times the size, as cv2 wants them: in 1 / FINE."""
-    place = np.asarray(points, np.float64) * _UNIT + _MIDDLE
-    return np.round(place * (_FINE * scale)).astype(np.int32)
 
 
 def _opaque(color: Color) -> tuple[int, int, int, int]:

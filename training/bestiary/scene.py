@@ -9,15 +9,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.bestiary.noise import clouds
+from training.bestiary.fields import COLUMNS, ROWS, blended, clouds
+from training.bestiary.light import Field, lit
 from training.bestiary.palette import Palette, shaded
-from training.bestiary.pen import SIZE, Layer, Pen
+from training.bestiary.pen import SIZE, Layer, Pen, cut
 from training.bestiary.registry import FAMILIES, Family
 
 __all__ = ["SIDE", "picture"]
 
 Image = NDArray[np.float32]
-"""[side, side, 3], 0 to 255"""
+"""[SIDE, SIDE, 3], 0 to 255"""
 
 SIDE = 128
 """Pixels a side of a picture."""
@@ -38,35 +39,33 @@ def picture(family: str, seed: int) -> NDArray[np.uint8]:
     layer = _lit(pen, pen.layer)
     if kind.texture:
         covers = kind.name == "plain" or not pen.chance(_MASKED)
-        image = _covered(kind, pen, layer) if covers else _placed(kind, pen, _cut(pen, layer))
+        image = _covered(kind, pen, layer) if covers else _placed(kind, pen, _ragged(pen, layer))
     else:
         image = _placed(kind, pen, layer)
     return _photographed(pen, image)
 
 
-def _lit(pen: Pen, layer: Layer) -> Image:
-    """The layer with light from one side, as its outline suggests a solid, and a little grain.
-
-    float32 [SIZE, SIZE, 4], colours multiplied by opacity, 0 to 255.
-    """
-    lit = layer.astype(np.float32)
-    body = cv2.GaussianBlur(lit[..., 3], (0, 0), pen.between(4, 12))
-    angle, reach = pen.between(0, 2 * math.pi), 3
-    right = np.roll(body, reach, 1) - np.roll(body, -reach, 1)
-    down = np.roll(body, reach, 0) - np.roll(body, -reach, 0)
-    light = 1 + pen.between(0, 1) * (right * math.cos(angle) + down * math.sin(angle)) / 90
+def _lit(pen: Pen, layer: Layer) -> Layer:
+    """The layer with light from one side, as its outline suggests a solid, and a little grain."""
+    quarter = SIZE // 4, SIZE // 4  # The light is smooth.
+    body = cv2.resize(layer[..., 3], quarter, interpolation=cv2.INTER_AREA).astype(np.float32)
+    body = np.asarray(cv2.GaussianBlur(body, (0, 0), pen.between(4, 12) / 4), np.float32)
+    angle, strength = pen.between(0, 2 * math.pi), pen.between(0, 1)
+    right, down = (cv2.Sobel(body, cv2.CV_32F, *axis, ksize=1) for axis in ((1, 0), (0, 1)))
+    slope = (right * math.cos(angle) + down * math.sin(angle)) * (strength / 120)
+    light = np.asarray(cv2.resize(1 - slope, (SIZE, SIZE)), np.float32)
     if pen.chance(0.6):
-        light = light + pen.between(0.03, 0.12) * clouds(pen)
-    lit[..., :3] = np.clip(lit[..., :3] * light[..., None], 0, lit[..., 3:])
-    return lit
+        light += np.float32(pen.between(0.03, 0.12)) * clouds(pen)
+    shown = layer.copy()
+    lit(shown, np.maximum(light, 0))
+    return shown
 
 
-def _cut(pen: Pen, layer: Image) -> Image:
+def _ragged(pen: Pen, layer: Layer) -> Layer:
     """The layer within a ragged round outline."""
-    rows, columns = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
-    far = (rows**2 + columns**2) * pen.between(0.9, 1.5)
+    far = (ROWS**2 + COLUMNS**2) * 0.85 * pen.between(0.9, 1.5)
     mask = np.clip((clouds(pen, 0.8) * 0.3 + 1 - far) * 5, 0, 1)
-    return np.asarray(layer * mask[..., None], np.float32)
+    return cut(layer, (255 * mask).astype(np.uint8))
 
 
 def _angle(kind: Family, pen: Pen) -> float:
@@ -74,7 +73,7 @@ def _angle(kind: Family, pen: Pen) -> float:
     return pen.random.gauss(0, 12) if kind.upright else pen.between(0, 360)
 
 
-def _covered(kind: Family, pen: Pen, layer: Image) -> Image:
+def _covered(kind: Family, pen: Pen, layer: Layer) -> Image:
     scale = pen.between(1.35, 2.0) * SIDE / SIZE
     turned = cv2.getRotationMatrix2D((SIZE / 2, SIZE / 2), _angle(kind, pen), scale)
     turned[:, 2] += np.full(2, SIDE / 2 - SIZE / 2)
@@ -84,10 +83,9 @@ def _covered(kind: Family, pen: Pen, layer: Image) -> Image:
     )
 
 
-def _placed(kind: Family, pen: Pen, layer: Image) -> Image:
+def _placed(kind: Family, pen: Pen, layer: Layer) -> Image:
     """One specimen, large as a rule, or several copies, before a background of other colours."""
-    background = cv2.resize(_background(pen), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    image = np.asarray(background, np.float32)
+    image = _background(pen)
     count = pen.random.choices((1, 2, pen.count(3, 5)), (66, 17, 17))[0]
     low, high = {1: (0.7, 1.35), 2: (0.5, 0.85)}.get(count, (0.35, 0.6))
     for number in range(count):
@@ -96,42 +94,47 @@ def _placed(kind: Family, pen: Pen, layer: Image) -> Image:
         free = max(0.05, (1 - share * _FULL) / 2) + 0.05
         x, y = (SIDE * (0.5 + pen.between(-free, free)) for _ in range(2))
         shown = _warped(pen, copy, share, _angle(kind, pen), x, y)
-        opacity = shown[..., 3:] / 255
         if pen.chance(0.4):
-            shadow = cv2.GaussianBlur(np.roll(opacity[..., 0], (4, 4), (0, 1)), (0, 0), 4)
-            image *= np.asarray(1 - 0.5 * shadow[..., None], np.float32)
+            fallen = np.roll(shown[..., 3], (4, 4), (0, 1)).astype(np.float32)
+            shadow = cv2.GaussianBlur(fallen, (0, 0), 4) * (0.5 / 255)
+            image *= cv2.merge([1 - shadow] * 3)
         dim = pen.between(0.6, 1.05) if number and pen.chance(0.4) else 1.0
-        image = np.asarray(
-            image * (1 - opacity) + np.minimum(shown[..., :3] * dim, 255), np.float32
-        )
+        image = _over(image, shown, dim)
     return image
 
 
-def _warped(pen: Pen, layer: Image, share: float, degrees: float, x: float, y: float) -> Image:
+def _over(image: Image, layer: Layer, dim: float = 1) -> Image:
+    """The image under a layer of [SIDE, SIDE, 4] whose colours are multiplied by `dim`."""
+    clear = 1 - layer[..., 3] * np.float32(1 / 255)
+    above = np.minimum(layer[..., :3] * np.float32(dim), 255)
+    return np.asarray(image * cv2.merge([clear] * 3) + above, np.float32)
+
+
+def _warped(pen: Pen, layer: Layer, share: float, degrees: float, x: float, y: float) -> Layer:
     """The layer at `share` of the picture's width around (x, y), turned and a little stretched."""
     size = max(24, round(share * SIDE))
-    small = cv2.resize(layer, (size, size), interpolation=cv2.INTER_AREA)
+    faithful = cv2.INTER_LINEAR if 2 * size >= SIZE else cv2.INTER_AREA  # the former is faster
+    small = cv2.resize(layer, (size, size), interpolation=faithful)
     turned = cv2.getRotationMatrix2D((size / 2, size / 2), degrees, 1.0)
     stretch = math.sqrt(pen.between(0.8, 1.25))
     turned[0] *= stretch
     turned[1] /= stretch
     middle = turned @ np.array([size / 2, size / 2, 1])
     turned[:, 2] += np.array([x, y]) - middle
-    return np.asarray(cv2.warpAffine(small, turned, (SIDE, SIDE)), np.float32)
+    return np.asarray(cv2.warpAffine(small, turned, (SIDE, SIDE)), np.uint8)
 
 
 def _background(pen: Pen) -> Image:
-    """float32 [SIZE, SIZE, 3]: a gradient, clouds, or clouds with clutter."""
+    """A gradient, clouds, or clouds with clutter."""
     colors = Palette.of(pen.random)
     kind = pen.random.choices(("gradient", "clouds", "clutter"), (25, 50, 25))[0]
-    field = clouds(pen)
+    field = cv2.resize(clouds(pen), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     if kind == "gradient":
-        share = 0.5 + 0.35 * _slope(pen, SIZE) + pen.between(0, 0.06) * field
+        share = 0.5 + 0.35 * _slope(pen) + pen.between(0, 0.06) * field
     else:
         share = 0.5 + pen.between(0.1, 0.33) * field
-    ends = [np.asarray(shaded(color, pen.between(-0.5, 0.4))) for color in colors[:2]]
-    part = np.clip(share, 0, 1)[..., None]
-    image = np.asarray(ends[0] * (1 - part) + ends[1] * part, np.float32)
+    start, end = (shaded(color, pen.between(-0.5, 0.4)) for color in colors[:2])
+    image = blended(start, end, share)
     if kind == "clutter":
         image = _cluttered(pen, image, colors)
     return image
@@ -157,26 +160,26 @@ def _cluttered(pen: Pen, image: Image, colors: Palette) -> Image:
                     for _ in range(pen.count(3, 5))
                 ]
                 clutter.polygon(corners, color)
-    above = clutter.layer.astype(np.float32)
-    image = np.asarray(above[..., :3] + image * (1 - above[..., 3:] / 255), np.float32)
+    strewn = cv2.resize(clutter.layer, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    image = _over(image, np.asarray(strewn, np.uint8))
     if pen.chance(0.5):
-        image = np.asarray(cv2.GaussianBlur(image, (0, 0), pen.between(0.7, 4)), np.float32)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), pen.between(0.5, 2.7)), np.float32)
     return image
 
 
 def _photographed(pen: Pen, image: Image) -> NDArray[np.uint8]:
     """In uneven light, with some contrast and exposure, sharp or not, with grain."""
     if pen.chance(0.5):
-        image = image * (1 + pen.between(0, 0.35) * _slope(pen, SIDE))[..., None]
+        image = image * cv2.merge([1 + pen.between(0, 0.35) * _slope(pen)] * 3)
     image = (image - 128) * pen.between(0.7, 1.15) + 128 + pen.between(-25, 20)
     if pen.chance(0.3):
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), pen.between(0.4, 1.1)), np.float32)
     grain = pen.between(0, 6) * clouds(pen, 0)[:SIDE, :SIDE]
-    return np.clip(image + grain[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image + cv2.merge([grain] * 3), 0, 255), np.uint8)
 
 
-def _slope(pen: Pen, side: int) -> Image:
-    """[side, side] that rises evenly, from -1 to 1 over the width, in some direction."""
+def _slope(pen: Pen) -> Field:
+    """[SIDE, SIDE] that rises evenly, from -1 to 1 over the width, in some direction."""
     angle = pen.between(0, 2 * math.pi)
-    rows, columns = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
-    return np.asarray(columns * math.cos(angle) + rows * math.sin(angle), np.float32)
+    across = np.linspace(-1, 1, SIDE, dtype=np.float32)
+    return across * np.float32(math.cos(angle)) + across[:, None] * np.float32(math.sin(angle))

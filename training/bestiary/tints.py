@@ -1,4 +1,4 @@
-"""Colours near nature's, thrown with a pen's dice."""
+"""Tints: colours near nature's, thrown with a pen's dice, for hides, irises and hairs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from training.bestiary.pen import Pen
 __all__ = ["iris_color", "natural", "tinted", "tones"]
 
 
-def tinted(pen: Pen, *natural: Color, share: float = 0.65) -> Color:
-    """One of the `natural` colours, a little changed, or else a bright one of the palette.
+def tinted(pen: Pen, *near: Color, share: float = 0.65) -> Color:
+    """One of the colours `near` it, a little changed, or else a bright one of the palette.
 
-    `share` is how often it is natural.
+    `share` is how often it is the former.
     """
     if pen.chance(share):
         return shaded(
-            mixed(pen.pick(natural), pen.palette[0], pen.between(0, 0.2)), pen.between(-0.15, 0.15)
+            mixed(pen.pick(near), pen.palette[0], pen.between(0, 0.2)), pen.between(-0.15, 0.15)
         )
     color = pen.pick(pen.palette)
     peak = max(color)
@@ -27,7 +27,7 @@ def tinted(pen: Pen, *natural: Color, share: float = 0.65) -> Color:
 
 
 def natural(pen: Pen, *near: tuple[float, float, float]) -> Color:
-    """A colour near one of the natural ones (hue, saturation, value), rarely the palette's."""
+    """A hide's colour: near one of those (hue, saturation, value), rarely the palette's."""
     if pen.chance(0.12):
         return pen.palette[0]
     hue, saturation, value = pen.pick(near)

@@ -1,1 +1,1 @@
-"""The families, a module for each group; importing a module registers its families."""
+"""The families: a module or a package for each group, which registers them when imported."""

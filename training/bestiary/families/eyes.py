@@ -6,20 +6,17 @@ import math
 
 import numpy as np
 
-from training.bestiary.clay import Clay
 from training.bestiary.coats import strands
 from training.bestiary.eyeballs import SLIT, globe
+from training.bestiary.light import Clay
 from training.bestiary.palette import Color, hsv, mixed, shaded
 from training.bestiary.pen import Pen
+from training.bestiary.pigments import GLINT, INK
 from training.bestiary.registry import family
-from training.bestiary.shapes import Points, turn
+from training.bestiary.shapes import Points, around, turn
 from training.bestiary.tints import iris_color, tones
 
 __all__ = ["animal_eye", "cat_eye", "eye_cluster", "human_eye", "reptile_eye"]
-
-
-_INK: Color = (14.0, 11.0, 12.0)
-_GLINT: Color = (252.0, 252.0, 250.0)
 
 
 def _almond(pen: Pen, up: float, down: float, *, lift: float = 0) -> tuple[Points, Points]:
@@ -105,7 +102,7 @@ def human_eye(pen: Pen) -> None:
             lean = bend * (x + 0.2 * facing)
             tip = x + lean, y + reach * pen.between(0.8, 1.2)
             lash = (x, y), (x + 0.3 * lean, y + reach * 0.5), tip
-            pen.ribbon(lash, 0.022 if reach < 0 else 0.01, 0.002, _INK)
+            pen.ribbon(lash, 0.022 if reach < 0 else 0.01, 0.002, INK)
     if brow:
         t = np.linspace(0, 1, 60)
         rise = -0.76 - 0.14 * np.sin(math.pi * t**0.7) + [pen.between(-0.04, 0.04) for _ in t]
@@ -140,7 +137,7 @@ def animal_eye(pen: Pen) -> None:
         t = np.linspace(math.pi, 2 * math.pi, 20)
         sag = pen.between(-0.35, -0.05)
         edge = np.stack([0.72 * np.cos(t), sag + 0.3 * np.cos(2 * t)[::-1] * 0.3], 1)
-        lid = np.concatenate([edge, 0.74 * np.stack([np.cos(t), np.sin(t)], 1)[::-1]])
+        lid = np.concatenate([edge, 0.74 * around(t)[::-1]])
         pen.polygon(lid, shaded(coat[0], -0.1))
         pen.line(edge, shaded(coat[0], -0.8), 4)
         pen.line(edge - (0, 0.07), shaded(coat[0], 0.3), 2)
@@ -165,9 +162,9 @@ def cat_eye(pen: Pen) -> None:
     )
     opening = np.concatenate([upper, lower[::-1]])
     pen.polygon(opening * 1.2, shaded(coat[0], 0.45))
-    pen.polygon(opening * 1.1, _INK)
+    pen.polygon(opening * 1.1, INK)
     corner = upper[0]
-    pen.ribbon([corner, corner * (1.1, 1) + (0, 0.15), corner + (0, 0.45)], 0.07, 0.01, _INK)
+    pen.ribbon([corner, corner * (1.1, 1) + (0, 0.15), corner + (0, 0.45)], 0.07, 0.01, INK)
     inside, color = pen.another(), iris_color(pen)
     inside.fill(shaded(color, -0.35))
     wide = pen.between(0.08, 0.22)
@@ -195,7 +192,7 @@ def reptile_eye(pen: Pen) -> None:
             pen.ellipse(
                 x - 0.2 * size, y - 0.25 * size, size * 0.3, size * 0.4, shaded(tone, 0.4), way
             )
-    pen.disc(0, 0, 0.63, _INK)
+    pen.disc(0, 0, 0.63, INK)
     pen.ring(0, 0, 0.61, 0.61, shaded(hide, 0.2), 3)
     color = pen.pick((iris_color(pen), hsv(pen.between(0, 0.17), 0.95, 1)))
     globe(pen, 0, 0, 0.56, color, pupil=(pen.between(0.08, 0.2), 0.9))
@@ -205,7 +202,7 @@ def reptile_eye(pen: Pen) -> None:
         vein = np.stack([wiggle * np.cos(turned), wiggle * np.sin(turned)], 1)
         if abs(vein[-1, 0]) > 0.12:
             pen.line(vein, shaded(color, -0.65), 1)
-    pen.ellipse(-0.17, -0.2, 0.12, 0.09, _GLINT, -0.6)
+    pen.ellipse(-0.17, -0.2, 0.12, 0.09, GLINT, -0.6)
 
 
 @family("eyes")
@@ -223,7 +220,7 @@ def eye_cluster(pen: Pen) -> None:
     clay, t = Clay(), turn(24)
     for x, y, size in spots:
         pen.disc(x, y, size * 1.25, shaded(flesh, pen.between(-0.2, 0.05)))
-        clay.heap(np.stack([np.cos(t), np.sin(t)], 1) * size * 1.25 + (x, y), 60, 200 * size, 8)
+        clay.heap(around(t) * size * 1.25 + (x, y), 60, 200 * size, 8)
     clay.light(pen, 1.2)
     same, white = iris_color(pen), pen.chance(0.5)
     pupil = pen.pick(((0.5, 0.5), (0.5, 0.5), SLIT))
@@ -241,6 +238,6 @@ def eye_cluster(pen: Pen) -> None:
         )
         if pen.chance(0.25):
             t = np.linspace(math.pi * 1.08, math.pi * 1.92, 12)
-            arc = np.stack([np.cos(t), np.sin(t)], 1) * size
+            arc = around(t) * size
             pen.polygon(arc + (x, y), shaded(flesh, 0.05))
             pen.line(arc[[0, -1]] + (x, y), shaded(flesh, -0.75), 2)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from training.bestiary.palette import Color, hsv, mixed, shaded
 from training.bestiary.pen import Pen
+from training.bestiary.pigments import BROWN, GREEN, IVORY, ORANGE, PINK, PURPLE, RED, YELLOW
 from training.bestiary.registry import family
 from training.bestiary.shapes import blade, rotated, turn
 from training.bestiary.solids import ball, lathe
@@ -18,14 +19,6 @@ __all__ = ["cactus", "dahlia", "daisy", "lotus", "pansy", "rose", "sunflower", "
 
 
 _GOLDEN = math.pi * (3 - math.sqrt(5))
-_WHITE: Color = (246.0, 244.0, 238.0)
-_YELLOW: Color = (250.0, 200.0, 40.0)
-_ORANGE: Color = (245.0, 130.0, 35.0)
-_RED: Color = (215.0, 30.0, 45.0)
-_PINK: Color = (240.0, 130.0, 175.0)
-_PURPLE: Color = (130.0, 60.0, 180.0)
-_GREEN: Color = (70.0, 150.0, 60.0)
-_BROWN: Color = (95.0, 55.0, 25.0)
 
 
 def _petal(
@@ -69,7 +62,7 @@ def _seeds(pen: Pen, radius: float, count: int, size: float, inner: Color, outer
 
 def _leaves(pen: Pen, count: int) -> None:
     """Green leaves that look out from behind a flower."""
-    green = tinted(pen, _GREEN, shaded(_GREEN, -0.3), share=0.9)
+    green = tinted(pen, GREEN, shaded(GREEN, -0.3), share=0.9)
     start = pen.between(0, 2 * math.pi)
     outline = blade(1, pen.between(0.2, 0.3))
     for angle in start + turn(count):
@@ -79,7 +72,7 @@ def _leaves(pen: Pen, count: int) -> None:
 @family("flowers")
 def daisy(pen: Pen) -> None:
     """Long blunt petals around a small domed heart."""
-    petal = tinted(pen, _WHITE, _WHITE, _PINK, _PURPLE, _YELLOW)
+    petal = tinted(pen, IVORY, IVORY, PINK, PURPLE, YELLOW)
     root = pen.pick((petal, shaded(petal, -0.25), pen.palette[1]))
     count = pen.count(9, 21)
     shape = blade(1, min(0.3, pen.between(2.2, 3) / count), pen.between(1.1, 1.7))
@@ -90,7 +83,7 @@ def daisy(pen: Pen) -> None:
     for angle in turn(count) + start:
         reach = pen.between(0.92, 1)
         _petal(pen, shape * (reach, 1), angle + pen.between(-0.06, 0.06), root, petal)
-    heart = tinted(pen, _YELLOW, _YELLOW, _ORANGE, _BROWN)
+    heart = tinted(pen, YELLOW, YELLOW, ORANGE, BROWN)
     radius = pen.between(0.2, 0.33)
     pen.disc(0.02, 0.03, radius * 1.08, shaded(heart, -0.75))
     ball(pen, 0, 0, radius, radius, shaded(heart, -0.3), gloss=False)
@@ -100,8 +93,8 @@ def daisy(pen: Pen) -> None:
 @family("flowers")
 def sunflower(pen: Pen) -> None:
     """Two rings of pointed petals around a broad disc of seeds in spirals."""
-    petal = tinted(pen, _YELLOW, _YELLOW, _ORANGE, (200.0, 90.0, 30.0), share=0.75)
-    root = pen.pick((shaded(petal, -0.25), mixed(petal, _RED, 0.4)))
+    petal = tinted(pen, YELLOW, YELLOW, ORANGE, (200.0, 90.0, 30.0), share=0.75)
+    root = pen.pick((shaded(petal, -0.25), mixed(petal, RED, 0.4)))
     count = pen.count(13, 21)
     shape = blade(1, pen.between(2.2, 3) / count, pen.between(0.75, 1))
     for ring, angles in enumerate((turn(count) + math.pi / count, turn(count))):
@@ -111,10 +104,10 @@ def sunflower(pen: Pen) -> None:
             turned = angle + pen.between(-0.08, 0.08)
             turned_shape = shape * (reach, 1)
             _petal(pen, turned_shape, turned, shaded(root, dim), shaded(petal, dim), 2 * ring)
-    disc = tinted(pen, _BROWN, _BROWN, (60.0, 40.0, 25.0), share=0.8)
+    disc = tinted(pen, BROWN, BROWN, (60.0, 40.0, 25.0), share=0.8)
     radius = pen.between(0.46, 0.6)
     pen.disc(0, 0, radius * 1.05, shaded(disc, -0.8))
-    middle = pen.pick((shaded(disc, -0.6), mixed(disc, _GREEN, 0.6), shaded(disc, 0.1)))
+    middle = pen.pick((shaded(disc, -0.6), mixed(disc, GREEN, 0.6), shaded(disc, 0.1)))
     rim = mixed(disc, petal, pen.between(0.2, 0.7))
     _seeds(pen, radius, pen.count(70, 100), radius * 0.09, middle, rim)
 
@@ -122,7 +115,7 @@ def sunflower(pen: Pen) -> None:
 @family("flowers")
 def rose(pen: Pen) -> None:
     """A full rose from above: broad petals with light rims, wound inwards in a spiral."""
-    color = tinted(pen, _RED, _PINK, _WHITE, _YELLOW, _ORANGE, (200.0, 60.0, 110.0))
+    color = tinted(pen, RED, PINK, IVORY, YELLOW, ORANGE, (200.0, 60.0, 110.0))
     if pen.chance(0.5):
         _leaves(pen, pen.count(3, 5))
     count, size = pen.count(15, 22), pen.between(0.9, 0.98)
@@ -149,8 +142,8 @@ def rose(pen: Pen) -> None:
 @family("flowers")
 def lotus(pen: Pen) -> None:
     """Broad pointed petals that open like a cup, from the side or from above."""
-    tip = tinted(pen, _PINK, (225.0, 90.0, 150.0), _WHITE, (150.0, 130.0, 230.0))
-    root = pen.pick((_WHITE, shaded(tip, 0.55), mixed(tip, _YELLOW, 0.45)))
+    tip = tinted(pen, PINK, (225.0, 90.0, 150.0), IVORY, (150.0, 130.0, 230.0))
+    root = pen.pick((IVORY, shaded(tip, 0.55), mixed(tip, YELLOW, 0.45)))
     shape = blade(1, pen.between(0.2, 0.27), pen.between(0.9, 1.15), 18)
     if pen.chance(0.45):
         for ring, reach in enumerate((1.0, 0.84, 0.66, 0.5)):
@@ -158,14 +151,14 @@ def lotus(pen: Pen) -> None:
             for angle in turn(count) + ring * 0.37:
                 dim = 0.1 * ring - 0.2
                 _petal(pen, shape * reach, angle, shaded(root, dim), shaded(tip, dim), 3)
-        pod = tinted(pen, _YELLOW, (190.0, 200.0, 70.0), share=0.9)
+        pod = tinted(pen, YELLOW, (190.0, 200.0, 70.0), share=0.9)
         pen.disc(0, 0, 0.27, shaded(pod, -0.6))
-        _seeds(pen, 0.25, 45, 0.03, pod, _YELLOW)
+        _seeds(pen, 0.25, 45, 0.03, pod, YELLOW)
         ball(pen, 0, 0, 0.14, 0.14, pod, gloss=False)
         return
     spread, foot = pen.between(1.15, 1.5), 0.62
     if pen.chance(0.6):
-        pad = tinted(pen, _GREEN, share=0.85)
+        pad = tinted(pen, GREEN, share=0.85)
         pen.ellipse(0, foot + 0.08, 0.98, 0.22, shaded(pad, -0.6))
         pen.ellipse(0, foot + 0.05, 0.95, 0.18, pad)
     for ring, reach in enumerate((1.55, 1.42, 1.2)):
@@ -182,8 +175,8 @@ def lotus(pen: Pen) -> None:
 @family("flowers")
 def dahlia(pen: Pen) -> None:
     """A ball of many small petals in spirals, smaller towards the heart."""
-    outer = tinted(pen, _RED, _PURPLE, _PINK, _ORANGE, _YELLOW, _WHITE)
-    inner = pen.pick((shaded(outer, -0.45), pen.palette[1], mixed(outer, _YELLOW, 0.6)))
+    outer = tinted(pen, RED, PURPLE, PINK, ORANGE, YELLOW, IVORY)
+    inner = pen.pick((shaded(outer, -0.45), pen.palette[1], mixed(outer, YELLOW, 0.6)))
     count = pen.count(60, 85)
     fat, fullness = pen.between(0.9, 1.3), pen.between(0.95, 1.5)
     for number in range(count):
@@ -203,8 +196,8 @@ def dahlia(pen: Pen) -> None:
 @family("flowers", upright=True)
 def pansy(pen: Pen) -> None:
     """A flower with a face: five wavy petals, dark blotches with rays, and a yellow eye."""
-    back = tinted(pen, _PURPLE, _YELLOW, (70.0, 60.0, 190.0), _RED, _WHITE)
-    front = pen.pick((back, tinted(pen, _YELLOW, _WHITE, _ORANGE, _PURPLE)))
+    back = tinted(pen, PURPLE, YELLOW, (70.0, 60.0, 190.0), RED, IVORY)
+    front = pen.pick((back, tinted(pen, YELLOW, IVORY, ORANGE, PURPLE)))
     dark = pen.pick(((35.0, 10.0, 45.0), (60.0, 10.0, 25.0), shaded(pen.palette[1], -0.75)))
     waves, phase = pen.count(5, 9), pen.between(0, 6)
     t = turn(44)
@@ -229,18 +222,18 @@ def pansy(pen: Pen) -> None:
         if y > 0:
             blotch = petal * (a * 0.55, b * 0.5) + (x * 0.55, y * 0.55)
             pen.polygon(blotch, dark)
-    eye = tinted(pen, _YELLOW, _ORANGE, share=0.9)
+    eye = tinted(pen, YELLOW, ORANGE, share=0.9)
     pen.disc(0, 0.05, 0.13, shaded(eye, -0.3))
     pen.disc(0, 0.04, 0.1, shaded(eye, 0.25))
-    pen.ellipse(0, 0.07, 0.04, 0.06, _GREEN)
+    pen.ellipse(0, 0.07, 0.04, 0.06, GREEN)
 
 
 @family("flowers", upright=True)
 def tulip(pen: Pen) -> None:
     """A cup of pointed petals on a stem between long leaves."""
-    color = tinted(pen, _RED, _PINK, _YELLOW, _ORANGE, _PURPLE, _WHITE)
-    tip = pen.pick((shaded(color, 0.2), color, _YELLOW, shaded(pen.palette[1], 0.2)))
-    green = tinted(pen, _GREEN, (90.0, 160.0, 110.0), share=0.9)
+    color = tinted(pen, RED, PINK, YELLOW, ORANGE, PURPLE, IVORY)
+    tip = pen.pick((shaded(color, 0.2), color, YELLOW, shaded(pen.palette[1], 0.2)))
+    green = tinted(pen, GREEN, (90.0, 160.0, 110.0), share=0.9)
     t = np.linspace(0, 1, 12)
     bend = pen.between(-0.12, 0.12)
     stem = np.stack([bend * np.sin(math.pi * t), t], 1)
@@ -277,8 +270,8 @@ def tulip(pen: Pen) -> None:
 @family("flowers", upright=True)
 def cactus(pen: Pen) -> None:
     """A round cactus with ribs and stars of spines, often in flower or in a pot."""
-    green = tinted(pen, _GREEN, (60.0, 130.0, 90.0), (120.0, 160.0, 70.0), share=0.8)
-    spine = pen.pick((_WHITE, (240.0, 215.0, 130.0), (190.0, 80.0, 60.0)))
+    green = tinted(pen, GREEN, (60.0, 130.0, 90.0), (120.0, 160.0, 70.0), share=0.8)
+    spine = pen.pick((IVORY, (240.0, 215.0, 130.0), (190.0, 80.0, 60.0)))
     potted = pen.chance(0.45)
     a = pen.between(0.62, 0.75) if potted else pen.between(0.75, 0.95)
     foot = 0.45 if potted else 0.93
@@ -311,7 +304,7 @@ def cactus(pen: Pen) -> None:
                 way = pen.between(0.07, 0.12) * np.array([math.cos(angle), math.sin(angle)])
                 pen.line([root, root + way], shaded(spine, pen.between(-0.2, 0.1)), 1)
     if blooming:
-        petal = tinted(pen, _PINK, _RED, _YELLOW, _ORANGE)
+        petal = tinted(pen, PINK, RED, YELLOW, ORANGE)
         for angle in np.linspace(-2.9, -0.25, 9):
             shape = blade(0.36, 0.09, 1.0)
             long = shape * (pen.between(0.8, 1.1), 1)

@@ -9,7 +9,7 @@ import numpy as np
 from training.bestiary.palette import Color, shaded
 from training.bestiary.pen import Pen
 from training.bestiary.registry import family
-from training.bestiary.shapes import rotated, turn
+from training.bestiary.shapes import around, blade, rotated, turn
 from training.bestiary.solids import ball
 
 __all__ = ["beads", "mandala", "snowflake", "spiral", "star", "target"]
@@ -22,11 +22,7 @@ def _petals(
 
     `width` is a petal's half width; `offset` turns the ring, in petals.
     """
-    t = np.linspace(0, 1, 14)
-    bulge = np.sin(math.pi * t ** pen.between(0.6, 1.1)) * width
-    outline = np.concatenate(
-        [np.stack([t * length, bulge], 1), np.stack([t * length, -bulge], 1)[::-1]]
-    )
+    outline = blade(length, width, pen.between(0.6, 1.1))
     heart = outline * (0.8, 0.45) + (0.1 * length, 0)
     for number in range(count):
         angle = 2 * math.pi * (number + offset) / count + pen.between(-0.05, 0.05)
@@ -55,7 +51,7 @@ def spiral(pen: Pen) -> None:
     width = pen.between(0.03, 0.1) / math.sqrt(arms)
     for arm in range(arms):
         angle = 2 * math.pi * (turns / math.sqrt(arms) * t + arm / arms)
-        path = 0.95 * (t**bend)[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
+        path = 0.95 * (t**bend)[:, None] * around(angle)
         color = pen.palette[arm % 2]
         pen.ribbon(path, 0.3 * width, 1.25 * width, shaded(color, -0.5))
         pen.ribbon(path, 0.2 * width, width, color)
@@ -81,7 +77,7 @@ def mandala(pen: Pen) -> None:
             case _:
                 angles = turn(2 * count) + math.pi * offset / count
                 reach = np.where(np.arange(2 * count) % 2, 0.75, 1.0) * size
-                star = reach[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
+                star = reach[:, None] * around(angles)
                 pen.polygon(star, color)
                 pen.line(star, shaded(color, -0.5), 2, closed=True)
         size *= pen.between(0.62, 0.78)
@@ -96,7 +92,7 @@ def star(pen: Pen) -> None:
     color = pen.palette[0]
     corners = turn(2 * count) + start
     reach = np.where(np.arange(2 * count) % 2, inner, 1.0)
-    outline = reach[:, None] * np.stack([np.cos(corners), np.sin(corners)], 1)
+    outline = reach[:, None] * around(corners)
     for number in range(2 * count):
         side = [(0, 0), outline[number], outline[(number + 1) % (2 * count)]]
         pen.polygon(side, shaded(color, 0.35 if number % 2 else -0.35))
@@ -120,9 +116,7 @@ def snowflake(pen: Pen) -> None:
                 tip = start + length * math.cos(side), length * math.sin(side)
                 pen.line(rotated([(start, 0), tip], angle), color, width - 1)
     core = pen.between(0.12, 0.4)
-    pen.line(
-        core * np.stack([np.cos(turn(arms)), np.sin(turn(arms))], 1), color, width, closed=True
-    )
+    pen.line(core * around(turn(arms)), color, width, closed=True)
 
 
 @family("ornaments")
@@ -134,10 +128,10 @@ def beads(pen: Pen) -> None:
             path = np.stack([2 * t - 1, 0.6 * np.sin(2 * math.pi * pen.between(1, 2) * t)], 1)
         case "coil":
             angle = 2 * math.pi * pen.between(1.5, 2.5) * t
-            path = (0.15 + 0.8 * t)[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
+            path = (0.15 + 0.8 * t)[:, None] * around(angle)
         case _:
             angle = 2 * math.pi * t * (1 - 1 / len(t))
-            path = 0.8 * np.stack([np.cos(angle), np.sin(angle)], 1)
+            path = 0.8 * around(angle)
     size = pen.between(0.08, 0.15)
     colors = pen.palette[: pen.count(1, 3)]
     for number, (x, y) in enumerate(path):

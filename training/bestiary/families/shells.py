@@ -4,37 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.bestiary.palette import Color, mixed, shaded
-from training.bestiary.pen import SIZE, Pen
+from training.bestiary.fields import COLUMNS, ROWS, blended, paint
+from training.bestiary.light import Field, swell
+from training.bestiary.palette import mixed, shaded
+from training.bestiary.pen import UNIT, Pen
+from training.bestiary.pigments import BROWN, CORAL, CREAM, PEARL, PINK, RUST, SAND
 from training.bestiary.registry import family
 from training.bestiary.shapes import band, blade, rotated
-from training.bestiary.solids import swell
 from training.bestiary.tints import tinted
 
 __all__ = ["Field", "ammonite", "coral", "nautilus", "scallop", "snail_shell"]
-
-
-Field = NDArray[np.floating[Any]]
-"""[SIZE, SIZE], a number for each pixel of the layer"""
-
-_CREAM: Color = (245.0, 230.0, 205.0)
-_SAND: Color = (225.0, 180.0, 125.0)
-_RUST: Color = (185.0, 90.0, 45.0)
-_BROWN: Color = (120.0, 75.0, 45.0)
-_PEARL: Color = (235.0, 215.0, 225.0)
-_CORAL: Color = (245.0, 105.0, 85.0)
-_PINK: Color = (240.0, 140.0, 160.0)
-
-_UNIT = 0.46 * SIZE  # pixels, as in Pen
-_ROWS, _COLUMNS = (
-    ((axis - SIZE / 2) / _UNIT).astype(np.float32) for axis in np.mgrid[:SIZE, :SIZE]
-)
 
 
 @dataclass(frozen=True)
@@ -59,7 +42,7 @@ class _Coil:
         far = math.exp(-rate * math.pi)
         size = 2 / (1 + far) * 0.97
         shift = (1 - far) / 2 * size
-        x, y = _COLUMNS + shift * math.cos(start), _ROWS + shift * math.sin(start)
+        x, y = COLUMNS + shift * math.cos(start), ROWS + shift * math.sin(start)
         out = np.maximum(np.sqrt(x * x + y * y), 1e-4)
         bow = np.minimum(out / size, 1)
         angle = np.arctan2(y, x) - start - lip * np.sin(math.pi * (2 * bow - 1).clip(0, 1))
@@ -69,33 +52,20 @@ class _Coil:
         across = 1 - (place - whorl)
         along = turned + 2 * math.pi * whorl
         wall = size * np.exp(-rate * turned)
-        opacity = np.clip((wall - out) * _UNIT + 0.5, 0, 1) * (along < 2 * math.pi * turns + 20)
+        opacity = np.clip((wall - out) * UNIT + 0.5, 0, 1) * (along < 2 * math.pi * turns + 20)
         slope = 2 * across - 1
         facing = -(x * 0.6 + y * 0.8) / out
         light = 0.62 * np.sqrt(np.maximum(0, 1 - slope**2)) + 0.45 * slope * facing + 0.18
         return cls(across, along, light.clip(0, 1.1), opacity)
 
 
-def _blend(first: Color, second: Color, share: Field) -> Field:
-    """[SIZE, SIZE, 3]: from the first to the second colour."""
-    a, b = np.array(first, np.float32), np.array(second, np.float32)
-    blend: Field = a + (b - a) * share[..., None].clip(0, 1)
-    return blend
-
-
-def _lay(pen: Pen, colors: Field, opacity: Field) -> None:
-    """Lay [SIZE, SIZE, 3] colours (0 to 255) with an opacity (0 to 1) over the pen's layer."""
-    layer = np.dstack([colors.clip(0, 255) * opacity[..., None], 255 * opacity]).astype(np.uint8)
-    pen.paste(np.asarray(cv2.GaussianBlur(layer, (3, 3), 0.6), np.uint8))
-
-
 @family("shells")
 def nautilus(pen: Pen) -> None:
     """A nautilus cut in half: a spiral of pearly chambers behind curved walls."""
     coil = _Coil.of(pen, pen.between(2.7, 3.4), 3, pen.between(-0.2, 0.35))
-    wall = tinted(pen, _RUST, _BROWN, (70.0, 45.0, 40.0))
-    pearl = tinted(pen, _CREAM, _PEARL, _SAND)
-    deep = shaded(tinted(pen, _RUST, _BROWN, (190.0, 95.0, 110.0), (70.0, 90.0, 130.0)), -0.45)
+    wall = tinted(pen, RUST, BROWN, (70.0, 45.0, 40.0))
+    pearl = tinted(pen, CREAM, PEARL, SAND)
+    deep = shaded(tinted(pen, RUST, BROWN, (190.0, 95.0, 110.0), (70.0, 90.0, 130.0)), -0.45)
     count = pen.between(13, 18)  # in a turn
     bow = pen.between(0.7, 1.1)
     step = coil.along * count / (2 * math.pi) + bow * np.sin(math.pi * coil.across)
@@ -105,24 +75,24 @@ def nautilus(pen: Pen) -> None:
     shell = np.maximum((coil.across > 0.9) * 1.0, (coil.across < 0.05) * 1.0)
     hollow = np.where(body, 0.85 - 1.1 * coil.across, 1.25 * (phase - 0.16))
     hollow = hollow + 0.35 * (1 - np.sin(math.pi * coil.across))
-    colors = _blend(shaded(pearl, 0.25), deep, hollow)
+    colors = blended(shaded(pearl, 0.25), deep, hollow)
     colors = np.where(septum[..., None] > 0, np.array(shaded(pearl, 0.55), np.float32), colors)
     edge = np.where((phase > 0.9) & ~body, 0.3, 1.0)
     colors = colors * edge[..., None]
-    rim = _blend(wall, shaded(wall, 0.5), coil.light - 0.2)
+    rim = blended(wall, shaded(wall, 0.5), coil.light - 0.2)
     if pen.chance(0.5):
         stripes = np.sin(coil.along * pen.count(6, 10)) > 0
         rim = np.where(stripes[..., None], rim, np.array(shaded(pearl, 0.2), np.float32))
     colors = np.where(shell[..., None] > 0, rim, colors * (0.75 + 0.3 * coil.light[..., None]))
-    _lay(pen, colors, coil.opacity)
+    paint(pen, colors, coil.opacity)
 
 
 @family("shells")
 def snail_shell(pen: Pen) -> None:
     """A snail's shell: few round whorls with bands and fine lines of growth."""
     coil = _Coil.of(pen, pen.between(1.75, 2.3), 4, pen.between(0.1, 0.5))
-    ground = tinted(pen, _CREAM, _SAND, (240.0, 205.0, 90.0), _PINK, (175.0, 130.0, 85.0))
-    bands = pen.pick((shaded(ground, -0.6), _BROWN, shaded(pen.palette[1], -0.4)))
+    ground = tinted(pen, CREAM, SAND, (240.0, 205.0, 90.0), PINK, (175.0, 130.0, 85.0))
+    bands = pen.pick((shaded(ground, -0.6), BROWN, shaded(pen.palette[1], -0.4)))
     count, phase = pen.pick((0, 1, 1, 2, 2, 3)), pen.between(0.2, 0.8)
     share = np.zeros_like(coil.across)
     for number in range(count):
@@ -132,22 +102,22 @@ def snail_shell(pen: Pen) -> None:
     growth = np.sin(coil.along * lines + 2 * coil.across)
     if not count:
         share = 0.35 + 0.45 * growth * (pen.between(0.5, 1))
-    colors = _blend(ground, bands, share)
+    colors = blended(ground, bands, share)
     light = coil.light * (1 + 0.1 * growth) * np.where(coil.across < 0.06, 0.35, 1)
     mouth = coil.along < pen.between(0.12, 0.25)
     colors = np.where(mouth[..., None], np.array(shaded(ground, 0.5), np.float32), colors)
     colors = colors * (0.22 + 0.95 * light[..., None])
     colors += 110 * np.maximum(0, light - 0.82)[..., None]
     colors *= np.where(coil.across > 0.97, 0.45, 1)[..., None]
-    _lay(pen, colors, coil.opacity)
+    paint(pen, colors, coil.opacity)
 
 
 @family("shells")
 def ammonite(pen: Pen) -> None:
     """A fossil coil: many narrow whorls crossed by strong ribs."""
     coil = _Coil.of(pen, pen.between(1.5, 1.8), 6, 0)
-    stone = tinted(pen, _SAND, _BROWN, (150.0, 145.0, 135.0), (190.0, 150.0, 80.0), share=0.75)
-    shine = pen.pick((shaded(stone, 0.4), _CREAM, shaded(pen.palette[1], 0.3)))
+    stone = tinted(pen, SAND, BROWN, (150.0, 145.0, 135.0), (190.0, 150.0, 80.0), share=0.75)
+    shine = pen.pick((shaded(stone, 0.4), CREAM, shaded(pen.palette[1], 0.3)))
     ribs, lean = pen.count(18, 32), pen.between(0.6, 1.8) * pen.pick((-1, 1))
     wave = np.sin(ribs * coil.along + lean * (2 * coil.across - 1) ** 2 * 2)
     if ribs < 25 and pen.chance(0.5):
@@ -155,27 +125,26 @@ def ammonite(pen: Pen) -> None:
         forked = np.sin(2 * ribs * coil.along + 2 * lean * coil.across)
         wave = np.where(coil.across > 0.55, forked, wave)
     rib = 0.5 + 0.5 * wave
-    colors = _blend(shaded(stone, -0.35), shine, rib * coil.light)
+    colors = blended(shaded(stone, -0.35), shine, rib * coil.light)
     light = coil.light * (0.45 + 0.7 * rib) * np.where(coil.across < 0.1, 0.25, 1)
-    colors = colors * (0.12 + 1.15 * light[..., None])
-    colors *= np.where(coil.across > 0.965, 0.4, 1)[..., None]
-    _lay(pen, colors, coil.opacity)
+    light = (0.12 + 1.15 * light) * np.where(coil.across > 0.965, 0.4, 1)
+    paint(pen, colors * light[..., None], coil.opacity)
 
 
 @family("shells")
 def scallop(pen: Pen) -> None:
     """A fan of ribs from a hinge with two ears, in bands of growth."""
-    color = tinted(pen, _CORAL, _PINK, _CREAM, _SAND, _RUST, (190.0, 120.0, 200.0))
-    second = pen.pick((shaded(color, 0.5), shaded(color, -0.35), pen.palette[1], _CREAM))
+    color = tinted(pen, CORAL, PINK, CREAM, SAND, RUST, (190.0, 120.0, 200.0))
+    second = pen.pick((shaded(color, 0.5), shaded(color, -0.35), pen.palette[1], CREAM))
     spread = pen.between(0.95, 1.2)
     ribs = pen.count(8, 14)
     hinge = 0.88
-    x, y = _COLUMNS, hinge - _ROWS
+    x, y = COLUMNS, hinge - ROWS
     out, angle = np.sqrt(x * x + y * y), np.arctan2(x, np.maximum(y, 1e-4))
     place = angle / spread
     rib = np.cos(ribs * math.pi * place) * 0.5 + 0.5
     reach = (1.78 + 0.08 * rib) * np.cos(np.clip(place, -1, 1) * pen.between(0.95, 1.15)) ** 0.8
-    inside = np.clip((reach - out) * _UNIT, 0, 1) * np.clip((1 - abs(place)) * out * _UNIT, 0, 1)
+    inside = np.clip((reach - out) * UNIT, 0, 1) * np.clip((1 - abs(place)) * out * UNIT, 0, 1)
     inside *= y > 0
     t = out / reach
     ears = tinted(pen, color)
@@ -190,20 +159,20 @@ def scallop(pen: Pen) -> None:
             pen.line(line, shaded(ears, -0.45), 1)
     bands = 0.5 + 0.5 * np.sin(t ** pen.between(1, 2) * pen.between(12, 30) + pen.between(0, 6))
     share = bands if pen.chance(0.6) else t**2
-    colors = _blend(color, second, share)
+    colors: Field = blended(color, second, share)
     tilt = np.sin(ribs * math.pi * place)
     light = 0.3 + 0.62 * rib**0.8 - 0.22 * tilt - 0.12 * place
     light *= 0.8 + 0.3 * np.sin(math.pi * t.clip(0, 1)) - 0.12 * (np.sin(t * 60) > 0.75)
     light *= np.where((t > 0.97) | (np.abs(place) > 0.97), 0.45, 1)
     colors = colors * light[..., None].clip(0.1, 1.2) + 60 * np.maximum(0, light - 0.85)[..., None]
-    _lay(pen, colors, inside)
+    paint(pen, colors, inside)
 
 
 @family("shells")
 def coral(pen: Pen) -> None:
     """Branching coral: thick forking arms with round tips, often dotted with polyps."""
-    color = tinted(pen, _CORAL, (225.0, 40.0, 60.0), _PINK, (250.0, 160.0, 50.0), _CREAM)
-    tip = pen.pick((shaded(color, 0.5), _CREAM, shaded(color, -0.3)))
+    color = tinted(pen, CORAL, (225.0, 40.0, 60.0), PINK, (250.0, 160.0, 50.0), CREAM)
+    tip = pen.pick((shaded(color, 0.5), CREAM, shaded(color, -0.3)))
     arms: list[tuple[NDArray[np.float64], float, float, int]] = []
 
     def grow(foot: NDArray[np.float64], angle: float, length: float, width: float, at: int) -> None:

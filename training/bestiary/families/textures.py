@@ -6,13 +6,12 @@ import math
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from training.bestiary.noise import clouds
-from training.bestiary.palette import Color, shaded
+from training.bestiary.fields import blended, clouds, paint
+from training.bestiary.palette import shaded
 from training.bestiary.pen import SIZE, Pen
 from training.bestiary.registry import family
-from training.bestiary.shapes import rotated
+from training.bestiary.shapes import SIDES, around, turn
 
 __all__ = ["bricks", "coat", "honeycomb", "pebbles", "plain", "plumage", "scales", "waves", "zebra"]
 
@@ -20,22 +19,11 @@ __all__ = ["bricks", "coat", "honeycomb", "pebbles", "plain", "plumage", "scales
 _EDGE = 1.15  # beyond the layer's edge
 
 
-def _paint(pen: Pen, colors: NDArray[np.float64] | NDArray[np.float32]) -> None:
-    """The whole layer from float [SIZE, SIZE, 3]."""
-    pen.layer[..., :3] = np.clip(colors, 0, 255)
-    pen.layer[..., 3] = 255
-
-
-def _blend(share: NDArray[np.float32], first: Color, second: Color) -> NDArray[np.float64]:
-    """Colours [rows, columns, 3] from `first` where `share` is 0 to `second` where it is 1."""
-    part = np.clip(share, 0, 1)[..., None]
-    return np.asarray(first) * (1 - part) + np.asarray(second) * part
-
-
 @family("textures", texture=True)
 def plain(pen: Pen) -> None:
     """Nothing but clouds: what there is no name for."""
-    _paint(pen, _blend(clouds(pen) * pen.between(0.1, 0.3) + 0.5, pen.palette[0], pen.palette[1]))
+    first, second, *_ = pen.palette
+    paint(pen, blended(first, second, clouds(pen) * pen.between(0.1, 0.3) + 0.5))
 
 
 @family("textures", texture=True)
@@ -47,8 +35,8 @@ def zebra(pen: Pen) -> None:
         field = cv2.GaussianBlur(field, (0, 0), width / 2) - cv2.GaussianBlur(field, (0, 0), width)
         field = np.tanh(4 * field / field.std())
     dark, light = sorted(pen.palette[:2], key=sum)
-    colors = _blend(2.5 * field + 0.5, shaded(dark, -0.5), shaded(light, 0.5))
-    _paint(pen, colors * (1 + 0.1 * clouds(pen)[..., None]))
+    colors = blended(shaded(dark, -0.5), shaded(light, 0.5), 2.5 * field + 0.5)
+    paint(pen, colors * (1 + 0.1 * clouds(pen)[..., None]))
 
 
 @family("textures", texture=True)
@@ -58,8 +46,8 @@ def waves(pen: Pen) -> None:
     lift = cv2.GaussianBlur(clouds(pen, 1), (0, 0), 6)
     phase = rows * pen.between(4, 8) + lift * pen.between(0.15, 0.5)
     profile = (phase % 1).astype(np.float32)
-    colors = _blend(profile**2, shaded(pen.palette[0], -0.4), shaded(pen.palette[1], 0.3))
-    _paint(pen, colors)
+    colors = blended(shaded(pen.palette[0], -0.4), shaded(pen.palette[1], 0.3), profile**2)
+    paint(pen, colors)
 
 
 @family("textures", texture=True)
@@ -68,7 +56,7 @@ def honeycomb(pen: Pen) -> None:
     size = pen.between(0.13, 0.26)
     pen.fill(shaded(pen.palette[0], -0.7))
     hollow = pen.chance(0.5)
-    corners = np.stack([np.cos(np.arange(6) * math.pi / 3), np.sin(np.arange(6) * math.pi / 3)], 1)
+    corners = around(turn(6))
     for column, x in enumerate(np.arange(-_EDGE, _EDGE + size, 1.5 * size)):
         for y in np.arange(-_EDGE - column % 2 * size * 0.866, _EDGE + size, 1.732 * size):
             color = shaded(pen.palette[0], pen.between(-0.15, 0.15))
@@ -91,26 +79,26 @@ def plumage(pen: Pen) -> None:
 
 
 def _overlapping(pen: Pen, size: float, long: float, ribs: int) -> None:
+    """Rows of rounded tips, `size` apart and `long` times as long, from below upwards."""
     pen.fill(shaded(pen.palette[0], -0.7))
-    t = np.linspace(0, math.pi, 16)
-    outline = np.stack([np.cos(t), long * np.sin(t)], 1) * 0.56 * size
+    outline = around(np.linspace(0, math.pi, 16)) * (0.56 * size, 0.56 * size * long)
+    layers = outline * np.array([(1.06, 1.06), (1, 1), (0.86, 0.88), (0.6, 0.6)])[:, None]
+    share = np.arange(ribs) / max(ribs, 1)
+    roots = np.stack([0 * share, (share + 0.5 / max(ribs, 1)) * 0.4], 1)
+    ends = np.stack([0.4 * (1 - share), roots[:, 1] + 0.14], 1)
+    barbs = np.concatenate([np.stack([roots, ends * (side, 1)], 1) for side in SIDES])
+    barbs *= (size, size * long)
+    shaft = np.array([(0, 0), (0, 0.5 * size * long)])
     eyed = pen.chance(0.3)
     for row, y in enumerate(np.arange(_EDGE, -_EDGE - size * long, -0.42 * size * long)):
         for x in np.arange(-_EDGE - row % 2 * size / 2, _EDGE + size, size):
             color = shaded(pen.palette[row % 2 if eyed else 0], pen.between(-0.2, 0.2))
-            at = np.array([x + pen.between(-0.03, 0.03) * size, y])
-            pen.polygon(at + outline * 1.06, shaded(color, -0.65))
-            pen.polygon(at + outline, shaded(color, 0.3))
-            pen.polygon(at + outline * (0.86, 0.88), color)
-            pen.polygon(at + outline * (0.6, 0.6), shaded(color, -0.25))
-            tip = at + (0, 0.5 * size * long)
-            for rib in range(ribs):
-                root = at + (0, (rib + 0.5) / ribs * 0.4 * size * long)
-                for side in (-1, 1):
-                    end = root + (side * 0.4 * size * (1 - rib / ribs), 0.14 * size * long)
-                    pen.line([root, end], shaded(color, -0.5), 1)
+            at = (x + pen.between(-0.03, 0.03) * size, y)
+            tones = shaded(color, -0.65), shaded(color, 0.3), color, shaded(color, -0.25)
+            pen.polygons(layers + at, tones)
             if ribs:
-                pen.line([at, tip], shaded(color, 0.6), 1)
+                pen.lines(barbs + at, shaded(color, -0.5), 1)
+                pen.line(shaft + at, shaded(color, 0.6), 1)
 
 
 @family("textures", texture=True)
@@ -120,15 +108,17 @@ def coat(pen: Pen) -> None:
     wind = cv2.GaussianBlur(clouds(pen, 1), (0, 0), 8)
     start, spread = pen.between(0, 2 * math.pi), pen.between(0.3, 1.0)
     length, colors = pen.between(0.18, 0.36), pen.palette[: pen.count(1, 3)]
-    for _ in range(380):
-        x, y = pen.between(-_EDGE, _EDGE), pen.between(-_EDGE, _EDGE)
-        row, column = (min(SIZE - 1, max(0, int((value + 1) / 2 * SIZE))) for value in (y, x))
-        angle = start + spread * float(wind[row, column])
-        hair = rotated(
-            [(0, 0), (0.5 * length, 0), (length, pen.between(-0.2, 0.2) * length)], angle
-        )
-        color = shaded(pen.pick(colors), pen.between(-0.6, 0.55))
-        pen.ribbon(hair + (x, y), 0.022, 0.004, color)
+    noise, count = pen.noise(), 380
+    roots = noise.uniform(-_EDGE, _EDGE, (count, 2))
+    columns, rows = ((roots + 1) / 2 * SIZE).astype(int).clip(0, SIZE - 1).T
+    ahead = around(start + spread * wind[rows, columns]) * length
+    across = ahead[:, ::-1] * (-1, 1)
+    middles = roots + 0.5 * ahead
+    tips = roots + ahead + noise.uniform(-0.2, 0.2, (count, 1)) * across
+    wide = across / length * 0.022
+    edges = middles + 0.6 * wide, tips, middles - 0.6 * wide
+    tones = [shaded(pen.pick(colors), pen.between(-0.6, 0.55)) for _ in range(count)]
+    pen.polygons(np.stack([roots + wide, *edges, roots - wide], 1), tones)
 
 
 @family("textures", texture=True)
@@ -146,7 +136,7 @@ def pebbles(pen: Pen) -> None:
     stones = [shaded(pen.pick(pen.palette[:3]), pen.between(-0.3, 0.3)) for _ in range(count)]
     dome = np.clip(height / pen.between(4, 9), 0, 1) ** 0.5
     light = np.clip(0.15 + 0.95 * dome + 0.12 * np.gradient(-height, axis=0), 0, 1.6)
-    _paint(pen, np.asarray(stones)[owner] * light[..., None])
+    paint(pen, np.asarray(stones)[owner] * light[..., None])
 
 
 @family("textures", texture=True)

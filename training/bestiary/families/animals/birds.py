@@ -1,4 +1,4 @@
-"""Whole birds: perched, soaring, swimming, displaying."""
+"""Birds whole: on a branch, soaring, displaying, on the water, and a rooster."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from training.bestiary.coats import vane
 from training.bestiary.eyeballs import eye
 from training.bestiary.palette import Color, hsv, mixed, shaded
 from training.bestiary.pen import Pen
+from training.bestiary.pigments import IVORY
 from training.bestiary.registry import family
 from training.bestiary.shapes import band, rotated, smooth
 from training.bestiary.solids import inked, pose, solid
 
 __all__ = ["bird", "duck", "flying_bird", "peacock", "rooster"]
-
-
-_INK: Color = (24.0, 18.0, 20.0)
-_BONE: Color = (240.0, 232.0, 212.0)
 
 
 def _beak_color(pen: Pen) -> Color:
@@ -205,9 +202,9 @@ def peacock(pen: Pen) -> None:
                 x + 0.06 * (round(y * 11) % 2), y, 0.05, 0.06, shaded(blue, pen.between(-0.3, 0.3))
             )
     solid(pen, smooth([*body[::3]]), skin, ink=pen.pick((0, 2)))
-    pen.polygon([(hx - 0.08, hy - 0.06), (hx - 0.28, hy + 0.05), (hx - 0.06, hy + 0.07)], _BONE)
+    pen.polygon([(hx - 0.08, hy - 0.06), (hx - 0.28, hy + 0.05), (hx - 0.06, hy + 0.07)], IVORY)
     solid(pen, smooth(rotated([(-0.14, 0), (0, -0.13), (0.13, 0), (0, 0.13)], 0) + (hx, hy)), blue)
-    eye(pen, hx - 0.02, hy - 0.02, 0.06, rim=_BONE)
+    eye(pen, hx - 0.02, hy - 0.02, 0.06, rim=IVORY)
 
 
 @family("animals", upright=True)
@@ -242,7 +239,7 @@ def duck(pen: Pen) -> None:
     skin.fill(coat)
     skin.ellipse(hx - 0.05, top - 0.05, 0.45, 0.42 if not swan else 0.2, cap)
     if not swan and pen.chance(0.6):
-        skin.line([(-0.9, 0.12), (0.1, 0.12)], _BONE, 6)
+        skin.line([(-0.9, 0.12), (0.1, 0.12)], IVORY, 6)
     bill_at = hx - 0.1, top
     x, y = bill_at
     size = 0.3 if swan else 0.42

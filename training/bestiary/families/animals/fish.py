@@ -1,4 +1,4 @@
-"""Fish from the side, looking to the left."""
+"""Fish from the side, looking to the left: scaled ones, a seahorse, a shark."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from training.bestiary.eyeballs import eye
+from training.bestiary.fields import ROWS, blended, paint
+from training.bestiary.light import swell
 from training.bestiary.palette import Color, hsv, mixed, shaded
-from training.bestiary.pen import SIZE, Pen
+from training.bestiary.pen import SIZE, UNIT, Pen
+from training.bestiary.pigments import INK, IVORY
 from training.bestiary.registry import family
 from training.bestiary.shapes import band, rotated, smooth
-from training.bestiary.solids import inked, pose, solid, swell
+from training.bestiary.solids import inked, pose, solid
 
 __all__ = ["fancy_fish", "fish", "seahorse", "shark"]
-
-
-_INK: Color = (24.0, 18.0, 20.0)
-_BONE: Color = (240.0, 232.0, 212.0)
 
 
 @cache
@@ -39,13 +38,9 @@ def _scale_relief(size: int) -> NDArray[np.float32]:
 def _scaled(pen: Pen, color: Color, size: float, *, other: Color | None = None) -> Pen:
     """A skin of scales `size` units long lying to the right, towards `other` at the belly."""
     skin = pen.another()
-    relief = _scale_relief(round(size * SIZE * 0.46))[..., None]
-    down = np.linspace(-0.3, 1.3, SIZE, dtype=np.float32).clip(0, 1)[:, None, None]
-    above, below = np.asarray(color, np.float32), np.asarray(other or color, np.float32)
-    tone = above * (1 - down) + below * down
-    shown = tone * (0.35 + 0.7 * relief) + 160 * np.maximum(relief - 0.75, 0)
-    skin.fill(color)
-    skin.layer[..., :3] = np.minimum(shown, 255)
+    relief = _scale_relief(round(size * UNIT))[..., None]
+    tone = blended(color, other or color, 1.3 * (ROWS + 1) / 2)
+    paint(skin, tone * (0.35 + 0.7 * relief) + 160 * np.maximum(relief - 0.75, 0))
     return skin
 
 
@@ -124,7 +119,7 @@ def fish(pen: Pen) -> None:
     solid(pen, outline, skin, ink=ink)
     _rays(pen, [(-0.3, 0.08), (-0.28, 0.2)], [(0.05, -0.04), (-0.02, 0.36)], shaded(fin, 0.15), 7)
     eye(pen, -0.62, -high * 0.22, pen.between(0.12, 0.17), rim=face)
-    pen.line(smooth([(-0.9, 0.08), (-0.8, 0.14), (-0.7, 0.12)], closed=False), _INK, 2)
+    pen.line(smooth([(-0.9, 0.08), (-0.8, 0.14), (-0.7, 0.12)], closed=False), INK, 2)
     pose(pen)
 
 
@@ -136,7 +131,7 @@ def fancy_fish(pen: Pen) -> None:
     )
     veil, stripe = (
         mixed(coat, pen.palette[1], pen.between(0, 1)),
-        pen.pick((_BONE, shaded(pen.palette[2], -0.5))),
+        pen.pick((IVORY, shaded(pen.palette[2], -0.5))),
     )
     s = np.linspace(0, 1, 14)
 
@@ -166,7 +161,7 @@ def fancy_fish(pen: Pen) -> None:
     )  # fmt: skip
     solid(pen, outline, skin, ink=inked(pen))
     _rays(pen, [(-0.35, 0.1), (-0.33, 0.2)], [(0.0, 0.1), (-0.12, 0.42)], veil, 6)
-    eye(pen, -0.66, -0.1, pen.between(0.15, 0.19), rim=_BONE)
+    eye(pen, -0.66, -0.1, pen.between(0.15, 0.19), rim=IVORY)
     pen.disc(-0.9, 0.05, 0.05, shaded(coat, -0.5))
     pose(pen)
 

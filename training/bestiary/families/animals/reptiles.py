@@ -1,4 +1,4 @@
-"""Reptiles from above."""
+"""Reptiles from above: lizard, snake, turtle."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.bestiary.eyeballs import eyes
+from training.bestiary.fields import COLUMNS, ROWS, paint
 from training.bestiary.palette import Color, mixed, shaded
-from training.bestiary.pen import SIZE, Pen
+from training.bestiary.pen import UNIT, Pen
 from training.bestiary.registry import family
 from training.bestiary.shapes import Points, band, rotated, smooth
 from training.bestiary.solids import inked, pose, solid
 
 __all__ = ["lizard", "snake", "turtle"]
-
-
-_INK: Color = (24.0, 18.0, 20.0)
-_BONE: Color = (240.0, 232.0, 212.0)
 
 
 @family("animals")
@@ -112,15 +109,14 @@ def snake(pen: Pen) -> None:
     turns, hand = pen.between(2.0, 2.7), pen.pick((-1, 1))
     start, squeeze = pen.between(0, 2 * math.pi), pen.between(0.82, 1)
     pitch = 1.04 / (turns + 0.1)
-    y, x = (np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) - SIZE / 2) / (0.46 * SIZE)
-    y /= squeeze
+    x, y = COLUMNS, ROWS / np.float32(squeeze)
     far, way = np.hypot(x, y), np.arctan2(y, x)
     angle = (hand * way - start) / (2 * math.pi) % 1
     loop = np.round(far / pitch - angle)
     wound = loop + angle  # turns from the middle to the nearest piece of the snake
     thin = np.clip((turns - wound) / 0.7, 0, 1) ** 0.6 * 0.53 * pitch
     across = (far - wound * pitch) / np.maximum(thin, 1e-3)
-    inside = np.clip((1 - np.abs(across)) * thin * 0.46 * SIZE, 0, 1)
+    inside = np.clip((1 - np.abs(across)) * thin * UNIT, 0, 1)
     across = across.clip(-1, 1)
     length = pitch * math.pi * wound**2 / pen.between(0.35, 0.6)
     slope = -(0.55 * np.cos(way) + 0.8 * np.sin(way)) * across
@@ -128,8 +124,7 @@ def snake(pen: Pen) -> None:
     light = 0.25 + 0.75 * height + 0.4 * slope
     shine = 90 * np.maximum(0.6 * slope + 0.8 * height - 0.9, 0)
     colors = _back(pen, length, across) * light[..., None] + shine[..., None]
-    pen.layer[..., :3] = colors.clip(0, 255) * inside[..., None]
-    pen.layer[..., 3] = 255 * inside
+    paint(pen, colors, inside)
     coat, mark, *_ = pen.palette
     head = np.array(
         [

@@ -1,4 +1,4 @@
-"""Heads of birds."""
+"""Heads of birds: owl, eagle, parrot."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ from numpy.typing import NDArray
 
 from training.bestiary.coats import strands
 from training.bestiary.head import Head, gaping
-from training.bestiary.palette import Color, hsv, mixed, shaded
+from training.bestiary.palette import hsv, mixed, shaded
 from training.bestiary.pen import Pen
+from training.bestiary.pigments import FLESH, INK, IVORY
 from training.bestiary.registry import family
 from training.bestiary.shapes import SIDES, band, oval, rotated, smooth, turn
 from training.bestiary.tints import iris_color, natural
 
 __all__ = ["eagle", "owl", "parrot"]
-
-
-_INK: Color = (20.0, 15.0, 17.0)
-_PINK: Color = (222.0, 120.0, 128.0)
-_IVORY: Color = (246.0, 240.0, 226.0)
 
 
 def _staggered(
@@ -83,7 +79,7 @@ def eagle(pen: Pen) -> None:
     """An eagle's head from the side: a great hooked beak, a fierce eye, pointed feathers."""
     head = Head(pen, side=True, tilt=0.3, furry=0)
     bald = pen.chance(0.5)
-    coat = _IVORY if bald else natural(pen, (0.07, 0.65, 0.5), (0.08, 0.5, 0.35), (0.09, 0.6, 0.65))
+    coat = IVORY if bald else natural(pen, (0.07, 0.65, 0.5), (0.08, 0.5, 0.35), (0.09, 0.6, 0.65))
     body = natural(pen, (0.06, 0.6, 0.3), (0.06, 0.5, 0.2)) if bald else shaded(coat, -0.3)
     head.inked = pen.pick((0, 0, 2))
     head.part(smooth([(-0.3, 0.2), (0.5, -0.2), (0.95, 0.5), (0.9, 1.04), (-0.45, 1.04)]), body, 0)
@@ -126,7 +122,7 @@ def eagle(pen: Pen) -> None:
     if gape:
         head.part([(-0.2, 0), (-0.7, 0.05), (-0.62, 0.1 + gape), (-0.2, 0.2)], (120, 30, 40), 0.2)
         head.part(
-            [(-0.25, 0.14), (-0.6, 0.02 + gape), (-0.6, 0.08 + gape), (-0.25, 0.22)], _PINK, 0.4
+            [(-0.25, 0.14), (-0.6, 0.02 + gape), (-0.6, 0.08 + gape), (-0.25, 0.22)], FLESH, 0.4
         )
     head.part(smooth(jaw), shaded(horn, -0.25), 0.5)
     hook = pen.between(0.3, 0.46)
@@ -151,7 +147,7 @@ def eagle(pen: Pen) -> None:
         bulge=0.8,
     )
     head.light(1.1)
-    head.patch(oval(-0.45, -0.13, 0.05, 0.025, -0.6), _INK)
+    head.patch(oval(-0.45, -0.13, 0.05, 0.025, -0.6), INK)
     head.line([(-0.02, 0.12), (-0.3, 0.09), (-0.72, 0.08)], shaded(horn, -0.75), 3)
     head.patch(oval(-0.1, -0.24, 0.25, 0.18, -0.1), shaded(coat, -0.5))
     head.eye(
@@ -200,7 +196,7 @@ def parrot(pen: Pen) -> None:
     tones = [first if near < split else pen.pick((second, second, third)) for near in far[inside]]
     head.plumes(scales, [shaded(tone, pen.between(-0.2, 0.15)) for tone in tones], 0.35)
     if pen.chance(0.7):
-        cheek = pen.pick((_IVORY, _IVORY, third))
+        cheek = pen.pick((IVORY, IVORY, third))
         head.part(
             smooth([(-0.4, -0.35), (-0.1, -0.52), (0.16, -0.36), (0.2, 0), (0, 0.26), (-0.3, 0.2)]),
             cheek,
@@ -239,8 +235,8 @@ def parrot(pen: Pen) -> None:
     head.part(bill, horn, 0.6, bulge=1.3)
     head.light(1.1)
     head.line([(-0.3, -0.34), (-0.6, -0.36), (-0.8, -0.16)], shaded(horn, 0.55), 4)
-    head.patch(oval(-0.33, -0.32, 0.035, 0.03), _INK)
-    skin = pen.pick((_IVORY, second, shaded(first, -0.4)))
+    head.patch(oval(-0.33, -0.32, 0.035, 0.03), INK)
+    skin = pen.pick((IVORY, second, shaded(first, -0.4)))
     head.eye(-0.04, -0.3, pen.between(0.105, 0.14), iris_color(pen), pupil=(0.5, 0.5), rim=skin)
     [[x, y]] = head.at([(-0.04, -0.3)])
     pen.ring(x, y, 0.15, 0.15, shaded(first, -0.6), 2)

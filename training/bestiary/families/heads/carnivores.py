@@ -1,4 +1,4 @@
-"""Heads of beasts of prey."""
+"""Heads of beasts of prey: dog, cat, fox, bear, lion."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.bestiary.head import Head, gaping
-from training.bestiary.palette import Color, hsv, mixed, shaded
+from training.bestiary.palette import hsv, mixed, shaded
 from training.bestiary.pen import Pen
+from training.bestiary.pigments import FLESH, INK, IVORY
 from training.bestiary.registry import family
-from training.bestiary.shapes import SIDES, band, mirrored, oval, smooth, turn
+from training.bestiary.shapes import SIDES, around, band, mirrored, oval, smooth, turn
 from training.bestiary.tints import natural
 
 __all__ = ["bear", "cat", "dog", "fox", "lion"]
-
-
-_INK: Color = (20.0, 15.0, 17.0)
-_PINK: Color = (222.0, 120.0, 128.0)
-_IVORY: Color = (246.0, 240.0, 226.0)
 
 
 @family("heads", upright=True)
@@ -32,7 +28,7 @@ def dog(pen: Pen) -> None:
         (0.05, 0.3, 0.25),
         (0.06, 0.7, 0.4),
     )
-    other = pen.pick((shaded(coat, 0.6), shaded(coat, -0.6), _IVORY))
+    other = pen.pick((shaded(coat, 0.6), shaded(coat, -0.6), IVORY))
     ears, wide = pen.pick(("floppy", "floppy", "pointed")), pen.between(0.58, 0.72)
     ear = pen.pick((shaded(coat, -0.3), shaded(other, -0.2), shaded(coat, -0.15)))
     if ears == "pointed":
@@ -41,7 +37,7 @@ def dog(pen: Pen) -> None:
             flap = np.array([(0.12, -0.55), (lean, -1.08), (0.75, -0.15)])
             head.part(flap * (side, 1), ear, fringe=0.05)
             inner = flap * 0.72 + flap.mean(0) * 0.28
-            head.part(inner * (side, 1), mixed(_PINK, ear, 0.5), depth=None, bulge=-0.8)
+            head.part(inner * (side, 1), mixed(FLESH, ear, 0.5), depth=None, bulge=-0.8)
     head.oval(0, -0.12, wide, 0.68, coat, 0.2, depth=None, fringe=0.08)
     head.oval(0, 0.28, wide * 0.72, 0.5, coat, 0.2, depth=None, fringe=0.08)
     if pen.chance(0.5):
@@ -89,8 +85,8 @@ def dog(pen: Pen) -> None:
         head.mouth(0.56, 0.24, gape, depth=long * 0.6, teeth=pen.chance(0.3))
     else:
         head.mouth(0.52, pen.between(0.22, 0.32), 0, depth=long * 0.8)
-    head.line([(0, 0.3), (0, 0.54)], _INK, 3, depth=long)
-    head.nose(0.24, pen.between(0.16, 0.22), 0.14, pen.pick((_INK, (70, 45, 40))), long)
+    head.line([(0, 0.3), (0, 0.54)], INK, 3, depth=long)
+    head.nose(0.24, pen.between(0.16, 0.22), 0.14, pen.pick((INK, (70, 45, 40))), long)
     color = pen.pick((hsv(0.07, 0.75, 0.45), hsv(0.1, 0.8, 0.7), hsv(0.57, 0.45, 0.85)))
     for side in SIDES:
         head.eye(side * 0.31, -0.18, pen.between(0.105, 0.135), color)
@@ -117,7 +113,7 @@ def cat(pen: Pen) -> None:
         ear = np.array([(0.1, -0.5), (0.35, -0.78), (lean, -1.12), (0.8, -0.7), (0.82, -0.1)])
         head.part(ear * (side, 1), shaded(coat, -0.15), fringe=0.04)
         inner = np.array([(0.3, -0.55), (lean - 0.02, -0.93), (0.72, -0.3)])
-        head.part(inner * (side, 1), mixed(_PINK, coat, 0.3), bulge=-1)
+        head.part(inner * (side, 1), mixed(FLESH, coat, 0.3), bulge=-1)
     wide = pen.between(0.8, 0.9)
     face = smooth(
         [
@@ -150,7 +146,7 @@ def cat(pen: Pen) -> None:
                     (-0.16, 0.1),
                 ]
             ),
-            _IVORY,
+            IVORY,
             fringe=0.05,
         )
     head.hair(0, 0, 0.8, 0.62, (coat, shaded(coat, 0.2), shaded(coat, -0.25)), 230)
@@ -177,8 +173,8 @@ def cat(pen: Pen) -> None:
     head.oval(0, 0.08, 0.13, 0.3, shaded(puff, -0.12) if mark != "plain" else coat, 0.5, depth=0.1)
     head.light()
     head.mouth(0.42, 0.19, gape, depth=0.18, teeth=True)
-    head.line([(0, 0.25), (0, 0.42)], _INK, 2, depth=0.2)
-    head.nose(0.22, 0.11, 0.09, pen.pick((_PINK, (120, 60, 60), _INK)), 0.22)
+    head.line([(0, 0.25), (0, 0.42)], INK, 2, depth=0.2)
+    head.nose(0.22, 0.11, 0.09, pen.pick((FLESH, (120, 60, 60), INK)), 0.22)
     color = pen.pick(
         (hsv(0.22, 0.7, 0.85), hsv(0.13, 0.85, 0.95), hsv(0.55, 0.6, 0.9), hsv(0.38, 0.6, 0.75))
     )
@@ -186,7 +182,7 @@ def cat(pen: Pen) -> None:
     pupil = (pen.between(0.12, 0.2), 0.8) if pen.chance(0.65) else (0.62, 0.7)
     for side in SIDES:
         head.almond(side * 0.37, -0.08, wide, high, color, pupil=pupil, lift=0.05)
-    bristle = _IVORY if sum(coat) < 560 else shaded(coat, -0.5)
+    bristle = IVORY if sum(coat) < 560 else shaded(coat, -0.5)
     for side in SIDES:
         for number in range(4):
             sag = pen.between(-0.06, 0.06)
@@ -203,13 +199,13 @@ def fox(pen: Pen) -> None:
     """A fox's face: big ears with dark tips, pointed white cheeks, a narrow muzzle."""
     head = Head(pen, lift=0.04, furry=0.7)
     coat = natural(pen, (0.05, 0.85, 0.9), (0.06, 0.8, 0.75), (0.05, 0.85, 0.85), (0.6, 0.05, 0.85))
-    pale = shaded(_IVORY, -0.04)
+    pale = shaded(IVORY, -0.04)
     tall = pen.between(1, 1.12)
     for side in SIDES:
         ear = np.array([(0.1, -0.4), (0.3, -0.75), (0.62, -tall), (0.78, -0.7), (0.74, -0.1)])
         head.part(ear * (side, 1), shaded(coat, -0.1), fringe=0.04)
         tip = np.array([(0.42, -0.86), (0.62, -tall), (0.74, -0.8), (0.57, -0.72)])
-        head.part(tip * (side, 1), _INK, fringe=0.03)
+        head.part(tip * (side, 1), INK, fringe=0.03)
         inner = np.array([(0.28, -0.45), (0.58, -0.86), (0.64, -0.3)])
         head.part(inner * (side, 1), mixed(pale, coat, 0.25), bulge=-1, fringe=0.04)
     width = pen.between(0.9, 1.02)
@@ -252,7 +248,7 @@ def fox(pen: Pen) -> None:
         head.oval(side * 0.12, 0.58, 0.13, 0.15, pale, 0.7, depth=0.3, bulge=0.6)
     head.light()
     head.mouth(0.7, 0.13, gape, depth=0.3, teeth=True)
-    head.nose(0.56, 0.12, 0.1, _INK, 0.4)
+    head.nose(0.56, 0.12, 0.1, INK, 0.4)
     color = pen.pick((hsv(0.11, 0.9, 0.95), hsv(0.08, 0.85, 0.75), hsv(0.2, 0.6, 0.8)))
     for side in SIDES:
         head.line([(side * 0.2, 0.12), (side * 0.16, 0.4)], shaded(coat, -0.6), 4, depth=0.2)
@@ -265,13 +261,13 @@ def bear(pen: Pen) -> None:
     head = Head(pen, furry=0.75)
     panda = pen.chance(0.3)
     coat = (
-        _IVORY
+        IVORY
         if panda
         else natural(
             pen, (0.06, 0.65, 0.45), (0.07, 0.5, 0.62), (0.06, 0.4, 0.2), (0.12, 0.08, 0.95)
         )
     )
-    ear = _INK if panda else shaded(coat, -0.15)
+    ear = INK if panda else shaded(coat, -0.15)
     apart = pen.between(0.58, 0.68)
     for side in SIDES:
         head.oval(side * apart, -0.62, 0.29, 0.29, ear, depth=None, fringe=0.07)
@@ -281,7 +277,7 @@ def bear(pen: Pen) -> None:
                 -0.6,
                 0.17,
                 0.17,
-                mixed(shaded(ear, -0.3), _PINK, 0.3),
+                mixed(shaded(ear, -0.3), FLESH, 0.3),
                 bulge=-1,
                 depth=None,
             )
@@ -304,7 +300,7 @@ def bear(pen: Pen) -> None:
     head.hair(0, 0.05, 0.82, 0.78, (coat, shaded(coat, 0.2), shaded(coat, -0.25)), 270)
     if panda:
         for side in SIDES:
-            head.patch(oval(side * 0.38, -0.08, 0.19, 0.27, side * 0.5), _INK, fringe=0.04)
+            head.patch(oval(side * 0.38, -0.08, 0.19, 0.27, side * 0.5), INK, fringe=0.04)
     snout = shaded(coat, 0.02) if panda else mixed(shaded(coat, 0.45), (225, 190, 140), 0.35)
     gape = gaping(pen, 0.36, 0.45)
     if gape:
@@ -325,11 +321,11 @@ def bear(pen: Pen) -> None:
     head.hair(0, 0.42, 0.34, 0.22, (snout, shaded(snout, -0.2)), 60, length=0.07, depth=0.22)
     head.light()
     head.mouth(0.53, 0.22, gape, depth=0.22, teeth=pen.chance(0.7))
-    head.line([(0, 0.3), (0, 0.55)], _INK, 3, depth=0.25)
-    head.nose(0.2, 0.19, 0.13, _INK, 0.32)
+    head.line([(0, 0.3), (0, 0.55)], INK, 3, depth=0.25)
+    head.nose(0.2, 0.19, 0.13, INK, 0.32)
     color = hsv(pen.between(0.04, 0.1), 0.7, pen.between(0.3, 0.6))
     for side in SIDES:
-        head.eye(side * 0.34, -0.1, pen.between(0.085, 0.11), color, rim=_INK)
+        head.eye(side * 0.34, -0.1, pen.between(0.085, 0.11), color, rim=INK)
 
 
 def _locks(
@@ -345,7 +341,7 @@ def _locks(
     """
     t = np.linspace(0, 1, 7)
     turned = ways[:, None] + bends[:, None] * t**2
-    ahead = np.stack([np.cos(turned), np.sin(turned)], 2)
+    ahead = around(turned)
     path = ahead * (far + reaches[:, None] * t)[..., None]
     across = ahead[..., ::-1] * (-1, 1) * (width * (1 - t) ** 0.7)[:, None]
     return np.concatenate([path + across, (path - across)[:, -2::-1]], 1)
@@ -379,15 +375,15 @@ def lion(pen: Pen) -> None:
     head.part(smooth(mirrored(face)), coat, 0.5, fringe=0.07)
     head.hair(0, -0.05, 0.5, 0.5, (coat, shaded(coat, 0.2), shaded(coat, -0.2)), 120)
     gape = gaping(pen, 0.42, 0.45)
-    pale = mixed(shaded(coat, 0.5), _IVORY, 0.5)
+    pale = mixed(shaded(coat, 0.5), IVORY, 0.5)
     head.oval(0, 0.6 + 0.6 * gape, 0.2, 0.18, pale, 0.5, depth=0.1, fringe=0.08)
     head.oval(0, 0.08, 0.18, 0.36, shaded(coat, 0.1), 0.8, depth=0.15)
     for side in SIDES:
         head.oval(side * 0.17, 0.38, 0.24, 0.2, pale, 0.8, depth=0.2, fringe=0.03)
     head.light()
     head.mouth(0.47, 0.24, gape, depth=0.2, teeth=True)
-    head.line([(0, 0.28), (0, 0.48)], _INK, 3, depth=0.22)
-    head.nose(0.22, 0.17, 0.12, pen.pick(((60, 35, 35), (150, 80, 75), _INK)), 0.25)
+    head.line([(0, 0.28), (0, 0.48)], INK, 3, depth=0.22)
+    head.nose(0.22, 0.17, 0.12, pen.pick(((60, 35, 35), (150, 80, 75), INK)), 0.25)
     for side in SIDES:
         head.almond(
             side * 0.3,
@@ -401,4 +397,4 @@ def lion(pen: Pen) -> None:
         )
         for number in range(3):
             dot = oval(side * (0.16 + 0.07 * number), 0.4 + 0.04 * (number % 2), 0.014, 0.014)
-            head.patch(dot, _INK, depth=0.2)
+            head.patch(dot, INK, depth=0.2)

@@ -1,4 +1,4 @@
-"""Faces of bare skin."""
+"""Faces of bare skin: monkey, person, frog."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ import numpy as np
 
 from training.bestiary.eyeballs import SLIT
 from training.bestiary.head import Head, gaping
-from training.bestiary.palette import Color, hsv, mixed, shaded
+from training.bestiary.palette import hsv, mixed, shaded
 from training.bestiary.pen import Pen
+from training.bestiary.pigments import FLESH, INK, IVORY
 from training.bestiary.registry import family
 from training.bestiary.shapes import SIDES, mirrored, oval, smooth
 from training.bestiary.tints import iris_color, natural
 
 __all__ = ["frog", "human_face", "monkey"]
-
-
-_INK: Color = (20.0, 15.0, 17.0)
-_PINK: Color = (222.0, 120.0, 128.0)
-_IVORY: Color = (246.0, 240.0, 226.0)
 
 
 @family("heads", upright=True)
@@ -55,7 +51,7 @@ def monkey(pen: Pen) -> None:
     head.oval(0, 0.14, 0.12, 0.17, shaded(skin, 0.02), 0.9, depth=0.15)
     head.light()
     for side in SIDES:
-        head.patch(oval(side * 0.08, 0.24, 0.05, 0.035, side * 0.6), _INK, depth=0.2)
+        head.patch(oval(side * 0.08, 0.24, 0.05, 0.035, side * 0.6), INK, depth=0.2)
     t = np.linspace(-1, 1, 17)
     wide, bend = pen.between(0.3, 0.42), pen.between(0.02, 0.14)
     lip = np.stack([wide * t, 0.58 - bend * t**2], 1)
@@ -64,7 +60,7 @@ def monkey(pen: Pen) -> None:
         head.patch(np.concatenate([lip, lower[::-1]]), (90, 25, 32), depth=0.15)
         for edge, sign in ((lip, 1), (lower, -1)):
             inner = edge * (0.85, 1) + (0, sign * 0.3 * gape)
-            head.patch(np.concatenate([edge * (0.85, 1), inner[::-1]]), _IVORY, depth=0.15)
+            head.patch(np.concatenate([edge * (0.85, 1), inner[::-1]]), IVORY, depth=0.15)
         for x in np.linspace(-0.6, 0.6, 7) * wide:
             head.line([(x, 0.56), (x, 0.54 + gape)], (120, 80, 80), 1, depth=0.15)
         head.line(lower, shaded(skin, -0.6), 2, depth=0.15)
@@ -156,7 +152,7 @@ def human_face(pen: Pen) -> None:
     if gape:
         head.patch(np.concatenate([seam - full * 0.01, (seam + full * gape)[::-1]]), (80, 20, 28))
         head.patch(
-            np.concatenate([seam * (0.9, 1), (seam * (0.9, 1) + full * 0.4 * gape)[::-1]]), _IVORY
+            np.concatenate([seam * (0.9, 1), (seam * (0.9, 1) + full * 0.4 * gape)[::-1]]), IVORY
         )
     else:
         head.line(seam, shaded(lips, -0.6), 2)
@@ -200,14 +196,14 @@ def frog(pen: Pen) -> None:
             [0.93 * across, 0.53 - grin * np.abs(across) ** 2.2 + gape * (1 - across**4)], 1
         )
         head.patch(np.concatenate([lip, lower[::-1]]), (110, 30, 45), depth=-0.1)
-        head.patch(oval(0, 0.53 + 0.7 * gape, 0.4, 0.3 * gape), _PINK, depth=-0.1)
+        head.patch(oval(0, 0.53 + 0.7 * gape, 0.4, 0.3 * gape), FLESH, depth=-0.1)
         head.line(lower, shaded(skin, -0.6), 3, depth=-0.1)
     head.line(lip, shaded(skin, -0.75), 5, depth=-0.1)
     head.line(lip - (0, 0.06), shaded(skin, 0.3), 3, depth=-0.1)
     color = pen.pick((hsv(0.12, 0.9, 0.95), hsv(0.0, 0.9, 0.85), iris_color(pen)))
     pupil = pen.pick(((0.72, 0.3), (0.72, 0.3), SLIT, (0.5, 0.5)))
     for side in SIDES:
-        head.patch(oval(side * 0.1, 0.12, 0.03, 0.02, -side * 0.5), _INK)
+        head.patch(oval(side * 0.1, 0.12, 0.03, 0.02, -side * 0.5), INK)
         head.eye(
             side * apart,
             high,

@@ -1,4 +1,4 @@
-"""Heads of those that live in herds."""
+"""Heads of those that live in herds: sheep, horse, elephant."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ import math
 import numpy as np
 
 from training.bestiary.head import Head
-from training.bestiary.palette import Color, hsv, mixed, shaded
+from training.bestiary.palette import hsv, mixed, shaded
 from training.bestiary.pen import Pen
+from training.bestiary.pigments import FLESH, INK, IVORY
 from training.bestiary.registry import family
-from training.bestiary.shapes import SIDES, band, mirrored, oval, smooth, turn
+from training.bestiary.shapes import SIDES, around, band, mirrored, oval, smooth, turn
 from training.bestiary.tints import natural
 
 __all__ = ["elephant", "horse", "sheep"]
-
-
-_INK: Color = (20.0, 15.0, 17.0)
-_PINK: Color = (222.0, 120.0, 128.0)
-_IVORY: Color = (246.0, 240.0, 226.0)
 
 
 @family("heads", upright=True)
@@ -26,7 +22,7 @@ def sheep(pen: Pen) -> None:
     """A sheep's face: a long snout and drooping ears in a cloud of wool, at times ram's horns."""
     head = Head(pen, furry=0)
     wool = natural(pen, (0.1, 0.1, 0.95), (0.1, 0.2, 0.85), (0.07, 0.3, 0.5), (0.1, 0.1, 0.95))
-    skin = pen.pick((_INK, (60, 48, 44), (228, 205, 180), (190, 160, 130)))
+    skin = pen.pick((INK, (60, 48, 44), (228, 205, 180), (190, 160, 130)))
     head.inked = pen.pick((0, 0, 2))
     horned = pen.chance(0.4)
     locks = [(0.74 * math.cos(a), 0.7 * math.sin(a) - 0.08) for a in turn(pen.count(13, 17))]
@@ -37,7 +33,7 @@ def sheep(pen: Pen) -> None:
             x, y, size, size, shaded(wool, pen.between(-0.1, 0.05)), pen.between(0, 0.3), depth=None
         )
         t = np.linspace(0, 9, 14)
-        curl = np.stack([np.cos(t), np.sin(t)], 1) * (0.02 * t * size * 3.6)[:, None]
+        curl = around(t) * (0.02 * t * size * 3.6)[:, None]
         head.line(curl + (x, y), shaded(wool, -0.28), 2, depth=None)
     for side in SIDES:
         droop = pen.between(0, 0.3)
@@ -51,7 +47,7 @@ def sheep(pen: Pen) -> None:
         )
         head.part(ear * (side, 1), shaded(skin, 0.06), 0.5)
         head.part(
-            (ear * 0.7 + ear.mean(0) * 0.3) * (side, 1), mixed(skin, _PINK, 0.45), 0.8, bulge=-0.8
+            (ear * 0.7 + ear.mean(0) * 0.3) * (side, 1), mixed(skin, FLESH, 0.45), 0.8, bulge=-0.8
         )
     face = [
         (0, -0.5),
@@ -78,9 +74,7 @@ def sheep(pen: Pen) -> None:
     head.light()
     for side in SIDES:
         head.eye(side * 0.27, -0.08, 0.105, hsv(0.12, 0.7, 0.9), pupil=(0.72, 0.28), depth=0.1)
-        head.line(
-            [(side * 0.17, 0.66), (side * 0.08, 0.74), (side * 0.04, 0.7)], _INK, 4, depth=0.2
-        )
+        head.line([(side * 0.17, 0.66), (side * 0.08, 0.74), (side * 0.04, 0.7)], INK, 4, depth=0.2)
     tone = shaded(skin, -0.7) if sum(skin) > 300 else shaded(skin, 0.45)
     head.line([(0, 0.74), (0, 0.82)], tone, 2, depth=0.2)
     head.line([(-0.17, 0.83), (0, 0.81), (0.17, 0.83)], tone, 2, depth=0.2)
@@ -163,7 +157,7 @@ def horse(pen: Pen) -> None:
                 (-0.18, -0.64),
             ]
         )
-        head.patch(blaze, _IVORY)
+        head.patch(blaze, IVORY)
     for number in range(5):  # The forelock.
         lock = np.stack(
             [0.05 - (0.1 + 0.06 * number) * t, -0.82 + (0.3 + 0.05 * number) * t**1.3], 1
@@ -173,11 +167,11 @@ def horse(pen: Pen) -> None:
         )
     head.hair(0, -0.1, 0.3, 0.45, (coat, shaded(coat, -0.2)), 60, source=(0.4, -0.9), length=0.08)
     head.light(1.2)
-    head.patch(oval(-0.73, 0.45 + drop, 0.035, 0.065, 0.6), _INK)
+    head.patch(oval(-0.73, 0.45 + drop, 0.035, 0.065, 0.6), INK)
     gape = 0.05 * pen.chance(0.4)
-    head.line([(-0.78, 0.58 + drop), (-0.64, 0.57 + drop + gape), (-0.5, 0.5 + drop)], _INK, 3)
+    head.line([(-0.78, 0.58 + drop), (-0.64, 0.57 + drop + gape), (-0.5, 0.5 + drop)], INK, 3)
     if gape:
-        head.line([(-0.76, 0.6 + drop), (-0.66, 0.59 + drop + gape)], _IVORY, 4)
+        head.line([(-0.76, 0.6 + drop), (-0.66, 0.59 + drop + gape)], IVORY, 4)
     head.line([(0.24, -0.2), (0.26, 0.1), (0.06, 0.36), (-0.2, 0.45)], shaded(coat, -0.45), 2)
     if pen.chance(0.4):
         strap, width = pen.palette[2], 5
@@ -211,7 +205,7 @@ def elephant(pen: Pen) -> None:
         ear[:, 0] *= spread
         head.part(smooth(ear * (side, 1)), shaded(hide, -0.1), 0)
         inner = smooth((ear - (0.55, -0.1)) * 0.8 + (0.55, -0.1))
-        head.part(inner * (side, 1), mixed(shaded(hide, -0.25), _PINK, 0.25), 0.2, bulge=-0.5)
+        head.part(inner * (side, 1), mixed(shaded(hide, -0.25), FLESH, 0.25), 0.2, bulge=-0.5)
         for number in range(4):
             fold = [
                 (0.4, -0.3 + 0.1 * number),
@@ -227,7 +221,7 @@ def elephant(pen: Pen) -> None:
     if tusks := pen.between(0.3, 0.6) * pen.chance(0.7):
         for side in SIDES:
             path = np.stack([side * (0.3 + 0.22 * np.sin(2 * t)), 0.22 + tusks * t - 0.1 * t**3], 1)
-            head.part(band(path, 0.085 * (1 - 0.85 * t)), _IVORY, 0.6, depth=0.1)
+            head.part(band(path, 0.085 * (1 - 0.85 * t)), IVORY, 0.6, depth=0.1)
             head.oval(side * 0.3, 0.2, 0.13, 0.12, shaded(hide, -0.1), 0.7, depth=0.1)
     sway, curl = pen.between(-0.25, 0.25), pen.between(-0.6, 0.6)
     trunk = np.stack(
@@ -243,7 +237,7 @@ def elephant(pen: Pen) -> None:
     tip = trunk[-1]
     head.patch(oval(tip[0], tip[1], 0.1, 0.05), shaded(hide, -0.3), depth=0.25)
     for side in SIDES:
-        head.patch(oval(tip[0] + side * 0.04, tip[1], 0.025, 0.02), _INK, depth=0.25)
+        head.patch(oval(tip[0] + side * 0.04, tip[1], 0.025, 0.02), INK, depth=0.25)
         for drop in (-0.08, 0.1, 0.14):
             wrinkle = [
                 (side * 0.24, -0.13 + drop),

@@ -1,4 +1,4 @@
-"""Of the forest: a tree, a mushroom, a cone, a young fern."""
+"""Of the forest: a tree, a mushroom, a pine cone, a fern that unrolls."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from training.bestiary.palette import Color, mixed, shaded
+from training.bestiary.palette import mixed, shaded
 from training.bestiary.pen import Pen
+from training.bestiary.pigments import AUTUMN, CREAM, GREEN, LIME, PINE, WOOD
 from training.bestiary.registry import family
 from training.bestiary.shapes import Points, blade, rotated, turn
 from training.bestiary.solids import lathe
@@ -16,19 +17,11 @@ from training.bestiary.tints import tinted
 __all__ = ["fiddlehead", "mushroom", "pine_cone", "tree"]
 
 
-_GREEN: Color = (80.0, 165.0, 60.0)
-_LIME: Color = (160.0, 200.0, 60.0)
-_DEEP: Color = (40.0, 120.0, 70.0)
-_AUTUMN: tuple[Color, ...] = ((215.0, 70.0, 35.0), (235.0, 150.0, 40.0), (170.0, 40.0, 45.0))
-_WOOD: Color = (130.0, 85.0, 50.0)
-_CREAM: Color = (240.0, 228.0, 200.0)
-
-
 @family("plants", upright=True)
 def tree(pen: Pen) -> None:
     """A trunk that forks into a round crown of leaves, dense or sparse."""
-    bark = tinted(pen, _WOOD, (90.0, 70.0, 60.0), (200.0, 195.0, 185.0), share=0.85)
-    green = tinted(pen, _GREEN, _DEEP, _LIME, *_AUTUMN, (240.0, 160.0, 190.0), share=0.75)
+    bark = tinted(pen, WOOD, (90.0, 70.0, 60.0), (200.0, 195.0, 185.0), share=0.85)
+    green = tinted(pen, GREEN, PINE, LIME, *AUTUMN, (240.0, 160.0, 190.0), share=0.75)
     tips: list[Points] = []
 
     def grow(foot: Points, angle: float, length: float, width: float, left: int) -> None:
@@ -72,8 +65,8 @@ def tree(pen: Pen) -> None:
 @family("plants", upright=True)
 def mushroom(pen: Pen) -> None:
     """A cap, mostly spotted, over gills and a thick stem."""
-    cap = tinted(pen, (210.0, 35.0, 30.0), (200.0, 120.0, 60.0), (225.0, 160.0, 60.0), _WOOD)
-    stem = tinted(pen, _CREAM, (225.0, 205.0, 170.0), share=0.9)
+    cap = tinted(pen, (210.0, 35.0, 30.0), (200.0, 120.0, 60.0), (225.0, 160.0, 60.0), WOOD)
+    stem = tinted(pen, CREAM, (225.0, 205.0, 170.0), share=0.9)
     wide, high = pen.between(0.75, 0.97), pen.between(0.65, 1.0)
     rim = pen.between(-0.15, 0.1)
     thick = pen.between(0.16, 0.28)
@@ -104,7 +97,7 @@ def mushroom(pen: Pen) -> None:
     lathe(face, 0, left[:, 1], radii, cap, depth=0.45)
     face.polygon(lower, shaded(cap, -0.3))
     if pen.chance(0.88):
-        spot = pen.pick((_CREAM, _CREAM, shaded(cap, 0.55), shaded(pen.palette[1], 0.3)))
+        spot = pen.pick((CREAM, CREAM, shaded(cap, 0.55), shaded(pen.palette[1], 0.3)))
         for number in range(pen.count(8, 16)):
             out = math.sqrt((number + 0.4) / 16)
             angle = number * 2.4 + pen.between(-0.3, 0.3)
@@ -120,8 +113,8 @@ def mushroom(pen: Pen) -> None:
 @family("plants")
 def pine_cone(pen: Pen) -> None:
     """An egg of woody scales that overlap in rows, each with a pale tip."""
-    wood = tinted(pen, _WOOD, (160.0, 110.0, 65.0), (110.0, 70.0, 50.0), share=0.9)
-    tip = pen.pick((shaded(wood, 0.3), shaded(wood, 0.45), mixed(wood, _CREAM, 0.5)))
+    wood = tinted(pen, WOOD, (160.0, 110.0, 65.0), (110.0, 70.0, 50.0), share=0.9)
+    tip = pen.pick((shaded(wood, 0.3), shaded(wood, 0.45), mixed(wood, CREAM, 0.5)))
     rows, round_ = pen.count(7, 10), pen.count(7, 10)
     broad, shape = pen.between(0.55, 0.75), pen.between(0.6, 0.85)
     opened = pen.between(1.0, 1.35)
@@ -152,7 +145,7 @@ def pine_cone(pen: Pen) -> None:
 @family("plants")
 def fiddlehead(pen: Pen) -> None:
     """A young fern's head, rolled into a spiral with small rolled leaves along it."""
-    green = tinted(pen, _GREEN, _LIME, _DEEP, (150.0, 110.0, 60.0), share=0.75)
+    green = tinted(pen, GREEN, LIME, PINE, (150.0, 110.0, 60.0), share=0.75)
     turns = pen.between(1.9, 2.8)
     steps = 60
     t = np.linspace(0, 1, steps)
@@ -183,7 +176,7 @@ def fiddlehead(pen: Pen) -> None:
                     tip = base + pen.between(0.06, 0.14) * np.array(
                         [math.cos(lean), math.sin(lean)]
                     )
-                    pen.line([base, tip], shaded(_CREAM, pen.between(-0.5, 0)), 1)
+                    pen.line([base, tip], shaded(CREAM, pen.between(-0.5, 0)), 1)
     body = pen.another()
     for (x, y), reach in zip(path, thick, strict=True):
         body.disc(x, y, reach, shaded(green, -0.7))

@@ -8,20 +8,13 @@ import numpy as np
 
 from training.bestiary.palette import Color, mixed, shaded
 from training.bestiary.pen import Pen
+from training.bestiary.pigments import CREAM, GREEN, LIME, PINE
 from training.bestiary.registry import family
-from training.bestiary.shapes import Points, rotated, turn
+from training.bestiary.shapes import Points, around, rotated, turn
 from training.bestiary.solids import ball
 from training.bestiary.tints import tinted
 
 __all__ = ["feather", "fern", "peacock_feather"]
-
-
-_GREEN: Color = (80.0, 165.0, 60.0)
-_LIME: Color = (160.0, 200.0, 60.0)
-_DEEP: Color = (40.0, 120.0, 70.0)
-_AUTUMN: tuple[Color, ...] = ((215.0, 70.0, 35.0), (235.0, 150.0, 40.0), (170.0, 40.0, 45.0))
-_WOOD: Color = (130.0, 85.0, 50.0)
-_CREAM: Color = (240.0, 228.0, 200.0)
 
 
 def _rachis(pen: Pen, count: int, bend: float, top: float = -0.97) -> tuple[Points, Points]:
@@ -47,8 +40,8 @@ def _comb(lobes: int, lean: float, depth: float) -> Points:
 @family("plants")
 def fern(pen: Pen) -> None:
     """A large frond: lobed leaflets in pairs, shorter and shorter towards the tip."""
-    green = tinted(pen, _GREEN, _LIME, _DEEP, share=0.75)
-    tip = pen.pick((green, shaded(green, 0.35), mixed(green, _LIME, 0.7)))
+    green = tinted(pen, GREEN, LIME, PINE, share=0.75)
+    tip = pen.pick((green, shaded(green, 0.35), mixed(green, LIME, 0.7)))
     count = pen.count(10, 16)
     points, heading = _rachis(pen, count + 3, pen.between(-0.6, 0.6))
     comb = _comb(pen.count(5, 8), pen.between(0.9, 1.5), pen.between(0.5, 0.75))
@@ -97,7 +90,7 @@ def _barbs(
 @family("plants")
 def feather(pen: Pen) -> None:
     """A large quill: a pale shaft, close barbs, down at its foot, often bars or a tip."""
-    base = tinted(pen, _CREAM, (120.0, 90.0, 70.0), (60.0, 60.0, 75.0), (60.0, 110.0, 190.0))
+    base = tinted(pen, CREAM, (120.0, 90.0, 70.0), (60.0, 60.0, 75.0), (60.0, 110.0, 190.0))
     second = pen.pick((pen.palette[1], shaded(base, -0.6), shaded(base, 0.6)))
     count = 66
     points, heading = _rachis(pen, count, pen.between(-0.6, 0.6), -0.7)
@@ -129,7 +122,7 @@ def feather(pen: Pen) -> None:
                 pen.line(tuft, shaded(base, pen.between(0.2, 0.7)), 1)
     _barbs(pen, points, heading, first, reach, colors)
     pen.ribbon(points, 0.035, 0.006, shaded(second, -0.6))
-    pen.ribbon(points, 0.02, 0.003, shaded(_CREAM, 0.3))
+    pen.ribbon(points, 0.02, 0.003, shaded(CREAM, 0.3))
 
 
 @family("plants")
@@ -140,7 +133,7 @@ def peacock_feather(pen: Pen) -> None:
     eyes: list[Color] = [(150.0, 190.0, 60.0), (190.0, 120.0, 40.0), (40.0, 190.0, 200.0)]
     heart: Color = (35.0, 25.0, 120.0)
     if not natural:
-        green = tinted(pen, _DEEP, share=0.2)
+        green = tinted(pen, PINE, share=0.2)
         eyes = [shaded(color, 0.25) for color in pen.palette[1:4]]
         heart = shaded(pen.palette[4], -0.7)
     gold = shaded(mixed(green, eyes[1], 0.5), 0.2)
@@ -158,11 +151,11 @@ def peacock_feather(pen: Pen) -> None:
             angle = heading[number] + side * (0.9 - 0.6 * number / count)
             way = wide * form[number] * np.array([math.cos(angle), math.sin(angle)])
             pen.line([points[number], points[number] + way], shaded(gold, 0.5), 1)
-    pen.ribbon(points[:42], 0.03, 0.012, shaded(_CREAM, 0.2))
+    pen.ribbon(points[:42], 0.03, 0.012, shaded(CREAM, 0.2))
     x, y = points[42] + (0, 0.04)
     angle, size = heading[42] + math.pi / 2, pen.between(0.46, 0.58)
     down = np.array([-math.sin(angle), math.cos(angle)])
-    egg = np.stack([np.cos(turn(30)), np.sin(turn(30))], 1)
+    egg = around(turn(30))
     egg[:, 0] *= 1 - 0.18 * egg[:, 1]
     rings = ((1.04, shaded(green, -0.7), 0.0), (1.0, eyes[0], 0.0), (0.84, eyes[1], 0.06))
     for scale, color, lower in rings:

@@ -1,4 +1,4 @@
-"""Single leaves."""
+"""Single leaves: with veins, like a hand, like a fan."""
 
 from __future__ import annotations
 
@@ -6,29 +6,22 @@ import math
 
 import numpy as np
 
-from training.bestiary.palette import Color, mixed, shaded
+from training.bestiary.light import swell
+from training.bestiary.palette import mixed, shaded
 from training.bestiary.pen import Pen
+from training.bestiary.pigments import AUTUMN, CREAM, GREEN, LIME, PINE
 from training.bestiary.registry import family
 from training.bestiary.shapes import rotated
-from training.bestiary.solids import swell
 from training.bestiary.tints import tinted
 
 __all__ = ["leaf", "maple_leaf", "palm_leaf"]
 
 
-_GREEN: Color = (80.0, 165.0, 60.0)
-_LIME: Color = (160.0, 200.0, 60.0)
-_DEEP: Color = (40.0, 120.0, 70.0)
-_AUTUMN: tuple[Color, ...] = ((215.0, 70.0, 35.0), (235.0, 150.0, 40.0), (170.0, 40.0, 45.0))
-_WOOD: Color = (130.0, 85.0, 50.0)
-_CREAM: Color = (240.0, 228.0, 200.0)
-
-
 @family("plants")
 def leaf(pen: Pen) -> None:
     """A single leaf with its veins: entire, toothed or wavy, from narrow to broad."""
-    color = tinted(pen, _GREEN, _LIME, _DEEP, *_AUTUMN)
-    vein = pen.pick((shaded(color, 0.55), shaded(color, -0.55), _CREAM))
+    color = tinted(pen, GREEN, LIME, PINE, *AUTUMN)
+    vein = pen.pick((shaded(color, 0.55), shaded(color, -0.55), CREAM))
     t = np.linspace(0, 1, 57)
     swelling = np.sin(math.pi * t ** pen.between(0.55, 0.95)) ** pen.between(0.75, 1.15)
     width = swelling * pen.between(0.42, 0.8)
@@ -48,7 +41,7 @@ def leaf(pen: Pen) -> None:
     heart = spine + (lower - spine) * 0.5, spine + (upper - spine) * 0.5
     pen.polygon(np.concatenate([heart[0], heart[1][::-1]]), shaded(color, 0.06))
     if pen.chance(0.3):
-        rim = pen.pick((_CREAM, _LIME, _AUTUMN[0]))
+        rim = pen.pick((CREAM, LIME, AUTUMN[0]))
         for half in (upper, lower):
             pen.polygon(np.concatenate([half, ((half - spine) * 0.78 + spine)[::-1]]), rim)
     s = np.linspace(0, 1, 7)[:, None]
@@ -70,7 +63,7 @@ def leaf(pen: Pen) -> None:
 @family("plants")
 def maple_leaf(pen: Pen) -> None:
     """Five toothed lobes spread like a hand around a stalk."""
-    color = tinted(pen, *_AUTUMN, *_AUTUMN, _GREEN, _LIME, share=0.8)
+    color = tinted(pen, *AUTUMN, *AUTUMN, GREEN, LIME, share=0.8)
     tip = pen.pick((color, mixed(color, (250.0, 190.0, 50.0), 0.5), shaded(color, -0.3)))
     vein = pen.pick((shaded(color, 0.5), shaded(color, -0.5)))
     fat, side_angle = pen.between(0.85, 1.15), pen.between(0.85, 1.0)
@@ -109,7 +102,7 @@ def maple_leaf(pen: Pen) -> None:
 @family("plants")
 def palm_leaf(pen: Pen) -> None:
     """A fan palm's leaf: pleated blades that spread from the head of a stalk."""
-    green = tinted(pen, _GREEN, _LIME, _DEEP, (200.0, 170.0, 80.0), share=0.75)
+    green = tinted(pen, GREEN, LIME, PINE, (200.0, 170.0, 80.0), share=0.75)
     count = pen.count(13, 23)
     spread = pen.between(1.5, 2.5)
     joined, bend = pen.between(0.4, 0.62), pen.between(-0.12, 0.12)

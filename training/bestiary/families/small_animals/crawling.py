@@ -1,4 +1,4 @@
-"""What crawls."""
+"""What crawls: beetles, a spider, a caterpillar, a snail."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ import numpy as np
 from training.bestiary.coats import fur
 from training.bestiary.eyeballs import eyes
 from training.bestiary.limbs import feelers, insect_legs
-from training.bestiary.palette import Color, hsv, mixed, shaded
+from training.bestiary.palette import hsv, mixed, shaded
 from training.bestiary.pen import Pen
+from training.bestiary.pigments import INK, IVORY
 from training.bestiary.registry import family
 from training.bestiary.shapes import SIDES, band, rotated, smooth, turn
 from training.bestiary.solids import ball, inked, pose, solid
 
 __all__ = ["beetle", "caterpillar", "ladybug", "snail", "spider"]
-
-
-_DARK: Color = (28.0, 22.0, 22.0)
-_PALE: Color = (245.0, 240.0, 228.0)
 
 
 @family("small animals")
@@ -48,8 +45,8 @@ def beetle(pen: Pen) -> None:
         shaded(shell, -0.4),
     )
     for side in SIDES:
-        pen.disc(side * 0.18, -0.6, 0.055, _DARK)
-        pen.disc(side * 0.18 - 0.02, -0.62, 0.018, _PALE)
+        pen.disc(side * 0.18, -0.6, 0.055, INK)
+        pen.disc(side * 0.18 - 0.02, -0.62, 0.018, IVORY)
     plate = smooth(
         [
             (-0.24, -0.52), (0.24, -0.52), (wide * 0.92, -0.24), (wide * 0.7, -0.1),
@@ -100,8 +97,8 @@ def ladybug(pen: Pen) -> None:
         pen, smooth([(-0.34, -0.55), (0, -0.88), (0.34, -0.55), (0.3, -0.35), (-0.3, -0.35)]), dark
     )
     for side in SIDES:
-        pen.ellipse(side * 0.2, -0.62, 0.09, 0.11, _PALE, -side * 0.5)
-        pen.disc(side * 0.12, -0.78, 0.04, _PALE)
+        pen.ellipse(side * 0.2, -0.62, 0.09, 0.11, IVORY, -side * 0.5)
+        pen.disc(side * 0.12, -0.78, 0.04, IVORY)
     skin = pen.another()
     skin.fill(shell)
     spots = [(0.36, -0.12), (0.28, 0.5), (0.0, -0.42), (0.22, 0.18), (0.54, 0.22)]
@@ -175,8 +172,8 @@ def spider(pen: Pen) -> None:
             (0.1, -0.28, 0.03),
             (0.04, -0.3, 0.025),
         ):
-            pen.disc(side * x, y, size, _DARK)
-            pen.disc(side * x - size * 0.3, y - size * 0.3, size * 0.4, _PALE)
+            pen.disc(side * x, y, size, INK)
+            pen.disc(side * x - size * 0.3, y - size * 0.3, size * 0.4, IVORY)
     pose(pen, lean=0.08)
 
 
@@ -215,7 +212,7 @@ def caterpillar(pen: Pen) -> None:
     eyes(pen, [(hx - 0.21, hy - 0.05), (hx + 0.09, hy - 0.05)], 0.115, rim=face)
     smile = np.linspace(0.4, 2.7, 8)
     pen.line(
-        np.stack([hx - 0.06 + 0.15 * np.cos(smile), hy + 0.1 + 0.1 * np.sin(smile)], 1), _DARK, 2
+        np.stack([hx - 0.06 + 0.15 * np.cos(smile), hy + 0.1 + 0.1 * np.sin(smile)], 1), INK, 2
     )
     pose(pen, lean=0.08)
 

@@ -1,4 +1,4 @@
-"""The soft and the shelled ones of the sea."""
+"""The soft and the shelled ones of the sea: octopus, jellyfish, crab, starfish, urchin."""
 
 from __future__ import annotations
 
@@ -16,10 +16,6 @@ from training.bestiary.shapes import SIDES, Points, band, rotated, smooth
 from training.bestiary.solids import ball, inked, pose, solid
 
 __all__ = ["crab", "jellyfish", "octopus", "sea_urchin", "starfish"]
-
-
-_DARK: Color = (28.0, 22.0, 22.0)
-_PALE: Color = (245.0, 240.0, 228.0)
 
 
 @family("small animals", upright=True)

@@ -1,4 +1,4 @@
-"""Winged insects from above."""
+"""Winged insects from above: butterfly, moth, bee, dragonfly."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import math
 import numpy as np
 
 from training.bestiary.coats import fur
+from training.bestiary.light import swell
 from training.bestiary.limbs import feelers, insect_legs
 from training.bestiary.palette import Color, hsv, mixed, shaded
 from training.bestiary.pen import Pen
+from training.bestiary.pigments import INK, IVORY
 from training.bestiary.registry import family
 from training.bestiary.shapes import SIDES, Points, rotated, smooth
-from training.bestiary.solids import ball, pose, solid, swell
+from training.bestiary.solids import ball, pose, solid
 
 __all__ = ["bee", "butterfly", "dragonfly", "moth"]
-
-
-_DARK: Color = (28.0, 22.0, 22.0)
-_PALE: Color = (245.0, 240.0, 228.0)
 
 
 def _wing(
@@ -55,10 +53,10 @@ def _wing(
         pen.line([root, root + (end - root) * 0.9], shaded(rim, -0.65), 2)
     if spot:
         x, y = root + (far[len(far) // 2] - root) * 0.66
-        shares = ((1.15, shaded(rim, -0.7)), (1.0, mark), (0.72, shaded(base, -0.5)), (0.48, _DARK))
+        shares = ((1.15, shaded(rim, -0.7)), (1.0, mark), (0.72, shaded(base, -0.5)), (0.48, INK))
         for share, color in shares:
             pen.disc(x, y, spot * share, color)
-        pen.disc(x - 0.15 * spot, y - 0.2 * spot, spot * 0.2, _PALE)
+        pen.disc(x - 0.15 * spot, y - 0.2 * spot, spot * 0.2, IVORY)
 
 
 def _both_sides(pen: Pen, wing: Pen) -> None:
@@ -101,7 +99,7 @@ def butterfly(pen: Pen) -> None:
     _wing(wings, smooth(hind), other, spot=pen.pick((0.0, 0.12, 0.16)), style=style, veins=veins)
     _wing(wings, smooth(fore), colors, spot=pen.between(0.13, 0.19), style=style, veins=veins)
     _both_sides(pen, wings)
-    feelers(pen, 0, -0.4, pen.between(0.4, 0.55), _DARK)
+    feelers(pen, 0, -0.4, pen.between(0.4, 0.55), INK)
     coat = shaded(colors[0], -0.3)
     ball(pen, 0, 0.22, 0.06, 0.4, coat, gloss=False)
     ball(pen, 0, -0.15, 0.085, 0.22, shaded(coat, 0.1), gloss=False)
@@ -141,7 +139,7 @@ def moth(pen: Pen) -> None:
             (1.0, dark),
             (0.75, light),
             (0.5, shaded(pen.palette[1], -0.2)),
-            (0.26, _DARK),
+            (0.26, INK),
         ):
             skin.disc(x, y, spot * share, color)
         wings.polygon(root + (outline - root) * 1.03, dark)
@@ -166,8 +164,8 @@ def moth(pen: Pen) -> None:
         pen.line([(-0.13, y), (0.13, y)], dark, 2)
     fur(pen, 0, -0.3, 0.18, 0.2, [light, base, dark], hairs=90, length=0.13)
     for side in SIDES:
-        pen.disc(side * 0.1, -0.52, 0.05, _DARK)
-        pen.disc(side * 0.1 - 0.015, -0.54, 0.015, _PALE)
+        pen.disc(side * 0.1, -0.52, 0.05, INK)
+        pen.disc(side * 0.1 - 0.015, -0.54, 0.015, IVORY)
     pose(pen, lean=0.08)
 
 
@@ -226,7 +224,7 @@ def bee(pen: Pen) -> None:
     ball(pen, 0, -0.53, 0.21, 0.17, dark, gloss=False)
     for side in SIDES:
         pen.ellipse(side * 0.16, -0.54, 0.075, 0.12, shaded(dark, 0.15), side * 0.4)
-        pen.ellipse(side * 0.16 - 0.02, -0.58, 0.025, 0.04, _PALE)
+        pen.ellipse(side * 0.16 - 0.02, -0.58, 0.025, 0.04, IVORY)
     pose(pen, lean=0.08)
 
 
@@ -274,5 +272,5 @@ def dragonfly(pen: Pen) -> None:
     for side in SIDES:
         pen.disc(side * 0.13, -0.6, 0.17, shaded(gem, -0.7))
         ball(pen, side * 0.13, -0.6, 0.15, 0.16, gem, gloss=False)
-        pen.disc(side * 0.13 - 0.05, -0.66, 0.035, _PALE)
+        pen.disc(side * 0.13 - 0.05, -0.66, 0.035, IVORY)
     pose(pen, lean=0.08)

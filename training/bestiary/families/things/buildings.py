@@ -1,4 +1,4 @@
-"""Buildings."""
+"""Buildings: pagoda, temple, castle, mosque, bridge."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ import numpy as np
 
 from training.bestiary.palette import Color, hsv, shaded
 from training.bestiary.pen import Pen
+from training.bestiary.pigments import (
+    BLUE,
+    BRICK,
+    GLOW,
+    GOLD,
+    INK,
+    MARBLE,
+    RED,
+    STEEL,
+    STONE,
+    TEAL,
+    WOOD,
+)
 from training.bestiary.registry import family
 from training.bestiary.shapes import Points, box
 from training.bestiary.solids import lathe
 from training.bestiary.tints import tinted
 
 __all__ = ["arches", "bridge", "dome", "pagoda", "tower"]
-
-
-_GOLD: Color = (225.0, 175.0, 65.0)
-_STEEL: Color = (165.0, 175.0, 185.0)
-_COPPER: Color = (190.0, 105.0, 65.0)
-_STONE: Color = (205.0, 190.0, 160.0)
-_MARBLE: Color = (235.0, 230.0, 220.0)
-_BRICK: Color = (175.0, 90.0, 65.0)
-_RED: Color = (205.0, 45.0, 40.0)
-_BLUE: Color = (50.0, 110.0, 190.0)
-_TEAL: Color = (50.0, 150.0, 145.0)
-_WOOD: Color = (135.0, 85.0, 50.0)
-_INK: Color = (24.0, 20.0, 26.0)
-_GLOW: Color = (255.0, 225.0, 130.0)
 
 
 def _opening(x: float, y: float, half: float, height: float, point: float = 1) -> Points:
@@ -39,7 +38,7 @@ def _opening(x: float, y: float, half: float, height: float, point: float = 1) -
 
 def _window(pen: Pen, x: float, y: float, half: float, height: float, wall: Color) -> None:
     """A lit or dark window in a pale frame."""
-    glass = pen.pick((_INK, _GLOW, (45.0, 55.0, 80.0)))
+    glass = pen.pick((INK, GLOW, (45.0, 55.0, 80.0)))
     frame = half * 1.45
     pen.polygon(_opening(x, y + 0.02, frame, height), shaded(wall, 0.4))
     pen.polygon(_opening(x, y, half, height), glass)
@@ -65,8 +64,8 @@ def _wall(pen: Pen, outline: Points, color: Color, courses: int) -> None:
 @family("things", upright=True)
 def pagoda(pen: Pen) -> None:
     """A tower of storeys under curved roofs with raised corners, and a spire."""
-    roof = tinted(pen, (60.0, 70.0, 85.0), _RED, _TEAL, (70.0, 110.0, 80.0), share=0.75)
-    wall = tinted(pen, _MARBLE, _RED, _WOOD, share=0.75)
+    roof = tinted(pen, (60.0, 70.0, 85.0), RED, TEAL, (70.0, 110.0, 80.0), share=0.75)
+    wall = tinted(pen, MARBLE, RED, WOOD, share=0.75)
     storeys = pen.count(3, 6)
     high = 1.72 / storeys
     wide, taper = pen.between(0.5, 0.62), pen.between(0.4, 0.6)
@@ -80,7 +79,7 @@ def pagoda(pen: Pen) -> None:
         pen.polygon(box(-0.08 * half, y, half * 0.88, high), wall)
         doors = 5 if storeys < 5 else 3
         for place in np.linspace(-0.7, 0.7, doors):
-            glass = pen.pick((_INK, _INK, _GLOW))
+            glass = pen.pick((INK, INK, GLOW))
             pen.polygon(box(place * half, y, half * 0.5 / doors, high * 0.36), glass)
         for place in np.linspace(-0.98, 0.98, doors + 1):
             pen.line([(place * half, y), (place * half, y - high)], shaded(roof, -0.3), 3)
@@ -111,16 +110,16 @@ def pagoda(pen: Pen) -> None:
         pen.line(under, shaded(roof, 0.6), 2)
         pen.line([(-inner, ridge), (inner, ridge)], shaded(roof, -0.5), 3)
     top = 0.93 - storeys * high - 0.03
-    pen.line([(0, top), (0, -1.03)], shaded(_GOLD, -0.2), 5)
+    pen.line([(0, top), (0, -1.03)], shaded(GOLD, -0.2), 5)
     for share in (0.25, 0.6):
-        pen.ellipse(0, top + (-1 - top) * share, 0.07 - 0.03 * share, 0.03, _GOLD)
+        pen.ellipse(0, top + (-1 - top) * share, 0.07 - 0.03 * share, 0.03, GOLD)
 
 
 @family("things", upright=True)
 def arches(pen: Pen) -> None:
     """A temple's front: columns that carry deep arches, under a gable or a second row."""
-    stone = tinted(pen, _STONE, _MARBLE, (220.0, 165.0, 110.0), _BRICK, share=0.75)
-    deep = pen.pick((_INK, shaded(stone, -0.8), shaded(pen.palette[1], -0.65)))
+    stone = tinted(pen, STONE, MARBLE, (220.0, 165.0, 110.0), BRICK, share=0.75)
+    deep = pen.pick((INK, shaded(stone, -0.8), shaded(pen.palette[1], -0.65)))
     count = pen.pick((1, 2, 2, 3, 3))
     point = pen.pick((1.0, 1.0, 1.5))
     top = pen.pick(("gable", "row", "plain"))
@@ -175,8 +174,8 @@ def arches(pen: Pen) -> None:
 @family("things", upright=True)
 def tower(pen: Pen) -> None:
     """A castle of one to three towers, pointed or with battlements, with windows."""
-    stone = tinted(pen, _STONE, (165.0, 165.0, 170.0), _BRICK, (215.0, 205.0, 190.0), share=0.75)
-    roof = tinted(pen, _RED, _BLUE, (90.0, 60.0, 120.0), _TEAL)
+    stone = tinted(pen, STONE, (165.0, 165.0, 170.0), BRICK, (215.0, 205.0, 190.0), share=0.75)
+    roof = tinted(pen, RED, BLUE, (90.0, 60.0, 120.0), TEAL)
     count = pen.count(1, 3)
     spires, courses = pen.chance(0.6), pen.count(7, 11)
     places = {1: [0.0], 2: [-0.52, 0.45], 3: [-0.68, 0.68, 0.0]}[count]
@@ -186,7 +185,7 @@ def tower(pen: Pen) -> None:
             pen.polygon(box(x, 0.27, 0.06, 0.12), shaded(stone, -0.1))
         gate = pen.between(0.14, 0.2)
         pen.polygon(_opening(0, 1, gate * 1.25, 0.3), shaded(stone, 0.35))
-        pen.polygon(_opening(0, 1, gate, 0.3), _INK)
+        pen.polygon(_opening(0, 1, gate, 0.3), INK)
     for number, x in enumerate(places):
         half = {1: 0.42, 2: 0.3, 3: 0.24}[count] * pen.between(0.9, 1.1)
         tall = number == 2 or count == 1
@@ -216,7 +215,7 @@ def tower(pen: Pen) -> None:
                 pen.line(merlon, shaded(stone, -0.7), 2, closed=True)
                 pen.polygon(merlon, shaded(stone, 0.2 - 0.4 * place))
             if pen.chance(0.5):
-                pen.line([(x, top - 0.1), (x, -0.98)], _INK, 2)
+                pen.line([(x, top - 0.1), (x, -0.98)], INK, 2)
                 pen.polygon([(x, -0.98), (x + 0.3, -0.9), (x, -0.8)], roof)
         for y in np.arange(top + 0.42, 0.85 if count == 1 else 0.6, 0.42):
             for side in (-0.4, 0.4) if half > 0.36 else (0,):
@@ -234,8 +233,8 @@ def _onion(wide: float, high: float, bulb: float) -> tuple[Points, Points]:
 @family("things", upright=True)
 def dome(pen: Pen) -> None:
     """A mosque: a large dome with smaller ones beside it, over arched gates, and minarets."""
-    wall = tinted(pen, _MARBLE, _STONE, (225.0, 190.0, 150.0), share=0.75)
-    cap = tinted(pen, _GOLD, _TEAL, _BLUE, _MARBLE, (90.0, 170.0, 110.0))
+    wall = tinted(pen, MARBLE, STONE, (225.0, 190.0, 150.0), share=0.75)
+    cap = tinted(pen, GOLD, TEAL, BLUE, MARBLE, (90.0, 170.0, 110.0))
     bulb, ribs = pen.pick((0.0, 0.5, 1.0)), pen.count(5, 9)
 
     def crown(x: float, y: float, wide: float, high: float) -> None:
@@ -245,9 +244,9 @@ def dome(pen: Pen) -> None:
         for place in np.sin(np.linspace(-1.3, 1.3, ribs)):
             rib = np.stack([x + place * radii, y + heights], 1)
             pen.line(rib, shaded(cap, -0.4), 1)
-        pen.line([(x, y - high), (x, y - high - 0.16)], shaded(_GOLD, -0.3), 3)
-        pen.disc(x, y - high - 0.05, 0.035, _GOLD)
-        pen.ring(x, y - high - 0.17, 0.035, 0.035, _GOLD, 2)
+        pen.line([(x, y - high), (x, y - high - 0.16)], shaded(GOLD, -0.3), 3)
+        pen.disc(x, y - high - 0.05, 0.035, GOLD)
+        pen.ring(x, y - high - 0.17, 0.035, 0.035, GOLD, 2)
 
     if pen.chance(0.7):
         slim = pen.between(0.06, 0.08)
@@ -264,15 +263,15 @@ def dome(pen: Pen) -> None:
         crown(side * 0.58, base + 0.04, 0.2, 0.3)
     lathe(pen, 0, (base - drum, base + 0.05), (wide * 0.92, wide * 0.92), wall, depth=0.6)
     for place in np.sin(np.linspace(-1.1, 1.1, 7)):
-        pen.polygon(_opening(place * wide * 0.9, base, 0.03, 0.06), _INK)
+        pen.polygon(_opening(place * wide * 0.9, base, 0.03, 0.06), INK)
     crown(0, base - drum, wide, high)
     _wall(pen, box(0, 1, 0.78, 1 - base), wall, 0)
     pen.polygon(box(0, base + 0.05, 0.82, 0.08), shaded(wall, 0.3))
     pen.line([(-0.82, base + 0.06), (0.82, base + 0.06)], shaded(wall, -0.6), 2)
-    tile = pen.pick((cap, _BLUE, pen.palette[2]))
+    tile = pen.pick((cap, BLUE, pen.palette[2]))
     for x, half in ((0.0, 0.22), (-0.52, 0.13), (0.52, 0.13)):
         tall = (0.92 - base) * (0.55 if x == 0 else 0.4)
-        for scale, color in ((1.35, shaded(wall, -0.5)), (1.22, tile), (0.9, _INK)):
+        for scale, color in ((1.35, shaded(wall, -0.5)), (1.22, tile), (0.9, INK)):
             pen.polygon(_opening(x, 1, half * scale, tall, 1.35), color)
         pen.polygon(_opening(x + 0.03, 1, half * 0.5, tall * 0.8, 1.35), shaded(tile, -0.6))
 
@@ -280,8 +279,8 @@ def dome(pen: Pen) -> None:
 @family("things", upright=True)
 def bridge(pen: Pen) -> None:
     """A bridge over water: hung from cables between towers, or from a bow of steel."""
-    steel = tinted(pen, (190.0, 70.0, 45.0), _STEEL, _STONE, _TEAL, share=0.75)
-    sea = shaded(pen.pick((_BLUE, _TEAL, hsv(pen.between(0.45, 0.65), 0.6, 0.7))), -0.1)
+    steel = tinted(pen, (190.0, 70.0, 45.0), STEEL, STONE, TEAL, share=0.75)
+    sea = shaded(pen.pick((BLUE, TEAL, hsv(pen.between(0.45, 0.65), 0.6, 0.7))), -0.1)
     deck, water = pen.between(0.25, 0.38), 0.72
     t = np.linspace(-1, 1, 41)
     hung = pen.chance(0.6)
@@ -314,7 +313,7 @@ def bridge(pen: Pen) -> None:
         if hung:
             for y in np.linspace(top + 0.2, deck - 0.18, 4):
                 pen.polygon(_opening(x, y, half * 0.4, 0.1), shaded(steel, -0.85))
-    pen.polygon([(-1, deck - 0.05), (1, deck - 0.05), (1, deck + 0.12), (-1, deck + 0.12)], _INK)
+    pen.polygon([(-1, deck - 0.05), (1, deck - 0.05), (1, deck + 0.12), (-1, deck + 0.12)], INK)
     pen.polygon([(-1, deck - 0.03), (1, deck - 0.03), (1, deck + 0.02), (-1, deck + 0.02)], steel)
     truss = np.stack([np.linspace(-1, 1, 33), deck + 0.065 + 0.04 * (-1.0) ** np.arange(33)], 1)
     pen.line(truss, shaded(steel, 0.3), 2)

@@ -6,35 +6,22 @@ import math
 
 import numpy as np
 
-from training.bestiary.palette import Color, mixed, shaded
+from training.bestiary.palette import mixed, shaded
 from training.bestiary.pen import Pen
+from training.bestiary.pigments import BLUE, BRICK, COPPER, GLOW, GOLD, INK, MARBLE, RED, TEAL, WOOD
 from training.bestiary.registry import family
-from training.bestiary.shapes import box, rotated, smooth, turn
+from training.bestiary.shapes import around, box, rotated, smooth, turn
 from training.bestiary.solids import ball, lathe
 from training.bestiary.tints import tinted
 
 __all__ = ["crystal", "lantern", "ship", "vase"]
 
 
-_GOLD: Color = (225.0, 175.0, 65.0)
-_STEEL: Color = (165.0, 175.0, 185.0)
-_COPPER: Color = (190.0, 105.0, 65.0)
-_STONE: Color = (205.0, 190.0, 160.0)
-_MARBLE: Color = (235.0, 230.0, 220.0)
-_BRICK: Color = (175.0, 90.0, 65.0)
-_RED: Color = (205.0, 45.0, 40.0)
-_BLUE: Color = (50.0, 110.0, 190.0)
-_TEAL: Color = (50.0, 150.0, 145.0)
-_WOOD: Color = (135.0, 85.0, 50.0)
-_INK: Color = (24.0, 20.0, 26.0)
-_GLOW: Color = (255.0, 225.0, 130.0)
-
-
 @family("things", upright=True)
 def ship(pen: Pen) -> None:
     """A sailing ship: a wooden hull with ports, masts, and sails that belly in the wind."""
-    wood = tinted(pen, _WOOD, (95.0, 60.0, 40.0), (60.0, 50.0, 60.0), share=0.8)
-    cloth = tinted(pen, _MARBLE, (240.0, 225.0, 190.0), _RED)
+    wood = tinted(pen, WOOD, (95.0, 60.0, 40.0), (60.0, 50.0, 60.0), share=0.8)
+    cloth = tinted(pen, MARBLE, (240.0, 225.0, 190.0), RED)
     masts = pen.pick((1, 2, 2, 3))
     square = pen.chance(0.65)
     places = {1: [0.0], 2: [-0.36, 0.34], 3: [-0.56, 0.0, 0.54]}[masts]
@@ -46,7 +33,7 @@ def ship(pen: Pen) -> None:
         pen.line([(x, deck + 0.1), (x, top)], shaded(wood, -0.5), 6)
         pen.line([(x - 0.01, deck + 0.1), (x - 0.01, top)], shaded(wood, 0.25), 2)
         for end in (-1.0, places[number - 1] if number else -0.8, 0.9):
-            pen.line([(x, top), (end * 0.85, deck)], _INK, 1)
+            pen.line([(x, top), (end * 0.85, deck)], INK, 1)
         s = np.linspace(-1, 1, 9)
         if square:
             rows = 3 if masts > 1 else 2
@@ -89,12 +76,12 @@ def ship(pen: Pen) -> None:
                 for share in (0.35, 0.6, 0.85):
                     y = top + (deck - top) * share
                     pen.line([(x, y), (x + (end - x) * share, y - 0.04)], shaded(cloth, -0.45), 1)
-        pen.polygon([(x, top), (x + 0.2, top + 0.05), (x, top + 0.1)], shaded(_RED, 0.1))
+        pen.polygon([(x, top), (x + 0.2, top + 0.05), (x, top + 0.1)], shaded(RED, 0.1))
     hull = smooth(
         [(-0.9, deck - 0.08), (-0.5, deck + 0.1), (0.4, deck + 0.1), (0.75, deck - 0.05)]
         + [(0.92, deck - 0.2), (0.85, 0.75), (0.6, 0.93), (-0.5, 0.93), (-0.72, 0.75)]
     )
-    pen.line(hull, _INK, 4, closed=True)
+    pen.line(hull, INK, 4, closed=True)
     pen.polygon(hull, wood)
     planks = pen.another()
     for row, y in enumerate(np.linspace(deck, 0.95, 7)):
@@ -104,12 +91,12 @@ def ship(pen: Pen) -> None:
             0.045,
             shaded(wood, (0.35, 0.05, -0.2)[min(2, row // 2)] - 0.1 * (row % 2)),
         )
-    gilt = pen.pick((_GOLD, _MARBLE, shaded(pen.palette[1], 0.3)))
+    gilt = pen.pick((GOLD, MARBLE, shaded(pen.palette[1], 0.3)))
     planks.line([(-1, deck + 0.06), (0, deck + 0.16), (1, deck + 0.03)], gilt, 4)
     for x in np.linspace(-0.55, 0.65, 6):
-        planks.polygon(box(x, deck + 0.32, 0.045, 0.08), _INK)
+        planks.polygon(box(x, deck + 0.32, 0.045, 0.08), INK)
     pen.paste(planks.layer, within=hull)
-    sea = shaded(pen.pick((_BLUE, _TEAL)), pen.between(-0.2, 0.2))
+    sea = shaded(pen.pick((BLUE, TEAL)), pen.between(-0.2, 0.2))
     t = np.linspace(-1, 1, 41)
     for depth, light in ((0.0, 0.4), (0.04, -0.1), (0.1, -0.4)):
         crest = 0.86 + depth + 0.035 * np.sin(14 * t + 40 * depth)
@@ -120,8 +107,8 @@ def ship(pen: Pen) -> None:
 @family("things", upright=True)
 def lantern(pen: Pen) -> None:
     """A paper lantern that glows from within, ribbed, between caps, with a tassel."""
-    paper = tinted(pen, _RED, (250.0, 150.0, 50.0), _GOLD, _MARBLE, share=0.7)
-    trim = pen.pick((_GOLD, _INK, _WOOD))
+    paper = tinted(pen, RED, (250.0, 150.0, 50.0), GOLD, MARBLE, share=0.7)
+    trim = pen.pick((GOLD, INK, WOOD))
     wide, high = pen.between(0.55, 0.9), pen.between(0.5, 0.68)
     square = pen.between(1.8, 3.6)
     middle = -0.14
@@ -135,9 +122,9 @@ def lantern(pen: Pen) -> None:
         (1.0, shaded(paper, -0.55)),
         (0.9, shaded(paper, -0.25)),
         (0.75, paper),
-        (0.58, mixed(paper, _GLOW, 0.35)),
-        (0.4, mixed(paper, _GLOW, 0.7)),
-        (0.22, shaded(_GLOW, 0.6)),
+        (0.58, mixed(paper, GLOW, 0.35)),
+        (0.4, mixed(paper, GLOW, 0.7)),
+        (0.22, shaded(GLOW, 0.6)),
     ):
         glow = np.stack([-radii * share, middle + 0.08 + (y - middle - 0.08) * share**0.6], 1)
         pen.polygon(np.concatenate([glow, (glow * (-1, 1))[::-1]]), color)
@@ -160,7 +147,7 @@ def lantern(pen: Pen) -> None:
         lathe(pen, 0, heights, np.full(2, radii[0] * 1.15), shaded(trim, -0.6))
         lathe(pen, 0, heights, np.full(2, radii[0] * 1.05), trim, depth=0.6)
     foot = middle + high + 0.02
-    tassel = tinted(pen, _RED, _GOLD)
+    tassel = tinted(pen, RED, GOLD)
     for place in np.linspace(-1, 1, 13):
         thread = [(place * 0.05, foot + 0.1), (place * 0.12, min(1.02, foot + 0.5))]
         pen.line(thread, shaded(tassel, pen.between(-0.4, 0.4)), 2)
@@ -170,8 +157,8 @@ def lantern(pen: Pen) -> None:
 @family("things", upright=True)
 def vase(pen: Pen) -> None:
     """A turned vase, glazed, with painted bands and often two handles."""
-    clay = tinted(pen, _BLUE, _COPPER, _MARBLE, _TEAL, _BRICK, _GOLD)
-    paint = pen.pick((shaded(clay, 0.55), shaded(clay, -0.65), _MARBLE, _INK, pen.palette[1]))
+    clay = tinted(pen, BLUE, COPPER, MARBLE, TEAL, BRICK, GOLD)
+    paint = pen.pick((shaded(clay, 0.55), shaded(clay, -0.65), MARBLE, INK, pen.palette[1]))
     belly, neck, foot = pen.between(0.55, 0.8), pen.between(0.14, 0.3), pen.between(0.22, 0.4)
     mouth, waist = neck * pen.between(1.2, 1.9), pen.between(-0.2, 0.35)
     knots = [
@@ -233,7 +220,7 @@ def vase(pen: Pen) -> None:
 @family("things", upright=True)
 def crystal(pen: Pen) -> None:
     """A cluster of pointed prisms with bright and dark facets."""
-    color = tinted(pen, (160.0, 90.0, 210.0), (90.0, 190.0, 220.0), (235.0, 235.0, 245.0), _TEAL)
+    color = tinted(pen, (160.0, 90.0, 210.0), (90.0, 190.0, 220.0), (235.0, 235.0, 245.0), TEAL)
     second = pen.pick((color, pen.palette[1], shaded(color, 0.4)))
     count = pen.count(5, 9)
     foot = np.array((0, 0.85))
@@ -267,7 +254,7 @@ def crystal(pen: Pen) -> None:
     rock = tinted(pen, (110.0, 100.0, 100.0), (70.0, 65.0, 75.0), share=0.85)
     for x in np.linspace(-0.6, 0.6, 7):
         size = pen.between(0.13, 0.22)
-        stone = rotated(np.stack([np.cos(turn(6)), np.sin(turn(6))], 1) * size, pen.between(0, 1))
+        stone = rotated(around(turn(6)) * size, pen.between(0, 1))
         at = np.array((x, 0.9))
         pen.polygon(stone * 1.1 + at, shaded(rock, -0.7))
         pen.polygon(stone + at, shaded(rock, -0.2))

@@ -9,26 +9,13 @@ import numpy as np
 
 from training.bestiary.palette import Color, shaded
 from training.bestiary.pen import Pen
+from training.bestiary.pigments import BLUE, COPPER, GLOW, GOLD, INK, MARBLE, RED, STEEL, TEAL, WOOD
 from training.bestiary.registry import family
-from training.bestiary.shapes import box, rotated, smooth, turn
+from training.bestiary.shapes import around, box, rotated, smooth, turn
 from training.bestiary.solids import ball
 from training.bestiary.tints import tinted
 
 __all__ = ["car", "clock", "gear", "wheel"]
-
-
-_GOLD: Color = (225.0, 175.0, 65.0)
-_STEEL: Color = (165.0, 175.0, 185.0)
-_COPPER: Color = (190.0, 105.0, 65.0)
-_STONE: Color = (205.0, 190.0, 160.0)
-_MARBLE: Color = (235.0, 230.0, 220.0)
-_BRICK: Color = (175.0, 90.0, 65.0)
-_RED: Color = (205.0, 45.0, 40.0)
-_BLUE: Color = (50.0, 110.0, 190.0)
-_TEAL: Color = (50.0, 150.0, 145.0)
-_WOOD: Color = (135.0, 85.0, 50.0)
-_INK: Color = (24.0, 20.0, 26.0)
-_GLOW: Color = (255.0, 225.0, 130.0)
 
 
 def _disc(pen: Pen, radii: Iterable[tuple[float, Color]], x: float = 0, y: float = 0) -> None:
@@ -40,7 +27,7 @@ def _disc(pen: Pen, radii: Iterable[tuple[float, Color]], x: float = 0, y: float
 @family("things")
 def gear(pen: Pen) -> None:
     """A toothed wheel of metal with holes around its hub."""
-    metal = tinted(pen, _GOLD, _STEEL, _COPPER, (110.0, 115.0, 125.0), share=0.75)
+    metal = tinted(pen, GOLD, STEEL, COPPER, (110.0, 115.0, 125.0), share=0.75)
     teeth, root = pen.count(8, 18), pen.between(0.76, 0.84)
     flank = pen.between(0.1, 0.2)
     shape = [(root, -0.28), (0.98, -0.28 + flank), (0.98, 0.28 - flank), (root, 0.28), (root, 0.5)]
@@ -59,7 +46,7 @@ def gear(pen: Pen) -> None:
     for angle, light in ((3.9, 0.35), (0.75, 0.25), (2.35, -0.25), (5.5, -0.25)):
         for wide in (0.45, 0.22):
             t = np.linspace(angle - wide, angle + wide, 8)
-            fan = root * 0.9 * np.stack([np.cos(t), np.sin(t)], 1)
+            fan = root * 0.9 * around(t)
             pen.polygon(np.concatenate([fan, [(0, 0)]]), shaded(metal, light * 0.7 / (wide * 3)))
     groove = pen.between(0.58, 0.68)
     pen.ring(0, 0, groove, groove, shaded(metal, -0.6), 3)
@@ -68,18 +55,18 @@ def gear(pen: Pen) -> None:
     size = min(0.14, 0.75 / max(holes, 1))
     for angle in turn(holes):
         x, y = 0.43 * math.cos(angle), 0.43 * math.sin(angle)
-        rings = (size * 1.2, shaded(metal, 0.5)), (size * 1.1, shaded(metal, -0.5)), (size, _INK)
+        rings = (size * 1.2, shaded(metal, 0.5)), (size * 1.1, shaded(metal, -0.5)), (size, INK)
         _disc(pen, rings, x, y)
     ball(pen, 0, 0, 0.24, 0.24, shaded(metal, 0.1), gloss=False)
-    _disc(pen, ((0.14, shaded(metal, -0.6)), (0.11, _INK)))
+    _disc(pen, ((0.14, shaded(metal, -0.6)), (0.11, INK)))
 
 
 @family("things")
 def wheel(pen: Pen) -> None:
     """A wheel that one sees through: a rim, spokes and a hub."""
-    rim = tinted(pen, _WOOD, _INK, _STEEL, _RED, _GOLD, share=0.75)
-    spoke = pen.pick((rim, shaded(rim, 0.35), tinted(pen, _STEEL, _GOLD, _WOOD)))
-    tyre = pen.pick(((38.0, 36.0, 40.0), shaded(rim, -0.6), _WOOD))
+    rim = tinted(pen, WOOD, INK, STEEL, RED, GOLD, share=0.75)
+    spoke = pen.pick((rim, shaded(rim, 0.35), tinted(pen, STEEL, GOLD, WOOD)))
+    tyre = pen.pick(((38.0, 36.0, 40.0), shaded(rim, -0.6), WOOD))
     count = pen.pick((6, 8, 8, 10, 12, 14, 16))
     thick = min(0.075, 0.6 / count) * pen.between(0.8, 1.2)
     swollen = pen.chance(0.4)
@@ -100,7 +87,7 @@ def wheel(pen: Pen) -> None:
     pen.ring(-0.008, -0.012, inner, inner, shaded(rim, 0.5), 2)
     if pen.chance(0.4):
         for angle in turn(count):
-            ball(pen, outer * math.cos(angle), outer * math.sin(angle), 0.035, 0.035, _GOLD)
+            ball(pen, outer * math.cos(angle), outer * math.sin(angle), 0.035, 0.035, GOLD)
     hub = pen.between(0.15, 0.24)
     pen.disc(0, 0, hub * 1.12, shaded(rim, -0.75))
     ball(pen, 0, 0, hub, hub, spoke, gloss=False)
@@ -110,9 +97,9 @@ def wheel(pen: Pen) -> None:
 @family("things", upright=True)
 def clock(pen: Pen) -> None:
     """A round dial with twelve marks and two hands in a rim, at times with bells and feet."""
-    rim = tinted(pen, _GOLD, _WOOD, _STEEL, _RED, _INK)
-    dial = tinted(pen, _MARBLE, (245.0, 235.0, 205.0), share=0.85)
-    ink = pen.pick((_INK, _INK, shaded(pen.palette[1], -0.6)))
+    rim = tinted(pen, GOLD, WOOD, STEEL, RED, INK)
+    dial = tinted(pen, MARBLE, (245.0, 235.0, 205.0), share=0.85)
+    ink = pen.pick((INK, INK, shaded(pen.palette[1], -0.6)))
     alarm = pen.chance(0.35)
     radius, y = (0.74, 0.14) if alarm else (0.97, 0.0)
     if alarm:
@@ -155,7 +142,7 @@ def clock(pen: Pen) -> None:
 @family("things", upright=True)
 def car(pen: Pen) -> None:
     """A car from its side: body, windows, wheels and lamps."""
-    paint = tinted(pen, _RED, _BLUE, _GOLD, _TEAL, _MARBLE, (60.0, 60.0, 70.0))
+    paint = tinted(pen, RED, BLUE, GOLD, TEAL, MARBLE, (60.0, 60.0, 70.0))
     kind = pen.pick(("saloon", "beetle", "van"))
     outline, cabin = {
         "saloon": (
@@ -186,7 +173,7 @@ def car(pen: Pen) -> None:
     middle[:, 1] = middle[:, 1].clip(-0.06 * tall, 0.03 * tall)
     pen.polygon(middle * (0.97, 1), shaded(paint, 0.4))
     glass = np.array(cabin) * (1, tall)
-    pane: Color = pen.pick(((150.0, 200.0, 225.0), (60.0, 75.0, 95.0), _GLOW))
+    pane: Color = pen.pick(((150.0, 200.0, 225.0), (60.0, 75.0, 95.0), GLOW))
     pen.line(glass, shaded(paint, -0.7), 4, closed=True)
     pen.polygon(glass, pane)
     shine = np.array([(-0.2, -0.1), (-0.05, -0.35), (0.05, -0.35), (-0.1, -0.1)]) * (1, tall)
@@ -196,16 +183,16 @@ def car(pen: Pen) -> None:
         pen.line([(x, -0.5 * tall), (x, -0.1 * tall)], paint, 5)
         pen.line([(x, -0.1 * tall), (x, 0.38 * tall)], shaded(paint, -0.6), 2)
         pen.line([(x + 0.06, 0.02 * tall), (x + 0.16, 0.02 * tall)], shaded(paint, -0.7), 3)
-    pen.ellipse(-0.9, 0.1 * tall, 0.07, 0.08, shaded(_GLOW, 0.3))
+    pen.ellipse(-0.9, 0.1 * tall, 0.07, 0.08, shaded(GLOW, 0.3))
     pen.ellipse(0.93, 0.08 * tall, 0.04, 0.08, (230.0, 40.0, 30.0))
     for x in (-1, 1):
-        pen.polygon(box(x * 0.9, 0.42 * tall, 0.12, 0.09), shaded(_STEEL, 0.3))
+        pen.polygon(box(x * 0.9, 0.42 * tall, 0.12, 0.09), shaded(STEEL, 0.3))
     radius = pen.between(0.24, 0.29)
-    spokes, disc = pen.count(5, 9), pen.pick((_STEEL, _STEEL, shaded(paint, 0.3)))
+    spokes, disc = pen.count(5, 9), pen.pick((STEEL, STEEL, shaded(paint, 0.3)))
     for x in (-0.56, 0.56):
         y = 0.42 * tall
         pen.disc(x, y - 0.03, radius * 1.2, shaded(paint, -0.85))
-        rings = (radius, _INK), (radius * 0.62, shaded(disc, -0.4)), (radius * 0.55, disc)
+        rings = (radius, INK), (radius * 0.62, shaded(disc, -0.4)), (radius * 0.55, disc)
         _disc(pen, rings, x, y)
         for angle in turn(spokes):
             way = np.array([math.cos(angle), math.sin(angle)])
