@@ -11,8 +11,8 @@ DEVELOPED := $(VENV)/developed
 DEMO := out/lake-dream.png
 
 # They start a Ray and look at its processes: never two of them at a time.
-RAY_TESTS := $(addprefix tests/test_,chart_submit.py farm.py farm_bulk.py farm_hands.py farm_render.py hosts.py \
-	multihost.py)
+RAY_TESTS := $(addprefix tests/test_,chart_submit.py farm.py farm_autoscale.py farm_bulk.py farm_hands.py farm_metrics.py \
+	farm_render.py hosts.py multihost.py rehearsal.py)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

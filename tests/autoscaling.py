@@ -5,6 +5,8 @@
         cluster.wait_for_nodes(0)
         print(cluster.timeline())
 
+The nodes may be those of a chart: `Autoscaling(hosts[0], groups=Groups.of(ray_cluster))`.
+
 Ray's `AutoscalingCluster` is of no use here: it stops every Ray of the machine before and after,
 and its configuration file is missing in Ray's wheel.
 """
@@ -16,9 +18,12 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from hosts import Host
+from ray.autoscaler._private.kuberay import autoscaling_config
 
 NODE_TYPE = "gpu-worker"
 
@@ -26,34 +31,88 @@ _HEAD_TYPE = "ray.head.default"  # This name and the id are fixed in Ray's node 
 _HEAD_ID = 51 * "f" + "00000"
 _PROVIDER = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
 _EMPTY = "setup_commands", "head_setup_commands", "worker_setup_commands", "cluster_synced_files"
+_OBJECT_STORE = 200_000_000
+_TYPE_LABEL = "rehearsal/type"
 _UPDATE_SECONDS = 1
 
-_WATCH = """
-import time, ray
+_WATCH = f"""
+import collections, json, time, ray
 ray.init(log_to_driver=False, logging_level="ERROR")
 while True:
-    print(sum(node["Alive"] for node in ray.nodes()) - 1, flush=True)
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    workers = [node["Labels"] for node in alive if node["NodeID"] != "{_HEAD_ID}"]
+    types = collections.Counter(labels["{_TYPE_LABEL}"] for labels in workers)
+    print(json.dumps(types), flush=True)
     time.sleep(0.2)
 """
 
 
-class Moment(NamedTuple):
-    """At `second` since the cluster was up, the number of alive worker nodes became `nodes`."""
+@dataclass(frozen=True)
+class Groups:
+    """Groups of worker nodes that an autoscaler may bring up."""
+
+    node_types: Mapping[str, Mapping[str, Any]]
+    """By name, as in the file that `ray up` takes: resources, min_workers, max_workers, …"""
+    idle_seconds: float
+    """How long a node stays without tasks and actors, where its type says nothing else."""
+
+    @classmethod
+    def of(cls, cluster: Mapping[str, Any]) -> Groups:
+        """The worker groups of a RayCluster, as the autoscaler in its head's pod reads them.
+
+        It is Ray's own translation. Raises ValueError where a group does not tell its processors.
+        """
+        metadata = {"namespace": "default", **cluster["metadata"]}
+        config = autoscaling_config._derive_autoscaling_config_from_ray_cr(
+            {**cluster, "metadata": metadata}
+        )
+        types = dict(config["available_node_types"])
+        del types[config["head_node_type"]]
+        return cls(types, 60 * config["idle_timeout_minutes"])
+
+
+@dataclass(frozen=True, order=True)
+class Moment:
+    """At `second` since the cluster was up, the alive worker nodes became `types`."""
 
     second: float
-    nodes: int
+    types: Mapping[str, int] = field(compare=False)
+    """How many there are of each type; those without any are left out."""
+    noted: Any = field(default=None, compare=False)
+    """What `Autoscaling` was told to note at that time."""
+
+    @property
+    def nodes(self) -> int:
+        """How many there are of all types."""
+        return sum(self.types.values())
+
+    def __str__(self) -> str:
+        types = ", ".join(f"{count} {name}" for name, count in sorted(self.types.items()))
+        noted = f"; {self.noted}" if self.noted is not None else ""
+        return f"{self.second:6.1f} s: {types or 'none'}{noted}"
 
 
 class Autoscaling:
-    """A head without processors, and nodes with `cpus` and one pretended GPU as they are needed.
+    """A head without processors, and nodes as they are needed: at first as few as there may be.
 
-    There are none at first and `max_nodes` at most. A node goes after `idle_seconds` without
-    tasks and actors. What of it is left ends with the host's `Hosts`.
+    These are `groups`, or else at most `max_nodes` with `cpus` and one pretended GPU, none at
+    first, which go after `idle_seconds` without tasks and actors. `note` is called whenever their
+    number changes, for the timeline. What is left of the nodes ends with the host's `Hosts`.
     """
 
-    def __init__(self, host: Host, max_nodes: int, cpus: int = 2, idle_seconds: float = 3) -> None:
+    def __init__(
+        self,
+        host: Host,
+        max_nodes: int = 1,
+        cpus: int = 2,
+        idle_seconds: float = 3,
+        *,
+        groups: Groups | None = None,
+        note: Callable[[], Any] = lambda: None,
+    ) -> None:
         self._host = host
-        self._config = _config(host, max_nodes, cpus, idle_seconds)
+        self._config = _config(host, groups or _pretended(max_nodes, cpus, idle_seconds))
+        self._note = note
         self._moments: list[Moment] = []
         self._changed = threading.Condition()
 
@@ -95,7 +154,7 @@ class Autoscaling:
         self._thread.join()
 
     def timeline(self) -> list[Moment]:
-        """How the number of worker nodes changed so far; seen five times a second."""
+        """How the worker nodes changed so far; seen five times a second."""
         with self._changed:
             return list(self._moments)
 
@@ -110,21 +169,44 @@ class Autoscaling:
 
     def _follow(self) -> None:
         for line in self._watch.stdout or ():
-            if not line.strip().isdecimal():
+            if not line.startswith("{"):
                 continue  # Ray reports lost nodes on a driver's standard output.
+            types = json.loads(line)
             with self._changed:
-                if int(line) != self._nodes():
-                    self._moments.append(Moment(time.monotonic() - self._start, int(line)))
+                if not self._moments or types != self._moments[-1].types:
+                    second = time.monotonic() - self._start
+                    self._moments.append(Moment(second, types, self._note()))
                     self._changed.notify_all()
 
 
-def _config(host: Host, max_nodes: int, cpus: int, idle_seconds: float) -> dict[str, Any]:
-    resources = {"CPU": cpus, "GPU": 1, "object_store_memory": 200_000_000}
+def _pretended(max_nodes: int, cpus: int, idle_seconds: float) -> Groups:
+    node_type = {
+        "resources": {"CPU": cpus, "GPU": 1},
+        "node_config": {},
+        "min_workers": 0,
+        "max_workers": max_nodes,
+    }
+    return Groups({NODE_TYPE: node_type}, idle_seconds)
+
+
+def _pretendable(name: str, node_type: Mapping[str, Any]) -> dict[str, Any]:
+    """Such nodes cannot pretend to have memory, and tell their type by a label only."""
+    resources = {key: count for key, count in node_type["resources"].items() if key != "memory"}
+    return {
+        **node_type,
+        "resources": {**resources, "object_store_memory": _OBJECT_STORE},
+        "labels": {**node_type.get("labels", {}), _TYPE_LABEL: name},
+    }
+
+
+def _config(host: Host, groups: Groups) -> dict[str, Any]:
+    head = {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0}
+    node_types = {name: _pretendable(name, one) for name, one in groups.node_types.items()}
     return {
         **{key: [] for key in _EMPTY},
         "cluster_name": "rehearsal",
-        "max_workers": max_nodes,
-        "idle_timeout_minutes": idle_seconds / 60,
+        "max_workers": sum(one["max_workers"] for one in node_types.values()),
+        "idle_timeout_minutes": groups.idle_seconds / 60,
         "provider": {
             "type": "external",
             "module": _PROVIDER,
@@ -133,13 +215,5 @@ def _config(host: Host, max_nodes: int, cpus: int, idle_seconds: float) -> dict[
         },
         "auth": {"ssh_user": "nobody", "ssh_private_key": str(host.folder / "ssh-key")},
         "head_node_type": _HEAD_TYPE,
-        "available_node_types": {
-            _HEAD_TYPE: {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
-            NODE_TYPE: {
-                "resources": resources,
-                "node_config": {},
-                "min_workers": 0,
-                "max_workers": max_nodes,
-            },
-        },
+        "available_node_types": {_HEAD_TYPE: head, **node_types},
     }

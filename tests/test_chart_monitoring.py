@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import chart
 import pytest
 import yaml
+from monitoring import (
+    DASHBOARD,
+    alert_rules,
+    alerts,
+    check_rules,
+    metric_names,
+    panels,
+    succeed,
+    variables,
+    watched,
+)
 
 METRICS = {
     # dreamray's own
@@ -28,28 +38,7 @@ METRICS = {
 }
 """All that the chart asks for."""
 
-FILE = "dreamray.json"
 CLUSTER = 'namespace="dreams", ray_io_cluster="farm-dreamray"'
-
-
-def watched(**rules: Any) -> chart.Manifests:
-    monitoring = {**chart.MONITORING, "rules": {"enabled": True, **rules}}
-    return chart.render({"monitoring": monitoring})
-
-
-def expressions() -> list[str]:
-    """All that dashboard and alert rules ask Prometheus for."""
-    manifests = watched()
-    dashboard = json.loads(manifests.one("ConfigMap", "farm-dreamray-dashboard")["data"][FILE])
-    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    asked += [v["definition"] for v in dashboard["templating"]["list"] if v["type"] == "query"]
-    (group,) = manifests.one("PrometheusRule")["spec"]["groups"]
-    return asked + [rule["expr"] for rule in group["rules"]]
-
-
-def metric_names(expression: str) -> set[str]:
-    """Names of the metrics in an expression of PromQL."""
-    return set(re.findall(r"\bray_(?!io_)\w+", expression))
 
 
 def test_nothing_of_it_is_there_unless_it_is_switched_on() -> None:
@@ -60,7 +49,8 @@ def test_nothing_of_it_is_there_unless_it_is_switched_on() -> None:
 
 
 def test_only_known_metrics_are_asked_for_and_each_of_them_is_shown() -> None:
-    assert set().union(*map(metric_names, expressions())) == METRICS
+    asked = [*panels(), *variables(), *alerts()]
+    assert set().union(*(metric_names(query.expression) for query in asked)) == METRICS
 
 
 def test_the_pod_monitor_finds_head_and_workers_by_a_port_that_they_have() -> None:
@@ -78,13 +68,13 @@ def test_the_pod_monitor_finds_head_and_workers_by_a_port_that_they_have() -> No
     for pod in found:
         assert endpoint["port"] in {port["name"] for port in pod.container["ports"]}
     (cluster, _) = endpoint["relabelings"]
-    assert cluster["targetLabel"] in "".join(expressions())
+    assert all(cluster["targetLabel"] in query.expression for query in [*panels(), *alerts()])
 
 
 def test_the_dashboard_is_whole() -> None:
     config = watched().one("ConfigMap", "farm-dreamray-dashboard")
     assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
-    dashboard = json.loads(config["data"][FILE])
+    dashboard = json.loads(config["data"][DASHBOARD])
     numbers = [panel["id"] for panel in dashboard["panels"]]
     assert len(numbers) == len(set(numbers))
     taken: set[tuple[int, int]] = set()
@@ -101,16 +91,13 @@ def test_the_dashboard_is_whole() -> None:
 
 
 def test_promtool_takes_the_expressions_of_the_dashboard(tmp_path: Path) -> None:
-    grafanas = {"$__rate_interval": "1m", "$namespace": "dreams", "$cluster": ".*"}
-    asked = [text for text in expressions() if not text.startswith("label_values")]
-    for name, value in grafanas.items():
-        asked = [text.replace(name, value) for text in asked]
+    asked = [query.expression for query in [*panels(), *variables()]]
     rules = [{"record": f"panel:{number}", "expr": text} for number, text in enumerate(asked)]
-    check(tmp_path, {"groups": [{"name": "dashboard", "rules": rules}]})
+    check_rules(tmp_path, {"groups": [{"name": "dashboard", "rules": rules}]})
 
 
 def test_promtool_takes_the_rules(tmp_path: Path) -> None:
-    check(tmp_path, watched().one("PrometheusRule")["spec"])
+    check_rules(tmp_path, alert_rules())
 
 
 def test_no_progress_on_waiting_pictures_is_told(tmp_path: Path) -> None:
@@ -151,6 +138,45 @@ def test_many_failures_are_told_and_few_are_not(tmp_path: Path) -> None:
     fires(tmp_path, "DreamrayManyFailures", kept, at="40m", severity="warning", value=None)
 
 
+def test_failures_of_a_run_between_two_scrapes_are_told_for_half_an_hour(tmp_path: Path) -> None:
+    """Its counters are there all at once, and do not grow: that is how short runs are seen."""
+    short = {
+        'ray_dreamray_pictures_total{state="done"}': "_x10 6x80",
+        'ray_dreamray_pictures_total{state="failed"}': "_x10 2x80",
+    }
+    for at, value in (("12m", None), ("30m", "25%"), ("50m", None)):
+        fires(tmp_path, "DreamrayManyFailures", short, at=at, severity="warning", value=value)
+
+
+def test_failures_of_earlier_runs_are_not_told_again(tmp_path: Path) -> None:
+    """Counters stay after their run: those of a bad one must not spoil the next."""
+    counted = 'ray_dreamray_pictures_total{{state="{}", WorkerId="{}"}}'.format
+    runs = {
+        counted("failed", "earlier"): "50x90",
+        counted("done", "earlier"): "10x90",
+        counted("done", "next"): "_x40 0+5x50",
+        counted("failed", "next"): "_x60 1x30",
+    }
+    fires(tmp_path, "DreamrayManyFailures", runs, at="75m", severity="warning", value=None)
+
+
+def test_the_first_picture_is_progress(tmp_path: Path) -> None:
+    """It takes long to come where nodes come up and pictures are large."""
+    slow = {"ray_dreamray_queue": "5x90", "ray_dreamray_pixel_steps_total": "_x25 7x65"}
+    fires(tmp_path, "DreamrayNoProgress", slow, at="40m", severity="critical", value=None)
+    fires(tmp_path, "DreamrayNoProgress", slow, at="80m", severity="critical", value="5")
+
+
+def test_alerts_end_with_the_driver(tmp_path: Path) -> None:
+    """Its gauges vanish from the scrape."""
+    gpus = 'ray_resources{Name="GPU", State="AVAILABLE"}'
+    gone = {"ray_dreamray_queue": "5x50 stale", gpus: "2x90"}
+    told = {"DreamrayNoProgress": ("critical", "5"), "DreamrayGpusIdle": ("warning", "2")}
+    for alert, (severity, value) in told.items():
+        fires(tmp_path, alert, gone, at="50m", severity=severity, value=value)
+        fires(tmp_path, alert, gone, at="52m", severity=severity, value=None)
+
+
 def test_idle_gpus_are_told_while_pictures_wait(tmp_path: Path) -> None:
     gpus = 'ray_resources{Name="GPU", State="AVAILABLE"}'
     idle = {gpus: "2x60", "ray_dreamray_queue": "9x60"}
@@ -173,12 +199,6 @@ def test_thresholds_are_the_operators(tmp_path: Path) -> None:
     )
 
 
-def check(folder: Path, rules: dict[str, Any]) -> None:
-    """Have promtool look at a file of rules."""
-    (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
-    run_promtool("check", "rules", str(folder / "rules.yaml"))
-
-
 def fires(
     folder: Path,
     alert: str,
@@ -192,7 +212,7 @@ def fires(
 
     Series are values at each minute, in promtool's words.
     """
-    spec = watched(**(rules or {})).one("PrometheusRule")["spec"]
+    spec = alert_rules(**(rules or {}))
     (rule,) = [r for group in spec["groups"] for r in group["rules"] if r["alert"] == alert]
     labels = {"namespace": "dreams", "ray_io_cluster": "farm-dreamray", "severity": severity}
     expected = []
@@ -218,16 +238,10 @@ def fires(
     }
     (folder / "rules.yaml").write_text(yaml.safe_dump(spec))
     (folder / "test.yaml").write_text(yaml.safe_dump(test))
-    run_promtool("test", "rules", str(folder / "test.yaml"))
+    succeed("test", "rules", str(folder / "test.yaml"))
 
 
 def of_the_cluster(series: str) -> str:
     """The series with the labels of a farm."""
     name, _, labels = series.partition("{")
     return f"{name}{{{CLUSTER}, {labels}" if labels else f"{name}{{{CLUSTER}}}"
-
-
-def run_promtool(*arguments: str) -> None:
-    command = [chart.tool("promtool"), *arguments]
-    done = subprocess.run(command, text=True, capture_output=True, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr

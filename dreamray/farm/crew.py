@@ -157,6 +157,7 @@ class RayCrew:
     def close(self) -> None:
         """Let all workers go."""
         self._pool.close()
+        self._metrics.end()
 
     def _note_failure(
         self, error: RayError, member: Member, task: TileTask, attempts: dict[int, int]

@@ -43,6 +43,8 @@ class RayHands:
         self._ready: list[Member] = []
         self._busy_at_last: int | None = None
         """Workers that were kept, when nothing was left to hand out."""
+        self._expected: int | None = None
+        """Tasks that are still to be handed out, at most; None while nobody has told."""
 
     def submit(self, task: Task, *, avoid: str = "", alone: bool = False) -> bool:
         """See `Hands.submit`."""
@@ -50,6 +52,8 @@ class RayHands:
         if member is None:
             return False
         self._in_hand[member][member.actor.make.remote(task)] = task
+        if self._expected is not None:
+            self._expected -= 1
         return True
 
     def finished(self, timeout: float) -> list[Finished]:
@@ -68,6 +72,7 @@ class RayHands:
 
     def expect(self, tasks: int) -> None:
         """See `Hands.expect`: workers with nothing in hand go, if they would get nothing."""
+        self._expected = tasks
         busy = [member for member, refs in self._in_hand.items() if refs]
         if tasks or len(busy) == self._busy_at_last:
             return
@@ -93,6 +98,7 @@ class RayHands:
     def close(self) -> None:
         """End all workers, with whatever they have in hand."""
         self._pool.close()
+        self._metrics.end()
 
     def _look(self) -> None:
         """See to the workers: who is ready, who has to leave, who is to be replaced."""
@@ -107,12 +113,19 @@ class RayHands:
         self._pool.watch(len(self._ready))
 
     def _member(self, avoid: str) -> Member | None:
-        """The worker with the least in hand that has room; another one than `avoid` if it can."""
+        """The worker with the least in hand that has room; another one than `avoid` if it can.
+
+        One task is left for each worker that is still to come: the first to be ready would
+        otherwise take all of a small set, and the others' nodes have come up for nothing.
+        """
         self._ready = self._ready or self._pool.ready()
+        each = self._each
+        if self._expected is not None and self._expected <= self._pool.coming:
+            each = 1
         free = [
             member
             for member in self._ready
-            if member is not self._alone and len(self._in_hand[member]) < self._each
+            if member is not self._alone and len(self._in_hand[member]) < each
         ]
         others = [member for member in free if str(member.number) != avoid]
         return min(others or free, key=lambda m: len(self._in_hand[m]), default=None)

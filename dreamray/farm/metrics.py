@@ -1,6 +1,7 @@
-"""Figures of a run for Prometheus, exported by Ray on every node.
+"""Figures of a run for Prometheus, exported by Ray on the node of the driver.
 
-Counters are exported with `_total` behind their names, all with `ray_` before them.
+Counters are exported with `_total` behind their names, all with `ray_` before them. Each driver
+has series of its own: gauges go soon after it has ended, counters stay.
 """
 
 from __future__ import annotations
@@ -61,6 +62,10 @@ class Metrics:
         self._tile_steps.inc(len(plan.tiles))
         self._pixel_steps.inc(sum(tile.window.pixels for tile in plan.tiles))
 
+    def end(self) -> None:
+        """Nobody takes part any more, though the driver may live on."""
+        self._active.set(0)
+
 
 class SetMetrics:
     """What a set of pictures counts."""
@@ -98,3 +103,8 @@ class SetMetrics:
         """So many workers got lost."""
         if count:
             self._lost.inc(count)
+
+    def end(self) -> None:
+        """Nobody works and nothing waits any more, though the driver may live on."""
+        self._active.set(0)
+        self._queue.set(0)

@@ -95,6 +95,11 @@ class Pool:
         ready = [m for m in self._members if m.about is not None]
         return [m for m in ready if m.node not in self._draining]
 
+    @property
+    def coming(self) -> int:
+        """How many there may be beside those that were ready."""
+        return self._workers.most - sum(member.about is not None for member in self._members)
+
     def gather(self) -> list[Member]:
         """Wait until there are workers to go on with; the first time for as many as there may be.
 
