@@ -30,7 +30,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument(
-        "--weights", default="auto", help="auto, imagenet, random, or a weights file (default auto)"
+        "--weights",
+        default="auto",
+        help="auto, imagenet, bestiary, random, or a weights file (default auto)",
     )
     made.add_argument(
         "--threads", type=int, default=available_threads(), help="default: one a processor"

@@ -113,7 +113,7 @@ def main() -> None:
     dream = Dream(octaves=2, iterations=given.iterations, max_loss=None)
     weights = common.load_reaching(given.weights, dream.layer_names)
     common.tensorflow(given.threads)
-    tiled = Dreamer(dream, Execution(tile=given.tile)).plan(Shape(*image.shape[:2]))
+    tiled = Dreamer(dream, Execution(tile=given.tile), loaded=weights).plan(Shape(*image.shape[:2]))
     lines = [
         f"{given.picture.name} at {given.width}x{height}, tiles of {given.tile}, 2 octaves of "
         f"{given.iterations} steps",
@@ -131,7 +131,7 @@ def main() -> None:
             whole_step, whole_time = step, seconds
         error = np.linalg.norm(step - whole_step) / np.linalg.norm(whole_step)
         execution = Execution.model_validate(way.execution)
-        dreamer = Dreamer(dream, execution)
+        dreamer = Dreamer(dream, execution, loaded=weights)
         plan = dreamer.plan(Shape(*image.shape[:2]))
         sent = show_size(exchanged(plan, way, given.iterations, dreamer)) if error else "-"
         seam = visibility(dreamt, tiled.stages[-1].tiles)

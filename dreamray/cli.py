@@ -244,6 +244,8 @@ def plan(
     probe: Annotated[bool, typer.Option(help="Measure this machine's speed for a moment.")] = True,
 ) -> None:
     """What a render would do: octaves, tiles, memory, work and time."""
+    from dataclasses import replace
+
     from dreamray.device import keep_freed_memory
     from dreamray.estimate import measure_speed, report
     from dreamray.memory import HELD_PIXELS
@@ -254,17 +256,21 @@ def plan(
     from dreamray.progress import say
     from dreamray.request import understand
     from dreamray.storage import locate, shown
+    from dreamray.weights import foreseen
 
     request = understand(given)
+    notes: list[str] = []
+    dream = foreseen(request.execution.weights, request.dream, notes.append)
     place = locate(source)
     with place.opened() as path:
         shape = file_shape(path, shown(place.name))
         if shape.pixels <= HELD_PIXELS:  # Decoded, what is wrong with it is told, too.
             shape = Shape(*decode(path.read_bytes(), place.name).pixels.shape[:2])
-    planned = Planner(request.dream, request.execution).plan(shape)
+    planned = Planner(dream, request.execution).plan(shape)
+    planned = replace(planned, remarks=(*notes, *planned.remarks))
     keep_freed_memory()
-    speed = measure_speed(request.dream, request.execution) if probe else None
-    for line in report(planned, request.dream, speed):
+    speed = measure_speed(dream, request.execution) if probe else None
+    for line in report(planned, dream, speed):
         say(line)
 
 
@@ -274,7 +280,10 @@ def layers(
         bool, typer.Option("--all", help="Every layer, not only the blocks.")
     ] = False,
 ) -> None:
-    """The layers that can be dreamt: stride, receptive field and channels of each."""
+    """The layers that can be dreamt: stride, receptive field and channels of each.
+
+    Weights need not reach all of them: the bestiary's do not.
+    """
     from dreamray.inception import LAYERS
     from dreamray.progress import say
 

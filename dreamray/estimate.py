@@ -49,6 +49,7 @@ def measure_speed(dream: Dream, execution: Execution) -> float:
 def report(plan: PicturePlan, dream: Dream, speed: float | None) -> Iterator[str]:
     """The plan as lines of text, a table of the octaves among them."""
     yield f"picture {plan.shape}, {len(plan.stages)} octaves, up to {dream.iterations} steps each"
+    yield f"layers {dream.shown_layers}"
     yield from (f"note: {remark}" for remark in plan.remarks)
     header = f"{'octave':<8}{'size':>13}{'tiles':>7}{'tile':>7}{'halo':>9}{'window':>13}"
     yield f"{header}{'extra':>7}{'memory':>10}{'GFLOP/step':>12}"

@@ -64,7 +64,8 @@ class Execution(Settings):
     weights: str = Field(
         default="auto",
         min_length=1,
-        description="auto, imagenet, random, or the path or s3:// URI of a Keras weights file",
+        description="auto, imagenet, bestiary, random, or the path or s3:// URI of a Keras "
+        "weights file",
     )
     precision: Precision = Field(default="float32", description="float32 or bfloat16")
     tile: Annotated[int, Field(ge=32, le=2**20)] | Literal["auto"] = Field(

@@ -34,8 +34,8 @@ DREAM = (
     Option(
         "layer",
         "NAME=WEIGHT",
-        "A layer to amplify, or some channels of it as in mixed4[12,40]=2. Repeatable; replaces "
-        "the defaults mixed2=0.2 mixed3=0.5 mixed4=2 mixed5=1.5.",
+        "A layer to amplify, or some channels of it as in mixed4[12,40]=2. Repeatable. Default: "
+        "those that suit the weights; of ImageNet's mixed2=0.2 mixed3=0.5 mixed4=2 mixed5=1.5.",
         repeatable=True,
     ),
     Option("step", "NUMBER", "How far each iteration goes. Default 0.01."),
@@ -51,8 +51,9 @@ EXECUTION = (
     Option(
         "weights",
         "SOURCE",
-        "auto, imagenet, random, or the path or s3:// URI of a Keras weights file. Default auto: "
-        "$DREAMRAY_WEIGHTS, else imagenet, else, with a warning, random.",
+        "auto, imagenet, bestiary (in the package), random (untrained), or the path or s3:// URI "
+        "of a Keras weights file. Default auto: $DREAMRAY_WEIGHTS, else imagenet, else, with a "
+        "warning, bestiary.",
     ),
     Option("precision", "TYPE", "float32, or bfloat16: faster, another draw of the dream."),
     Option("tile", "N|auto", "Largest side of a tile in pixels. Default auto: what memory allows."),

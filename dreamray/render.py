@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -48,9 +49,8 @@ class Dreamer:
 
         `crew` dreams in place of one that is got together for the execution.
         """
-        self.dream = dream
+        self._asked = dream
         self.execution = execution
-        self.planner = Planner(dream, execution)
         self._listen = listen
         self._weights = loaded
         self._crew = crew
@@ -71,7 +71,7 @@ class Dreamer:
     def dreaming(self, dream: Dream) -> Dreamer:
         """A dreamer of another dream, with the same weights and, if it can be, the same crew."""
         other = Dreamer(dream, self.execution, self._listen, loaded=self.weights)
-        if dream.layers == self.dream.layers:
+        if other.dream.layers == self.dream.layers:
             other._lender = self
         elif self.execution.on_ray:
             self.close()  # Its workers would keep the room that the other's need.
@@ -85,10 +85,25 @@ class Dreamer:
     def weights(self) -> weights.Weights:
         """The weights, loaded when they are first asked for."""
         if self._weights is None:
-            self._weights = weights.load(
-                self.execution.weights, tell=lambda text: self._listen(Remark(text))
-            )
+            self._weights = weights.load(self.execution.weights, tell=self._tell)
         return self._weights
+
+    @functools.cached_property
+    def dream(self) -> Dream:
+        """The dream with its layers settled, for which the weights are loaded.
+
+        Raises WeightsError if they cannot be had, or do not reach the layers.
+        """
+        return self.weights.suit(self._asked, self._tell)
+
+    @functools.cached_property
+    def planner(self) -> Planner:
+        """Plans the pictures of this dreamer."""
+        return Planner(self.dream, self.execution)
+
+    def prepare(self) -> None:
+        """Load the weights, and settle the layers by them, before any work; raises as `dream`."""
+        _ = self.dream
 
     def crew(self, plan: PicturePlan) -> Crew:
         """Those who dream, got together when they are first asked for.
@@ -98,7 +113,6 @@ class Dreamer:
         if self._lender is not None:
             return self._lender.crew(plan)
         if self._crew is None:
-            self.weights.check_reaches(self.dream.layer_names)
             tools = Tools(
                 self.dream, self.weights, self.execution.precision, self.execution.threads
             )
@@ -144,6 +158,9 @@ class Dreamer:
         )
         return dreaming.run(original)
 
+    def _tell(self, text: str) -> None:
+        self._listen(Remark(text))
+
     @contextlib.contextmanager
     def _passing_folder(self) -> Iterator[Folder]:
         """A folder for the meantime: in memory, or where workers of this machine can read it."""
@@ -165,14 +182,15 @@ def dream(
 
     Args:
         image: uint8 or uint16 [height, width, 3].
-        dream: the settings; the defaults if left out.
+        dream: the settings; the defaults if left out. Without layers, those that suit the weights.
         listen: told what happens, as the events of `dreamray.events`.
         execution: the fields of `dreamray.execution.Execution`, such as `weights="imagenet"`.
 
     Returns: the dream, of the same shape and dtype.
 
-    Raises RequestError for another shape or dtype and for wrong settings, PictureError for a
-    picture too small for the layers.
+    Raises RequestError for another shape or dtype and for wrong settings, WeightsError (which is
+    one) for weights that cannot be had or do not reach the layers, PictureError for a picture
+    too small for the layers.
     """
     pixels = np.asarray(image)
     if pixels.dtype not in (np.uint8, np.uint16) or pixels.ndim != 3 or pixels.shape[2] != 3:

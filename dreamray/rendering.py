@@ -78,6 +78,7 @@ def render_picture(
     fingerprint = place.fingerprint()
     base, folder = work_folder(target, dreamer.execution.work)
     folder.check_writable()
+    dreamer.prepare()
     if keeping.fresh:
         _discard(folder, base)
     earlier = folder.file(RECORD).exists()

@@ -18,6 +18,7 @@ from dreamray import inception
 from dreamray.errors import RequestError
 
 DEFAULT_LAYERS = {"mixed2": 0.2, "mixed3": 0.5, "mixed4": 2.0, "mixed5": 1.5}
+"""Of a dream that names none, with weights that have none of their own: see `Dream.settled`."""
 
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxlong, _BRIEF.maxother = 1, 60, 60, 60
@@ -113,8 +114,8 @@ class Settings(BaseModel):
         return value
 
     def replace(self, **settings: Any) -> Self:
-        """A copy with some settings changed, validated anew."""
-        return type(self)(**{**self.model_dump(), **settings})
+        """A copy with some settings changed, validated anew; what nobody has set stays so."""
+        return type(self)(**{**self.model_dump(exclude_unset=True), **settings})
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any], name: str) -> Self:
@@ -126,7 +127,10 @@ class Settings(BaseModel):
 
 
 class Dream(Settings):
-    """How a picture is dreamt: the same dream, weights and picture give the same result."""
+    """How a picture is dreamt: the same dream, weights and picture give the same result.
+
+    Without layers of its own it has the default ones, until `settled`.
+    """
 
     layers: dict[str, float] = Field(
         default=DEFAULT_LAYERS,
@@ -189,6 +193,25 @@ class Dream(Settings):
     def layer_names(self) -> tuple[str, ...]:
         """The names of the layers that are looked at, each once, in the network's order."""
         return tuple(dict.fromkeys(choice.name for choice in self.choices))
+
+    @property
+    def shown_layers(self) -> str:
+        """The layers for people: `mixed3=1 mixed4[2,7]=0.5`."""
+        return " ".join(f"{name}={weight:g}" for name, weight in self.layers.items())
+
+    @property
+    def names_layers(self) -> bool:
+        """Whether somebody chose the layers, be it those that are the default."""
+        return "layers" in self.model_fields_set
+
+    def settled(self, suitable: Mapping[str, float] | None) -> Self:
+        """The dream with layers that nobody changes any more.
+
+        They are those it names, else those that suit the weights, else the default.
+        """
+        if self.names_layers:
+            return self
+        return self.replace(layers=dict(suitable or self.layers))
 
     def digest(self) -> str:
         """Sha256 (hex) of the settings in canonical form: equal for equal dreams only."""

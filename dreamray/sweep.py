@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -95,7 +95,11 @@ def render_sheet(
     small = _shrink(picture.pixels, width)
     shape = Shape(*small.shape[:2])
     unchanged = Experiment("as set", dreamer.dream)
-    rows = [[unchanged, *row] for row in rows]
+    suitable = dreamer.weights.layers
+    rows = [
+        [unchanged, *(replace(cell, dream=cell.dream.settled(suitable)) for cell in row)]
+        for row in rows
+    ]
     # What may be wrong with any of them is raised now, and not after the first hours.
     cells = {experiment.dream.digest(): experiment for row in rows for experiment in row}
     for cell in cells.values():

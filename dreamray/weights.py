@@ -4,20 +4,23 @@
 |-------------------|----------------------------------------------------------------------|
 | `imagenet`        | Keras' own: from its cache, else downloaded into it; checksum checked |
 | a path, `s3://…`  | a file that Keras wrote: `.h5`, `.weights.h5` or `.keras`             |
-| `random`, `random:7` | untrained, seeded: for tests, or with no network                  |
-| `auto`            | `$DREAMRAY_WEIGHTS`, else `imagenet`, else, with a warning, `random`  |
+| `bestiary`        | our own, in the package: `dreamray.bestiary`                          |
+| `random`, `random:7` | untrained, seeded: for tests                                       |
+| `auto`            | `$DREAMRAY_WEIGHTS`, else `imagenet`, else, with a warning, `bestiary` |
 
 Importing this needs NumPy only, loading weights neither TensorFlow nor Keras.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +30,10 @@ from dreamray.errors import DreamrayError, RequestError, WeightsError
 from dreamray.inception import CONVOLUTIONS, ancestors, layer
 from dreamray.storage import LocalFile, locate, shown
 
-__all__ = ["IMAGENET", "Published", "Weights", "load"]
+if TYPE_CHECKING:
+    from dreamray.settings import Dream
+
+__all__ = ["IMAGENET", "Published", "Weights", "foreseen", "load"]
 
 Array = NDArray[np.float32]
 Tell = Callable[[str], None]
@@ -69,7 +75,7 @@ class Weights:
     """
 
     name: str
-    """`imagenet`, `random`, `random:7`, or the file's name."""
+    """`imagenet`, `bestiary-1` with its version, `random`, `random:7`, or the file's name."""
     sha256: str
     """Of the file's bytes; of random weights: of the kernels' bytes, little-endian."""
     kernels: tuple[Array, ...]
@@ -78,10 +84,26 @@ class Weights:
     """[out] each"""
     scales: tuple[Array, ...]
     """[out] each: the factor that the batch norm multiplied in"""
+    layers: Mapping[str, float] | None = None
+    """Those that suit a dream with them, where they say so, with their weights."""
 
     def __post_init__(self) -> None:
         for array in (*self.kernels, *self.biases, *self.scales):
             array.flags.writeable = False
+
+    def suit(self, dream: Dream, tell: Tell) -> Dream:
+        """The dream with its layers settled: as it names them, or else those that suit.
+
+        `tell` gets a line if they are other than a dream's without any weights. Raises
+        WeightsError if the weights do not reach them.
+        """
+        settled = dream.settled(self.layers)
+        if settled.layers != dream.layers:
+            tell(
+                f"layers {settled.shown_layers}: they suit {shown(self.name)}; --layer names others"
+            )
+        self.check_reaches(settled.layer_names)
+        return settled
 
     def check_reaches(self, layers: Iterable[str]) -> None:
         """Raise WeightsError if a layer needs a convolution whose weights are missing.
@@ -89,20 +111,24 @@ class Weights:
         A file may hold a part of the network, with zeros behind it. Raises RequestError for a
         name that is no layer's.
         """
-        names = [layer(name).name for name in layers]
-        missing = {
+        for name in [layer(name).name for name in layers]:
+            if _needs(name, self._missing):
+                reached = [block for block in _BLOCKS if not _needs(block, self._missing)]
+                step = f"dream up to {reached[-1]}, or name" if reached else "name"
+                raise WeightsError(
+                    f"weights {shown(self.name)}: they hold nothing but zeros on the way to "
+                    f"{name}; {step} other weights that reach it: --weights imagenet, or a Keras "
+                    "file"
+                )
+
+    @functools.cached_property
+    def _missing(self) -> set[str]:
+        """The names of the convolutions that are all zeros."""
+        return {
             convolution.name
             for convolution, kernel in zip(CONVOLUTIONS, self.kernels, strict=True)
             if not kernel.any()
         }
-        for name in names:
-            if _needs(name, missing):
-                reached = [block for block in _BLOCKS if not _needs(block, missing)]
-                step = f"dream up to {reached[-1]}, or name" if reached else "name"
-                raise WeightsError(
-                    f"weights {shown(self.name)}: they hold nothing but zeros on the way to "
-                    f"{name}; {step} other weights with --weights"
-                )
 
 
 def _needs(name: str, convolutions: set[str]) -> bool:
@@ -122,8 +148,8 @@ def load(source: str = "auto", *, tell: Tell = _print) -> Weights:
     """
     named = source.strip()
     if named == "auto":
-        chosen = os.environ.get("DREAMRAY_WEIGHTS", "").strip()
-        if chosen in ("", "auto"):
+        chosen = _chosen()
+        if chosen == "auto":
             return _auto(tell)
         try:
             return load(chosen, tell=tell)
@@ -131,20 +157,54 @@ def load(source: str = "auto", *, tell: Tell = _print) -> Weights:
             raise WeightsError(f"$DREAMRAY_WEIGHTS: {error}") from None
     if named == "imagenet":
         return _imagenet(tell)
+    if named == "bestiary":
+        return _bestiary()
     if named == "random" or named.startswith("random:"):
         return _random(named)
     return _from_file(named)
+
+
+def foreseen(source: str, dream: Dream, tell: Tell) -> Dream:
+    """The dream as the weights of a source will suit it, as far as is known without them.
+
+    Nothing is downloaded, and no file but the package's own is read. `tell` gets what that
+    takes for granted. Raises WeightsError if the package's own are named, and do not reach.
+    """
+    named = source.strip()
+    if named == "auto":
+        named = _chosen()
+    if named == "bestiary":
+        return _bestiary().suit(dream, tell)
+    if named == "auto" and not dream.names_layers and not any(map(_is_there, _caches())):
+        others = dream.settled(_bestiary().layers).shown_layers
+        tell(
+            "weights auto: taken to be ImageNet's, which are not here yet; where they cannot be "
+            f"had, it is the bestiary's, with layers {others}"
+        )
+    return dream
+
+
+def _chosen() -> str:
+    """What the environment says that `auto` is."""
+    return os.environ.get("DREAMRAY_WEIGHTS", "").strip() or "auto"
 
 
 def _auto(tell: Tell) -> Weights:
     try:
         return _imagenet(tell)
     except WeightsError as error:
+        loaded = _bestiary()
         tell(
-            "WARNING: dreaming with RANDOM weights: no trained ones could be had, and the "
-            f"dreams will be mere texture. {error}"
+            "WARNING: ImageNet's weights could not be had: dreaming with the bestiary's, which are "
+            f"dreamray's own and know only drawn pictures. {error}"
         )
-        return _random("random")
+        return loaded
+
+
+def _bestiary() -> Weights:
+    from dreamray import bestiary
+
+    return bestiary.read().weights
 
 
 def _imagenet(tell: Tell) -> Weights:
@@ -189,6 +249,13 @@ def _cached(cache: LocalFile, tell: Tell) -> bytes | None:
     return data
 
 
+def _is_there(cache: LocalFile) -> bool:
+    try:
+        return cache.exists()
+    except DreamrayError:
+        return False
+
+
 def _keep(cache: LocalFile, data: bytes, tell: Tell) -> None:
     """Put the file where Keras would, so that neither downloads it again."""
     try:
@@ -205,7 +272,9 @@ def _from_file(source: str) -> Weights:
         place = locate(source)
         data = place.read(keras_files.LARGEST + 1)
     except RequestError as error:
-        raise WeightsError(f"weights {error} (or name one of auto, imagenet, random)") from None
+        raise WeightsError(
+            f"weights {error} (or name one of auto, imagenet, bestiary, random)"
+        ) from None
     if len(data) > keras_files.LARGEST:
         raise WeightsError(
             f"weights {shown(place)}: over {keras_files.LARGEST >> 20} MiB, which no InceptionV3 "

@@ -102,7 +102,7 @@ class TestRange:
             ("overlap", "from 0, or exact", [-1, 2**20 + 1, 0.5, "none"]),
             ("memory", "at least 512MiB", ["511MiB", 2**29 - 1, "8 apples", -1, "GiB", ""]),
             ("threads", "from 1 to 1024", [0, -1, 1025, "all", 1.5]),
-            ("weights", "auto, imagenet, random", ["", 3, None]),
+            ("weights", "auto, imagenet, bestiary, random", ["", 3, None]),
         ],
     )
     def test_of_an_execution(self, field, allowed, values):

@@ -113,7 +113,7 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("source", "words"),
         [
-            ("missing.h5", ["missing.h5: no such file", "imagenet, random"]),
+            ("missing.h5", ["missing.h5: no such file", "imagenet, bestiary, random"]),
             ("bestairy", ["bestairy: no such file", "auto"]),
             ("", ["no path"]),
             (".", ["this is a folder"]),
@@ -243,18 +243,18 @@ class TestAuto:
         with pytest.raises(WeightsError, match=r"\$DREAMRAY_WEIGHTS: weights missing\.h5"):
             load(tell=silent)
 
-    def test_random_ones_come_with_a_warning(
-        self, seeds: list[int], monkeypatch: pytest.MonkeyPatch
+    def test_those_of_the_package_come_with_a_warning(
+        self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        """Why, and what would bring the others, is in the same line."""
         monkeypatch.setenv("DREAMRAY_WEIGHTS", "auto")
         told: list[str] = []
-        assert load(tell=told.append).name == "random"
-        assert told[-1].startswith("WARNING: dreaming with RANDOM weights")
+        assert load(tell=told.append).name.startswith("bestiary-")
+        assert told[-1].startswith("WARNING: ImageNet's weights could not be had")
+        assert "download failed" in told[-1]
         assert "--weights FILE" in told[-1]
 
-    def test_it_is_said_on_stderr(
-        self, seeds: list[int], capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_it_is_said_on_stderr(self, capsys: pytest.CaptureFixture[str]) -> None:
         load()
         out, err = capsys.readouterr()
         assert not out
@@ -318,6 +318,6 @@ def test_loading_is_light(blank_weights: Path) -> None:
     code = (
         "import sys; import dreamray.weights as w; heavy = {'tensorflow', 'keras', 'boto3'};"
         "assert not ({'h5py'} | heavy) & set(sys.modules), 'import';"
-        "w.load(sys.argv[1]); assert not heavy & set(sys.modules), 'load'"
+        "w.load(sys.argv[1]); w.load('bestiary'); assert not heavy & set(sys.modules), 'load'"
     )
     subprocess.run([sys.executable, "-c", code, str(blank_weights)], check=True)

@@ -88,7 +88,7 @@ def dream_set(
         listen(Remark(text))
 
     loaded = weights.load(execution.weights, tell=tell)
-    loaded.check_reaches(dream.layer_names)
+    dream = loaded.suit(dream, tell)
     wanted = Wanted(
         source=source,
         destination=folder,
