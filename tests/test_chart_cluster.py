@@ -114,6 +114,18 @@ def test_a_worker_without_gpus_asks_for_none_and_may_run_anywhere() -> None:
 
 
 @pytest.mark.parametrize(
+    "resource", ["nvidia.com/gpu", "nvidia.com/mig-1g.5gb", "gpu.intel.com/i915"]
+)
+def test_ray_is_told_of_gpus_by_whatever_name_the_nodes_have_them(resource: str) -> None:
+    """KubeRay and Ray's autoscaler count only what ends with `gpu`."""
+    group, pod = worker(gpu={"count": 2, "resource": resource})
+    assert group["rayStartParams"]["num-gpus"] == "2"
+    assert pod.container["resources"]["limits"][resource] == 2
+    without, _ = worker(gpu={"count": 0})
+    assert without["rayStartParams"]["num-gpus"] == "0"
+
+
+@pytest.mark.parametrize(
     ("cloud", "label", "tainted"),
     [
         ("gke", ("cloud.google.com/gke-spot", "true"), True),
@@ -154,6 +166,8 @@ def test_a_worker_has_time_to_hand_on_its_tiles() -> None:
     assert pod.environment()["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] == "90"
     assert pod.spec["terminationGracePeriodSeconds"] == 120
     assert "idleTimeoutSeconds" not in group
+    _, pod = worker(drainSeconds=2_000_000)
+    assert pod.environment()["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] == "2000000"
 
 
 def test_weights_come_from_the_image_from_storage_or_from_a_volume() -> None:

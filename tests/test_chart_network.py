@@ -215,5 +215,19 @@ def test_peers_can_be_named() -> None:
     assert named.connects(worker, End(address="169.254.169.254"), 80)
 
 
+def test_ports_of_name_servers_and_of_kubernetes_can_be_named() -> None:
+    odd = Network(
+        {
+            **chart.VALUE_SETS["schedules"],
+            "networkPolicy": {"dnsPorts": [53, 5353], "apiServerPorts": [16443]},
+        }
+    )
+    for pod in (HEAD, WORKERS, SUBMITTER, LAUNCHER, OWN_SUBMITTER):
+        assert odd.connects(odd.pod(*pod), DNS, 5353, "UDP")
+        assert odd.connects(odd.pod(*pod), DNS, 5353)
+    assert odd.connects(odd.pod(*LAUNCHER), OUTSIDE, 16443)
+    assert not odd.connects(odd.pod(*LAUNCHER), OUTSIDE, 6443)
+
+
 def test_without_policies_there_are_none() -> None:
     assert not chart.render({"networkPolicy": {"enabled": False}}).of("NetworkPolicy")

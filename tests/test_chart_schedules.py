@@ -9,6 +9,7 @@ from typing import Any
 import chart
 import pytest
 import typer
+from rehearsed_variables import expanded
 
 from dreamray.cli import app
 
@@ -40,6 +41,17 @@ def test_a_run_does_not_begin_beside_another_one_and_its_time_is_known() -> None
     assert job["activeDeadlineSeconds"] > 7200
 
 
+@pytest.mark.parametrize("where", ["cluster", "rayJob"])
+def test_the_pod_that_follows_a_run_outlives_it_however_late_the_cluster_answers(
+    where: str,
+) -> None:
+    """Told to end, it would let the run go on, and nobody would stop that at its deadline."""
+    entry = chart.schedule(runOn=where, deadlineSeconds=600, retries=4)
+    values = {"schedules": [entry], "submitter": {"patienceSeconds": 1800}}
+    job = chart.render(values).one("CronJob")["spec"]["jobTemplate"]["spec"]
+    assert job["activeDeadlineSeconds"] >= 600 + 5 * 1800
+
+
 def test_a_run_may_wait_in_a_queue_as_long_as_it_takes() -> None:
     """Nothing ends the pod that waits for it: another run would begin beside the queued one."""
     queued = chart.render(chart.VALUE_SETS["queue"])
@@ -49,7 +61,7 @@ def test_a_run_may_wait_in_a_queue_as_long_as_it_takes() -> None:
 
 def test_a_large_number_is_written_out() -> None:
     assert (
-        cron(deadlineSeconds=2_000_000)["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 2000900
+        cron(deadlineSeconds=2_000_000)["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 2002100
     )
     assert "--seed=123456789" in command(settings={"seed": 123456789})
 
@@ -95,14 +107,13 @@ def test_workers_are_asked_for_that_are_not_there_yet() -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", ["s3://it's/a b/", 's3://"/$HOME/', "s3://$(RUN)/`x`", "s3://\\/é/"]
+    "odd",
+    ["s3://it's/a b/", 's3://"/$HOME/', "s3://$(RUN)/`x`", "s3://\\/é/", "s3://$$(RUN)/a$$b/$"],
 )
 def test_names_come_through_as_they_are(odd: str) -> None:
     for where in ("cluster", "rayJob"):
         written = command(source=odd, runOn=where)[2]
-        # Kubernetes takes $$(x) for $(x), and puts a variable in for $(x).
-        assert "$(" not in written.replace("$$(", "")
-        assert written.replace("$$(", "$(") == odd
+        assert expanded(written, {"RUN": "another name"}) == odd
 
 
 def test_a_new_pod_of_a_run_finds_what_the_one_before_has_begun() -> None:
@@ -112,6 +123,18 @@ def test_a_new_pod_of_a_run_finds_what_the_one_before_has_begun() -> None:
         pod = manifests.pod("CronJob", f"farm-dreamray-{name}")
         assert pod.environment()["RUN"] == {"fieldRef": {"fieldPath": job}}
         assert option in pod.container["args"]
+
+
+def test_a_run_has_the_mark_of_the_job_that_it_is_of() -> None:
+    """A name may be used again; the UID of a Job never is."""
+    uid = "metadata.labels['batch.kubernetes.io/controller-uid']"
+    manifests = chart.render(chart.VALUE_SETS["schedules"])
+    for name, option in (("nightly", "--owner=$(OWNER)"), ("own", "--owner-uid=$(OWNER)")):
+        pod = manifests.pod("CronJob", f"farm-dreamray-{name}")
+        assert pod.environment()["OWNER"] == {"fieldRef": {"fieldPath": uid}}
+        assert option in pod.container["args"]
+    (test,) = manifests.of("Pod")
+    assert "OWNER" not in json.dumps(test)
 
 
 def test_only_an_attempt_that_did_not_reach_the_cluster_is_repeated() -> None:

@@ -65,7 +65,10 @@ CHANGES: dict[str, Any] = {
     "podAnnotations": {"note": "a"},
     "env": [{"name": "A", "value": "b"}],
     "extraVolumes": [{"name": "a", "emptyDir": {}}],
-    "extraVolumeMounts": [{"name": "a", "mountPath": "/a"}],
+    "extraVolumeMounts": (
+        {"extraVolumes": [{"name": "a", "emptyDir": {}}]},
+        [{"name": "a", "mountPath": "/a"}],
+    ),
     "storage.tmpSize": "1Gi",
     "s3.endpoint": "http://minio:9000",
     "s3.region": "eu",
@@ -138,8 +141,10 @@ CHANGES: dict[str, Any] = {
     "podDisruptionBudget.enabled": False,
     "networkPolicy.enabled": False,
     "networkPolicy.dns": PEER,
+    "networkPolicy.dnsPorts": [5353],
     "networkPolicy.s3": PEER,
     "networkPolicy.apiServer": PEER,
+    "networkPolicy.apiServerPorts": [16443],
     "networkPolicy.prometheus": (PROMETHEUS, PEER),
     "networkPolicy.operator": (OWN, PEER),
     "networkPolicy.submitters": PEER,
@@ -257,6 +262,9 @@ def test_unknown_names_are_refused(unknown: dict[str, Any]) -> None:
         ({"rayVersion": 2.6}, "/rayVersion"),
         ({"monitoring": {"rules": {"failedShare": 5}}}, "failedShare"),
         ({"networkPolicy": {"prometheus": []}}, "/networkPolicy/prometheus"),
+        ({"networkPolicy": {"dnsPorts": []}}, "/networkPolicy/dnsPorts"),
+        # More than Helm can pass on without a change.
+        ({"schedules": [chart.schedule(settings={"seed": 2**53})]}, "/settings/seed"),
         ({"weights": {"source": "imagenet"}}, "/weights/source"),
     ],
     ids=str,
@@ -278,6 +286,28 @@ LONG = "a-name-that-is-rather-long-for-this"
         ({"weights": {"source": "uri"}}, "set weights.uri, or weights.source=image"),
         ({"weights": {"uri": "s3://a/b.h5"}}, "set weights.source=uri"),
         ({"ca": {"configMap": "a", "secret": "b"}}, "leave one of them empty"),
+        ({"podLabels": {"app.kubernetes.io/component": "submitter"}}, "select by app.kubernetes"),
+        ({"podLabels": {"dreamray/cluster": "farm"}}, "select by dreamray/cluster"),
+        ({"podLabels": {"ray.io/node-type": "head"}}, "select by ray.io/node-type"),
+        ({"env": [{"name": "RAY_AUTH_MODE", "value": "disabled"}]}, "sets RAY_AUTH_MODE already"),
+        ({"env": [{"name": "HOME", "value": "/root"}]}, "sets HOME already"),
+        (
+            {"s3": {"region": "eu"}, "env": [{"name": "AWS_REGION", "value": "us"}]},
+            "sets AWS_REGION already",
+        ),
+        ({"env": 2 * [{"name": "A", "value": "b"}]}, "sets A already"),
+        ({"extraVolumes": [{"name": "tmp", "emptyDir": {}}]}, 'a volume "tmp" already'),
+        ({"extraVolumes": 2 * [{"name": "a", "emptyDir": {}}]}, 'a volume "a" already'),
+        ({"extraVolumeMounts": [{"name": "a", "mountPath": "/a"}]}, "add it there"),
+        (
+            {
+                "extraVolumes": [{"name": "a", "emptyDir": {}}],
+                "extraVolumeMounts": [{"name": "a", "mountPath": "/tmp/"}],
+            },
+            "mounted at /tmp/ already",
+        ),
+        ({"schedules": [chart.schedule("scripts", runOn="rayJob")]}, "ConfigMap is called farm-"),
+        ({"schedules": [chart.schedule("dashboard", runOn="rayJob")]}, "another name"),
         ({"serviceAccount": {"create": False}}, "set serviceAccount.name"),
         (
             {"serviceAccount": {"create": False, "name": "a"}, **OWN},
@@ -302,6 +332,23 @@ LONG = "a-name-that-is-rather-long-for-this"
             "replicas is for runs with a queue",
         ),
         ({"schedules": [chart.schedule(runOn="rayJob", groups=["cpu"])]}, "there are: gpu"),
+        (
+            {
+                "workerGroups": [chart.group("a"), chart.group("b")],
+                "schedules": [
+                    chart.schedule(runOn="rayJob", queue="q", groups=["a"], replicas={"b": 1})
+                ],
+            },
+            "replicas has group b, which is not among groups",
+        ),
+        (
+            {"schedules": [chart.schedule(command="render", settings={"include": "*.png"})]},
+            "dreamray render has no option include",
+        ),
+        (
+            {"schedules": [chart.schedule(settings={"preview": "s3://a/b.png"})]},
+            "dreamray bulk has no option preview",
+        ),
         ({"schedules": [chart.schedule(f"{LONG}-so", runOn="rayJob")]}, "36 are allowed"),
         ({"schedules": [chart.schedule(LONG)], "fullnameOverride": 20 * "a"}, "52 are allowed"),
         ({"schedules": [chart.schedule(source="pictures/")]}, "neither an s3:// URI nor an abs"),
@@ -328,6 +375,74 @@ def test_values_that_do_not_fit_each_other_are_refused_with_what_to_write(
 
 def test_a_part_of_a_cpu_is_a_cpu_to_ray() -> None:
     chart.render({"workerDefaults": {"resources": {"requests": {"cpu": "3500m"}}}, **RUN})
+
+
+def test_a_picture_may_leave_out_what_the_defaults_have_for_sets() -> None:
+    values = {
+        "scheduleDefaults": {"settings": {"max-failures": "5%", "iterations": 9}},
+        "schedules": [
+            chart.schedule("set"),
+            chart.schedule("one", command="render", settings={"max-failures": False}),
+        ],
+    }
+    args = chart.render(values).pod("CronJob", "farm-dreamray-one").container["args"]
+    assert "--iterations=9" in args
+    assert not [word for word in args if "max-failures" in word]
+
+
+def test_what_the_chart_does_not_set_may_be_set_in_the_environment() -> None:
+    region = [{"name": "AWS_REGION", "value": "us"}]
+    pods = [chart.render({"env": region}).pod("RayCluster", part) for part in ("head", "worker")]
+    assert [pod.environment()["AWS_REGION"] for pod in pods] == ["us", "us"]
+
+
+def test_a_name_that_looks_like_something_else_stays_a_name() -> None:
+    """To YAML `on` is a truth value, `1e3` a number, and `0777` the number 511."""
+    odd = {
+        "auth": {"existingSecret": "0777"},
+        "serviceAccount": {"name": "1e3"},
+        "image": {"pullSecrets": ["123"]},
+        "s3": {"existingSecret": "1e3", "accessKeyIdKey": "yes", "secretAccessKeyKey": "1"},
+        "ca": {"secret": "0777", "key": "1.0"},
+        "weights": {
+            "source": "volume",
+            "volume": {"storageClassName": "1", "existingClaim": ""},
+        },
+        "head": {"priorityClassName": "1"},
+        "workerDefaults": {"runtimeClassName": "no", "priorityClassName": "off"},
+        "workerGroups": [chart.group("on"), chart.group("1e3"), chart.group("0777")],
+        "schedules": [
+            chart.schedule("123", runOn="rayJob", queue="1"),
+            chart.schedule("nightly", settings={"memory": "1e3"}),
+        ],
+    }
+    manifests = chart.render(odd)
+    plain = json.dumps(manifests)
+    for written in ("511", "1000.0", "true", "false", "null"):
+        for key in ("name", "secretName", "serviceAccountName", "groupName", "key", "claimName"):
+            assert f'"{key}": {written}' not in plain
+    spec = manifests.one("RayCluster")["spec"]
+    assert [group["groupName"] for group in spec["workerGroupSpecs"]] == ["on", "1e3", "0777"]
+    assert spec["authOptions"]["secretName"] == "0777"
+    worker = manifests.pod("RayCluster", "worker", "on").spec
+    assert (worker["serviceAccountName"], worker["runtimeClassName"]) == ("1e3", "no")
+    assert (worker["priorityClassName"], worker["imagePullSecrets"]) == ("off", [{"name": "123"}])
+    key = manifests.pod("RayCluster", "head").environment()["AWS_ACCESS_KEY_ID"]["secretKeyRef"]
+    assert key == {"name": "1e3", "key": "yes"}
+    assert manifests.one("PersistentVolumeClaim")["spec"]["storageClassName"] == "1"
+    assert manifests.one("RayJob")["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "1"
+
+
+def test_the_name_of_a_release_may_look_like_something_else() -> None:
+    """Labels and names are texts to Kubernetes, and nothing else is taken for one."""
+    for release, name in (("123", "farm"), ("farm", "on")):
+        arguments = ["template", release, str(chart.FOLDER), "--set-string"]
+        done = chart.helm(*arguments, f"fullnameOverride={name}")
+        (cluster,) = [m for m in yaml.safe_load_all(done.stdout) if m["kind"] == "RayCluster"]
+        assert cluster["metadata"]["name"] == name
+        assert cluster["metadata"]["labels"]["app.kubernetes.io/instance"] == release
+        head = cluster["spec"]["headGroupSpec"]["template"]["metadata"]
+        assert head["labels"]["app.kubernetes.io/instance"] == release
 
 
 def leaves(values: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

@@ -24,6 +24,7 @@ import pytest
 import typer.main
 import yaml
 from crds import kuberay_schema
+from ray.autoscaler.tags import TAG_RAY_CLUSTER_NAME
 from s3_server import server_program
 
 from dreamray import cli
@@ -362,6 +363,32 @@ def test_setup_commands_are_shell(name: str) -> None:
     for key, value in cloud(name).items():
         for command in value if key.endswith("_commands") else []:
             subprocess.run(["bash", "-n", "-c", command], check=True, timeout=10)
+
+
+def test_the_head_ends_and_names_no_machines_but_those_of_its_cluster() -> None:
+    """Jobs run beside the head's autoscaler, with its role: on AWS they could end any machine."""
+    readme = (CLUSTER / "README.md").read_text()
+    policy = json.loads(readme.partition("```json")[2].partition("```")[0])
+    name = cloud("aws")["cluster_name"]
+    conditions = {
+        (action, json.dumps(statement.get("Condition")))
+        for statement in policy["Statement"]
+        for action in actions(statement)
+        if action in ("ec2:TerminateInstances", "ec2:CreateTags", "ec2:*", "*")
+    }
+    own = json.dumps({"StringEquals": {f"aws:ResourceTag/{TAG_RAY_CLUSTER_NAME}": name}})
+    new = json.dumps({"StringEquals": {"ec2:CreateAction": "RunInstances"}})
+    assert conditions == {
+        ("ec2:TerminateInstances", own),
+        ("ec2:CreateTags", own),
+        ("ec2:CreateTags", new),
+    }
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    """What a statement of a policy allows."""
+    named = statement["Action"]
+    return [named] if isinstance(named, str) else list(named)
 
 
 # RayJobs

@@ -1,14 +1,17 @@
 """Submits a run to a Ray cluster, follows it to its end, and ends as it did.
 
-    submit.py --id ID [--address URL] [--deadline S] [--patience S] [--poll S] -- COMMAND...
+    submit.py --id ID [--owner UID] [--address URL] [--deadline S] [--patience S] [--poll S]
+              -- COMMAND...
 
 The ID is the run's: started again with the same one, it follows the job that is there rather than
-to submit it twice. A job that the cluster has forgotten, since its head was started anew, is
-submitted again. Told to end, it lets the job go on; past the deadline it stops it.
+to submit it twice. But a finished one of another owner, such as a Job by hand whose name is used
+again, is not taken for its own. A job that the cluster has forgotten, since its head was started
+anew, is submitted again. Told to end, it lets the job go on; past the deadline, which counts from
+its first start, it stops it.
 
-Exit codes: that of the command; 1 if it died otherwise; 124 past the deadline; 130 if somebody
-stopped the job; 75 if the cluster was out of reach for too long, which is worth another attempt;
-78 if it refused the token.
+Exit codes: that of the command; 1 if it died otherwise; 2 if the ID is used up; 124 past the
+deadline; 130 if somebody stopped the job; 75 if the cluster was out of reach for too long, which is
+worth another attempt; 78 if it refused the token.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -25,7 +29,7 @@ import requests
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
-DIED, UNREACHABLE, REFUSED, TOO_LATE, STOPPED = 1, 75, 78, 124, 130
+DIED, USED_UP, UNREACHABLE, REFUSED, TOO_LATE, STOPPED = 1, 2, 75, 78, 124, 130
 
 NO_ANSWER = (requests.RequestException, ConnectionError, RuntimeError)
 """What the client raises where the job server is away, or in trouble."""
@@ -34,6 +38,7 @@ REQUEST_SECONDS = 30
 QUIET_SECONDS = 300  # After them the log is asked for again: a dead link says nothing either.
 LAST_LINES_SECONDS = 10
 SUBMISSIONS = 5
+OWNER = "dreamray-owner"  # In the metadata of a job.
 
 
 class GivenUpError(Exception):
@@ -73,6 +78,7 @@ class Run:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._id = options.id
+        self._owner = options.owner
         self._command = options.command
         self._deadline = options.deadline
         self._patience = options.patience
@@ -82,6 +88,8 @@ class Run:
         self._log = Log(self._id)
         self._answered = time.monotonic()
         self._submissions = 0
+        self._found = False
+        self._began: int | None = None
         self._late = False
 
     async def to_its_end(self) -> int:
@@ -130,7 +138,16 @@ class Run:
         if answer.status_code == requests.codes.not_found:
             return None
         answer.raise_for_status()
-        return JobDetails(**answer.json())
+        job = JobDetails(**answer.json())
+        owner = (job.metadata or {}).get(OWNER)
+        if self._owner not in ("", owner) and not self._found and job.status.is_terminal():
+            raise GivenUpError(
+                f"an earlier run was called {self._id}, too, and has {job.status.lower()}; the "
+                "cluster knows runs by their names, so give the Job another one",
+                USED_UP,
+            )
+        self._found = True
+        return job
 
     def _submit(self) -> None:
         if self._submissions == SUBMISSIONS:
@@ -139,10 +156,13 @@ class Run:
             say(f"the cluster was started anew and has forgotten {self._id}; submitting it again")
             self._log.begin_again()
         command = ["ray", "job", "submit", "--no-wait", f"--address={self._address}"]
+        if self._owner:
+            command.append(f"--metadata-json={json.dumps({OWNER: self._owner})}")
         command += [f"--submission-id={self._id}", "--", *self._command]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode == 0:
             self._submissions += 1
+            self._found = True
             say(f"submitted {self._id}")
         else:  # The next look finds it, or that it has to be tried again.
             say(f"not submitted yet: {(done.stderr.strip() or '?').splitlines()[-1]}")
@@ -150,7 +170,9 @@ class Run:
     def _mind_the_deadline(self, job: JobDetails) -> None:
         if self._late or not (self._deadline and job.start_time):
             return
-        if time.time() - job.start_time / 1000 > self._deadline:
+        if self._began is None:  # Submitted again, it has no more time.
+            self._began = job.start_time
+        if time.time() - self._began / 1000 > self._deadline:
             with contextlib.suppress(*NO_ANSWER):  # Then it is asked again.
                 self._client.stop_job(self._id)
                 self._late = True
@@ -185,6 +207,7 @@ def main() -> int:
     """Parse the options, and follow the run."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--id", required=True)
+    parser.add_argument("--owner", default="")
     parser.add_argument("--address", default="http://127.0.0.1:8265")
     parser.add_argument("--deadline", type=float, default=0)
     parser.add_argument("--patience", type=float, default=300)

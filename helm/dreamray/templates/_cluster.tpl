@@ -91,7 +91,7 @@ The spec of a RayCluster. Takes a dict:
 rayVersion: {{ $values.rayVersion | quote }}
 authOptions:
   mode: token
-  secretName: {{ include "dreamray.tokenSecret" $root }}
+  secretName: {{ include "dreamray.tokenSecret" $root | quote }}
 enableInTreeAutoscaling: {{ $autoscaled }}
 {{- if $autoscaled }}
 autoscalerOptions:
@@ -135,7 +135,7 @@ headGroupSpec:
 workerGroupSpecs:
   {{- $groups := include "dreamray.workerGroups" (dict "root" $root "names" .groups) | fromJson }}
   {{- range $group := $groups.groups }}
-  - groupName: {{ $group.name }}
+  - groupName: {{ $group.name | quote }}
     {{- if $autoscaled }}
     minReplicas: {{ $group.minReplicas | int64 }}
     maxReplicas: {{ $group.maxReplicas | int64 }}
@@ -150,12 +150,14 @@ workerGroupSpecs:
     replicas: {{ $count }}
     {{- end }}
     rayStartParams:
+      # KubeRay counts what ends with "gpu" only, and Ray finds GPUs that a pod has not asked for.
+      num-gpus: {{ $group.gpu.count | int | quote }}
       {{- include "dreamray.startParams" $ | nindent 6 }}
     template:
       {{- $worker := dict "root" $root "component" "worker" "cluster" $.cluster "container" "ray-worker" -}}
       {{- $_ := set $worker "placement" (include "dreamray.workerPlacement" $group | fromJson) -}}
       {{- $_ := set $worker "terminationGracePeriodSeconds" (add $group.drainSeconds 30) -}}
-      {{- $drain := dict "name" "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S" "value" ($group.drainSeconds | toString) -}}
+      {{- $drain := dict "name" "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S" "value" ($group.drainSeconds | int64 | toString) -}}
       {{- $_ := set $worker "env" (list $drain) -}}
       {{- $_ := set $worker "ports" (list (dict "name" "metrics" "containerPort" $ports.metrics)) -}}
       {{- include "dreamray.podTemplate" $worker | nindent 6 }}

@@ -30,7 +30,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ include "dreamray.serviceAccount" . }}
+  serviceAccountName: {{ include "dreamray.serviceAccount" . | quote }}
   # Where the Kubernetes API is needed, a token is mounted into the one container that needs it.
   automountServiceAccountToken: false
   enableServiceLinks: false
@@ -45,14 +45,14 @@ spec:
   {{- with $values.image.pullSecrets }}
   imagePullSecrets:
     {{- range . }}
-    - name: {{ . }}
+    - name: {{ . | quote }}
     {{- end }}
   {{- end }}
   {{- with .placement.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
   {{- with .placement.runtimeClassName }}
-  runtimeClassName: {{ . }}
+  runtimeClassName: {{ . | quote }}
   {{- end }}
   {{- with .placement.nodeSelector }}
   nodeSelector:
@@ -173,7 +173,7 @@ seccompProfile:
 - {name: RAY_AUTH_MODE, value: token}
 - name: RAY_AUTH_TOKEN
   valueFrom:
-    secretKeyRef: {name: {{ include "dreamray.tokenSecret" . }}, key: auth_token}
+    secretKeyRef: {name: {{ include "dreamray.tokenSecret" . | quote }}, key: auth_token}
 {{- end -}}
 
 {{/* What those who dream need to know. */}}
@@ -188,10 +188,10 @@ seccompProfile:
 {{- if .existingSecret }}
 - name: AWS_ACCESS_KEY_ID
   valueFrom:
-    secretKeyRef: {name: {{ .existingSecret }}, key: {{ .accessKeyIdKey }}}
+    secretKeyRef: {name: {{ .existingSecret | quote }}, key: {{ .accessKeyIdKey | quote }}}
 - name: AWS_SECRET_ACCESS_KEY
   valueFrom:
-    secretKeyRef: {name: {{ .existingSecret }}, key: {{ .secretAccessKeyKey }}}
+    secretKeyRef: {name: {{ .existingSecret | quote }}, key: {{ .secretAccessKeyKey | quote }}}
 {{- end }}
 {{- end }}
 {{- if include "dreamray.hasCa" . }}
@@ -223,19 +223,19 @@ seccompProfile:
   {{- with .Values.ca }}
   {{- if .configMap }}
   configMap:
-    name: {{ .configMap }}
+    name: {{ .configMap | quote }}
   {{- else }}
   secret:
-    secretName: {{ .secret }}
+    secretName: {{ .secret | quote }}
   {{- end }}
     items:
-      - {key: {{ .key }}, path: ca.crt}
+      - {key: {{ .key | quote }}, path: ca.crt}
   {{- end }}
 {{- end }}
 {{- if eq .Values.weights.source "volume" }}
 - name: weights
   persistentVolumeClaim:
-    claimName: {{ include "dreamray.weightsClaim" . }}
+    claimName: {{ include "dreamray.weightsClaim" . | quote }}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

@@ -53,16 +53,22 @@ cluster has no workers while there is no work, dreamray cannot see what it could
 {{- join " " $words -}}
 {{- end -}}
 
-{{/* In the arguments of a container Kubernetes puts a variable in for $(NAME), and $(NAME) for $$(NAME). */}}
+{{/* In the arguments of a container Kubernetes puts a variable in for $(NAME), and $ for each $$. */}}
 {{- define "dreamray.literal" -}}
-{{- replace "$(" "$$(" . -}}
+{{- replace "$" "$$" . -}}
 {{- end -}}
 
-{{/* A pod that submits a command to the long-lived cluster. Takes root, id, command, deadline. */}}
+{{/*
+A pod that submits a command to the long-lived cluster. Takes root, id, command, deadline, and owner,
+the variable with the UID of the Job if it is one's.
+*/}}
 {{- define "dreamray.submitterPod" -}}
 {{- $root := .root -}}
 {{- $args := list "/etc/dreamray/scripts/submit.py" -}}
 {{- $args = append $args "--id=$(RUN)" -}}
+{{- if .owner -}}
+{{- $args = append $args "--owner=$(OWNER)" -}}
+{{- end -}}
 {{- $args = append $args (printf "--address=%s" (include "dreamray.jobServer" $root)) -}}
 {{- $args = append $args (printf "--patience=%d" (int64 $root.Values.submitter.patienceSeconds)) -}}
 {{- $args = append $args (printf "--deadline=%d" (int64 .deadline)) -}}
@@ -74,7 +80,7 @@ cluster has no workers while there is no work, dreamray cannot see what it could
 {{- $_ := set $pod "placement" $root.Values.submitter -}}
 {{- $_ := set $pod "command" (list "python") -}}
 {{- $_ := set $pod "args" $args -}}
-{{- $_ := set $pod "env" (list .id) -}}
+{{- $_ := set $pod "env" (compact (list .id .owner)) -}}
 {{- $_ := set $pod "mounts" (list (dict "name" "scripts" "mountPath" "/etc/dreamray/scripts" "readOnly" true)) -}}
 {{- $_ := set $pod "volumes" (list (include "dreamray.scriptsVolume" $root | fromYaml)) -}}
 {{- include "dreamray.podTemplate" $pod -}}
@@ -87,11 +93,10 @@ cluster has no workers while there is no work, dreamray cannot see what it could
 {{- $args = concat $args (list "--name=$(RUN)" "--owner-job=$(RUN)" "--owner-uid=$(OWNER)") -}}
 {{- $args = append $args (printf "--patience=%d" (int64 $root.Values.submitter.patienceSeconds)) -}}
 {{- $pod := dict "root" $root "component" "launcher" "container" "launcher" "restartPolicy" "Never" -}}
-{{- $owner := dict "name" "OWNER" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.labels['batch.kubernetes.io/controller-uid']")) -}}
 {{- $_ := set $pod "placement" $root.Values.submitter -}}
 {{- $_ := set $pod "command" (list "python") -}}
 {{- $_ := set $pod "args" $args -}}
-{{- $_ := set $pod "env" (list (include "dreamray.runName" . | fromYaml) $owner) -}}
+{{- $_ := set $pod "env" (list (include "dreamray.runName" . | fromYaml) (include "dreamray.runOwner" . | fromYaml)) -}}
 {{- $_ := set $pod "mounts" (list
       (dict "name" "scripts" "mountPath" "/etc/dreamray/scripts" "readOnly" true)
       (dict "name" "run" "mountPath" "/etc/dreamray/run" "readOnly" true)
@@ -111,6 +116,13 @@ valueFrom:
     fieldPath: metadata.labels['batch.kubernetes.io/job-name']
 {{- end -}}
 
+{{- define "dreamray.runOwner" -}}
+name: OWNER
+valueFrom:
+  fieldRef:
+    fieldPath: metadata.labels['batch.kubernetes.io/controller-uid']
+{{- end -}}
+
 {{- define "dreamray.scriptsVolume" -}}
 name: scripts
 configMap:
@@ -127,7 +139,7 @@ metadata:
   labels:
     {{- include "dreamray.labels" $root | nindent 4 }}
     {{- with $schedule.queue }}
-    kueue.x-k8s.io/queue-name: {{ . }}
+    kueue.x-k8s.io/queue-name: {{ . | quote }}
     {{- end }}
 spec:
   # KubeRay passes it on in the arguments of the submitter.

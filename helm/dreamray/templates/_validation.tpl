@@ -5,6 +5,7 @@ reason, and what to write instead.
 {{- define "dreamray.validate" -}}
 {{- include "dreamray.validateNames" . -}}
 {{- include "dreamray.validateSources" . -}}
+{{- include "dreamray.validatePods" . -}}
 {{- range .Values.workerGroups -}}
 {{- include "dreamray.validateGroup" (include "dreamray.workerGroup" (dict "root" $ "group" .) | fromJson) -}}
 {{- end -}}
@@ -53,6 +54,43 @@ reason, and what to write instead.
 {{- end -}}
 {{- end -}}
 
+{{/* What is given to the pods does not take the place of what the chart gives them. */}}
+{{- define "dreamray.validatePods" -}}
+{{- range $label := keys .Values.podLabels | sortAlpha -}}
+{{- if or (has $label (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/part-of" "app.kubernetes.io/component" "dreamray/cluster")) (hasPrefix "ray.io/" $label) -}}
+{{- fail (printf "podLabels: network policies and services select by %s; use a label of your own" $label) -}}
+{{- end -}}
+{{- end -}}
+{{- $ours := list "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S" -}}
+{{- range concat (include "dreamray.commonEnv" . | fromYamlArray) (include "dreamray.tokenEnv" . | fromYamlArray) (include "dreamray.dreamEnv" . | fromYamlArray) (include "dreamray.failureDetection" . | fromYamlArray) -}}
+{{- $ours = append $ours .name -}}
+{{- end -}}
+{{- range .Values.env -}}
+{{- if has .name $ours -}}
+{{- fail (printf "env: the chart, or another entry, sets %s already; leave it out, and see the chart's values for one that does what you want" .name) -}}
+{{- end -}}
+{{- $ours = append $ours .name -}}
+{{- end -}}
+{{- $volumes := list -}}
+{{- range .Values.extraVolumes -}}
+{{- if has .name (concat $volumes (list "tmp" "ca" "weights" "autoscaler-tmp" "kubernetes-api" "shared-mem" "ray-logs")) -}}
+{{- fail (printf "extraVolumes: there is a volume %q already, of the chart, of KubeRay or in another entry; give it another name" .name) -}}
+{{- end -}}
+{{- $volumes = append $volumes .name -}}
+{{- end -}}
+{{- $paths := list "/tmp" "/etc/dreamray/ca" "/var/cache/dreamray" -}}
+{{- range .Values.extraVolumeMounts -}}
+{{- if not (has .name $volumes) -}}
+{{- fail (printf "extraVolumeMounts: there is no volume %q in extraVolumes; add it there" .name) -}}
+{{- end -}}
+{{- $path := trimSuffix "/" .mountPath -}}
+{{- if has $path $paths -}}
+{{- fail (printf "extraVolumeMounts: something is mounted at %s already; choose another mountPath" .mountPath) -}}
+{{- end -}}
+{{- $paths = append $paths $path -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "dreamray.validateGroup" -}}
 {{- if gt (int64 .minReplicas) (int64 .maxReplicas) -}}
 {{- fail (printf "workerGroups %s: minReplicas %d is more than maxReplicas %d; raise maxReplicas" .name (int64 .minReplicas) (int64 .maxReplicas)) -}}
@@ -82,6 +120,9 @@ reason, and what to write instead.
 {{- if gt (len $name) $longest -}}
 {{- fail (printf "%s: the name %s has %d characters, and %d are allowed with runOn %s; shorten it, or fullnameOverride" $where $name (len $name) $longest .runOn) -}}
 {{- end -}}
+{{- if and $own (has .name (list "scripts" "dashboard")) -}}
+{{- fail (printf "%s: the chart's own ConfigMap is called %s; give the schedule another name" $where $name) -}}
+{{- end -}}
 {{- if and (not $own) (not $values.cluster.enabled) -}}
 {{- fail (printf "%s: runOn cluster, but there is no long-lived cluster; set cluster.enabled=true, or runOn: rayJob" $where) -}}
 {{- end -}}
@@ -94,6 +135,14 @@ reason, and what to write instead.
 {{- end -}}
 {{- if and .replicas (not .queue) -}}
 {{- fail (printf "%s: replicas is for runs with a queue; without one the autoscaler decides. Set queue, or leave it out" $where) -}}
+{{- end -}}
+{{- $theirs := dict
+      "render" (list "batch" "format" "include" "max-failures" "no-report" "overwrite")
+      "bulk" (list "fresh" "keep-work" "preview") -}}
+{{- range $option := get $theirs .command -}}
+{{- if and (hasKey $.schedule.settings $option) (ne (get $.schedule.settings $option | toString) "false") -}}
+{{- fail (printf "%s: dreamray %s has no option %s; leave it out of settings, or set it to false where scheduleDefaults have it" $where $.schedule.command $option) -}}
+{{- end -}}
 {{- end -}}
 {{- include "dreamray.validatePlaces" $ -}}
 {{- include "dreamray.validateGroupsOf" $ -}}
@@ -130,6 +179,11 @@ reason, and what to write instead.
 {{- range concat .schedule.groups (keys .schedule.replicas) -}}
 {{- if not (has . $names) -}}
 {{- fail (printf "%s: there is no worker group %s; there are: %s" $where . (join ", " $names)) -}}
+{{- end -}}
+{{- end -}}
+{{- range keys .schedule.replicas -}}
+{{- if and $.schedule.groups (not (has . $.schedule.groups)) -}}
+{{- fail (printf "%s: replicas has group %s, which is not among groups; add it there, or leave it out" $where .) -}}
 {{- end -}}
 {{- end -}}
 {{- $groups := (include "dreamray.workerGroups" (dict "root" .root "names" .schedule.groups) | fromJson).groups -}}
