@@ -17,8 +17,9 @@ NAME = "bestiary"
 
 _LICENCE = "Apache-2.0"
 _PROVENANCE = (
-    "Trained from nothing but pictures that a program of dreamray's draws, training/bestiary: no "
-    "photograph, no picture of anybody else's and no other weights went into it."
+    "Trained from nothing but pictures that programs of dreamray's drew: training/bestiary, and "
+    "its prototype for the weights that the training started from. No photograph and no picture "
+    "of anybody else's went into it."
 )
 
 
