@@ -257,9 +257,13 @@ def pods_unavailable() -> str | None:
 
 
 def _image_paths() -> list[Path]:
-    """What an image would have: the interpreter, its packages, and the project."""
+    """What an image would have: the interpreter, its packages, and the project.
+
+    A folder in another one of them, such as an environment in the project, comes with that one.
+    """
     paths = {Path(sys.prefix), Path(sys.base_prefix), PROJECT}
-    return sorted(path for path in paths if path != Path("/usr"))
+    outer = (path for path in paths if paths.isdisjoint(path.parents))
+    return sorted(path for path in outer if path != Path("/usr"))
 
 
 def _bind(source: Path, path: str, read_only: bool = False) -> list[str]:
