@@ -51,7 +51,7 @@ def test_worker_groups_become_the_node_types_that_their_pods_are() -> None:
     size = {"CPU": 4, "memory": 16 * 2**30}
     assert {name: one["resources"] for name, one in found.node_types.items()} == {
         "spot": {**size, "GPU": 1},
-        "cpu": size,
+        "cpu": {**size, "GPU": 0},
         "warm": {**size, "GPU": 8},
     }
     limits = {n: (one["min_workers"], one["max_workers"]) for n, one in found.node_types.items()}
