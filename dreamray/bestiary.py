@@ -30,9 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamray.errors import RequestError, WeightsError
-from dreamray.inception import CONVOLUTIONS, LAYERS, Layer, ancestors
+from dreamray.inception import CONVOLUTIONS, Layer, ancestors, kernel_shape
 from dreamray.settings import Dream
-from dreamray.weights import Weights
+from dreamray.weights import Weights, absent
 
 __all__ = ["FILE", "FORMAT", "LARGEST", "About", "Bestiary", "decode", "encode", "read"]
 
@@ -211,8 +211,7 @@ def _check_arrays(arrays: Arrays, wanted: list[Layer]) -> None:
     """See that these arrays are there and no others, of InceptionV3's shapes, and finite."""
     expected: dict[str, tuple[str, tuple[int, ...]]] = {}
     for layer in wanted:
-        kernel = (*layer.kernel, LAYERS[layer.inputs[0]].channels, layer.channels)
-        expected[f"{layer.name}.kernel"] = ("|i1", kernel)
+        expected[f"{layer.name}.kernel"] = ("|i1", kernel_shape(layer))
         for vector in ("quantum", "bias", "scale"):
             expected[f"{layer.name}.{vector}"] = ("<f4", (layer.channels,))
     if arrays.keys() - {_ABOUT} != expected.keys():
@@ -236,9 +235,7 @@ def _weights(arrays: Arrays, wanted: list[Layer], about: About, sha256: str) -> 
             quantum, bias, scale = vectors
             kernel = steps * quantum
         else:
-            inputs = LAYERS[layer.inputs[0]].channels
-            kernel = np.zeros((*layer.kernel, inputs, layer.channels), np.float32)
-            bias, scale = np.zeros(layer.channels, np.float32), np.ones(layer.channels, np.float32)
+            kernel, bias, scale = absent(layer)
         kernels.append(kernel)
         biases.append(bias)
         scales.append(scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import numpy as np
 from dreamray.ascent import ascend
 from dreamray.crew import LocalCrew
 from dreamray.execution import Execution, show_size
-from dreamray.inception import CONVOLUTIONS, LAYERS, convolution_flops
+from dreamray.inception import CONVOLUTIONS, convolution_flops, kernel_shape
 from dreamray.octaves import Shape, smallest_side
 from dreamray.planning import PicturePlan
 from dreamray.progress import duration
@@ -78,9 +79,8 @@ def _noise_weights() -> Weights:
     random = np.random.default_rng(0)
     kernels = []
     for layer in CONVOLUTIONS:
-        inputs = LAYERS[layer.inputs[0]].channels
-        shape = (*layer.kernel, inputs, layer.channels)
-        scale = (2 / (layer.kernel[0] * layer.kernel[1] * inputs)) ** 0.5
+        shape = kernel_shape(layer)
+        scale = (2 / math.prod(shape[:3])) ** 0.5
         kernels.append(np.float32(scale) * random.standard_normal(shape, np.float32))
     zeros = tuple(np.zeros(layer.channels, np.float32) for layer in CONVOLUTIONS)
     ones = tuple(np.ones(layer.channels, np.float32) for layer in CONVOLUTIONS)

@@ -8,6 +8,7 @@ Architecture for Computer Vision" (2015), with the layer names of `keras.applica
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -239,6 +240,12 @@ def layer(name: str) -> Layer:
         ) from None
 
 
+def kernel_shape(convolution: Layer) -> tuple[int, int, int, int]:
+    """Of a convolution's kernel: rows, columns, channels in, channels out."""
+    rows, columns = convolution.kernel
+    return rows, columns, LAYERS[convolution.inputs[0]].channels, convolution.channels
+
+
 def ancestors(names: Iterable[str]) -> list[Layer]:
     """The named layers and all they are computed from, inputs before their users."""
     wanted = set(names)
@@ -271,8 +278,7 @@ def convolution_flops(names: Iterable[str], height: int, width: int) -> int:
     for this in ancestors(names):
         if this.op == "conv":
             rows, columns = feature_shape(this.name, height, width)
-            taps = this.kernel[0] * this.kernel[1] * LAYERS[this.inputs[0]].channels
-            flops += 2 * 2 * rows * columns * taps * this.channels
+            flops += 2 * 2 * rows * columns * math.prod(kernel_shape(this))
     return flops
 
 

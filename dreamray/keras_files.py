@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamray.errors import WeightsError
-from dreamray.inception import CONVOLUTIONS, LAYERS, Layer, keras_order
+from dreamray.inception import CONVOLUTIONS, Layer, keras_order, kernel_shape
 
 __all__ = ["LARGEST", "Folded", "read"]
 
@@ -255,8 +255,7 @@ def _names(group: Any, attribute: str) -> list[str]:
 
 
 def _check_shapes(layer: Layer, parts: _Parts) -> None:
-    rows, columns = layer.kernel
-    expected = (rows, columns, LAYERS[layer.inputs[0]].channels, layer.channels)
+    expected = kernel_shape(layer)
     if parts.kernel.shape != expected:
         raise _UnfitError(
             f"its kernel of {layer.name} has shape {parts.kernel.shape}, "

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -121,7 +122,4 @@ def _kept(layers: tuple[str, ...]) -> float:
 
 
 def _parameters(convolutions: Iterable[inception.Layer]) -> int:
-    return sum(
-        one.kernel[0] * one.kernel[1] * inception.LAYERS[one.inputs[0]].channels * one.channels
-        for one in convolutions
-    )
+    return sum(math.prod(inception.kernel_shape(one)) for one in convolutions)

@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 
 from dreamray.download import DownloadError, download
 from dreamray.errors import DreamrayError, RequestError, WeightsError
-from dreamray.inception import CONVOLUTIONS, ancestors, layer
+from dreamray.inception import CONVOLUTIONS, Layer, ancestors, kernel_shape, layer
 from dreamray.storage import LocalFile, locate, shown
 
 if TYPE_CHECKING:
     from dreamray.settings import Dream
 
-__all__ = ["IMAGENET", "Published", "Weights", "foreseen", "load"]
+__all__ = ["IMAGENET", "Published", "Weights", "absent", "foreseen", "load"]
 
 Array = NDArray[np.float32]
 Tell = Callable[[str], None]
@@ -293,6 +293,17 @@ def _from_bytes(data: bytes, name: str, called: str = "") -> Weights:
         tuple(c.kernel for c in convolutions),
         tuple(c.bias for c in convolutions),
         tuple(c.scale for c in convolutions),
+    )
+
+
+def absent(convolution: Layer) -> tuple[Array, Array, Array]:
+    """Kernel, bias and scale that stand in `Weights` for a convolution that is not held."""
+    shape = kernel_shape(convolution)
+    channels = shape[-1]
+    return (
+        np.zeros(shape, np.float32),
+        np.zeros(channels, np.float32),
+        np.ones(channels, np.float32),
     )
 
 

@@ -9,17 +9,14 @@ Discovery, create, get and list, with TLS by a certificate of its own, and a tok
 
 from __future__ import annotations
 
-import json
-import ssl
-import subprocess
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
+from api_server import Answer, failure, handler, tls_context
 
 TOKEN = "a token of this rehearsal"
 
@@ -39,8 +36,6 @@ KINDS = [
     ("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
 ]
 
-Answer = tuple[int, dict[str, Any]]
-
 
 class KubernetesApi:
     """The API on a port of this machine, from the start of the context to its end.
@@ -58,14 +53,8 @@ class KubernetesApi:
         self._key = folder / "ca.key"
 
     def __enter__(self) -> KubernetesApi:
-        command = ["openssl", "req", "-x509", "-nodes", "-days", "1", "-subj", "/CN=kubernetes"]
-        command += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        command += ["-addext", "subjectAltName=IP:127.0.0.1"]
-        command += ["-keyout", str(self._key), "-out", str(self.certificate)]
-        subprocess.run(command, check=True, capture_output=True)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, self._key)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self.answer, TOKEN))
+        context = tls_context(self.certificate, self._key, "127.0.0.1")
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -92,10 +81,10 @@ class KubernetesApi:
             case "POST" if body is not None:
                 where = f"{path}/{body['metadata']['name']}"
                 if where in self.objects:
-                    return 409, _failure(409, "AlreadyExists")
+                    return 409, failure(409, "AlreadyExists")
                 self.objects[where] = body
                 return 201, body
-        return 404, _failure(404, "NotFound")
+        return 404, failure(404, "NotFound")
 
     def _kubeconfig(self) -> dict[str, Any]:
         server = f"https://127.0.0.1:{self.port}"
@@ -152,40 +141,3 @@ def _discovery(path: str) -> dict[str, Any] | None:
         "groupVersion": group,
         "resources": resources,
     }
-
-
-def _failure(code: int, reason: str) -> dict[str, Any]:
-    return {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "status": "Failure",
-        "code": code,
-        "reason": reason,
-        "message": f"{reason}, says the rehearsal",
-    }
-
-
-def _handler(api: KubernetesApi) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            pass
-
-        def _reply(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
-            if self.headers.get("Authorization") == f"Bearer {TOKEN}":
-                code, answer = api.answer(self.command, urlsplit(self.path).path, body)
-            else:
-                code, answer = 401, _failure(401, "Unauthorized")
-            text = json.dumps(answer).encode()
-            self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        do_GET = do_POST = _reply  # noqa: N815
-
-    return Handler

@@ -193,14 +193,14 @@ def blank_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     import h5py
 
-    from dreamray.inception import LAYERS, keras_order
+    from dreamray.inception import keras_order, kernel_shape
 
     path = tmp_path_factory.mktemp("weights") / "blank.h5"
     with h5py.File(path, "w") as file:
         names = []
         for layer in keras_order():
             channels = layer.channels
-            kernel = (*layer.kernel, LAYERS[layer.inputs[0]].channels, channels)
+            kernel = kernel_shape(layer)
             norm = layer.name.replace("conv2d", "batch_normalization")
             for name, arrays in (
                 (layer.name, {"kernel": kernel}),

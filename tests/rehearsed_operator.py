@@ -11,19 +11,15 @@ changes the number of workers, or names some that are to go, the operator starts
 from __future__ import annotations
 
 import copy
-import json
 import socket
-import ssl
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from http.server import ThreadingHTTPServer
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
+from api_server import handler, tls_context
 from hosts import Host
 from rehearsed_controllers import head_pod, worker_pod
 from rehearsed_pods import SERVICE_ACCOUNT_TOKEN, RehearsedPod
@@ -78,15 +74,14 @@ class Operator:
         self._numbers = 0
         self._closed = False
         self.certificate = api.folder / "api.crt"
-        self._make_certificate(api.folder / "api.key")
+        self._tls = tls_context(self.certificate, api.folder / "api.key", api.address)
 
     def __enter__(self) -> Operator:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, self._api.folder / "api.key")
-        self._server = ThreadingHTTPServer(("", 0), _handler(self), bind_and_activate=False)
+        told = handler(self.answer, SERVICE_ACCOUNT_TOKEN)
+        self._server = ThreadingHTTPServer(("", 0), told, bind_and_activate=False)
         self._server.socket.close()
         listening = _listening(self._api, API_PORT)
-        self._server.socket = context.wrap_socket(listening, server_side=True)
+        self._server.socket = self._tls.wrap_socket(listening, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
@@ -248,13 +243,6 @@ class Operator:
             self._moments.append(Moment(time.monotonic() - self._start, count))
         self._changed.notify_all()
 
-    def _make_certificate(self, key: Path) -> None:
-        command = ["openssl", "req", "-x509", "-nodes", "-days", "1", "-subj", "/CN=kubernetes"]
-        command += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        command += ["-addext", f"subjectAltName=IP:{self._api.address}"]
-        command += ["-keyout", str(key), "-out", str(self.certificate)]
-        subprocess.run(command, check=True, capture_output=True)
-
 
 def _listening(host: Host, port: int) -> socket.socket:
     """A socket that listens on a host's port, for this process."""
@@ -284,29 +272,3 @@ def _replace(document: Any, step: Manifest) -> None:
     for key in way:
         document = document[int(key) if isinstance(document, list) else key]
     document[last] = step["value"]
-
-
-def _handler(operator: Operator) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            pass
-
-        def _reply(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
-            if self.headers.get("Authorization") == f"Bearer {SERVICE_ACCOUNT_TOKEN}":
-                code, answer = operator.answer(self.command, urlsplit(self.path).path, body)
-            else:
-                code, answer = 401, {"kind": "Status", "code": 401, "message": "Unauthorized"}
-            text = json.dumps(answer).encode()
-            self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        do_GET = do_PATCH = _reply  # noqa: N815
-
-    return Handler

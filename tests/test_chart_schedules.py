@@ -116,25 +116,27 @@ def test_names_come_through_as_they_are(odd: str) -> None:
         assert expanded(written, {"RUN": "another name"}) == odd
 
 
-def test_a_new_pod_of_a_run_finds_what_the_one_before_has_begun() -> None:
-    job = "metadata.labels['batch.kubernetes.io/job-name']"
+@pytest.mark.parametrize(
+    ("variable", "label", "options"),
+    [
+        ("RUN", "job-name", {"nightly": "--id=$(RUN)", "own": "--name=$(RUN)"}),
+        (
+            "OWNER",
+            "controller-uid",
+            {"nightly": "--owner=$(OWNER)", "own": "--owner-uid=$(OWNER)"},
+        ),
+    ],
+)
+def test_a_run_is_known_by_its_job(variable: str, label: str, options: dict[str, str]) -> None:
+    """So a new pod finds what the one before has begun. A name may be used again; a UID never."""
+    field = {"fieldPath": f"metadata.labels['batch.kubernetes.io/{label}']"}
     manifests = chart.render(chart.VALUE_SETS["schedules"])
-    for name, option in (("nightly", "--id=$(RUN)"), ("own", "--name=$(RUN)")):
+    for name, option in options.items():
         pod = manifests.pod("CronJob", f"farm-dreamray-{name}")
-        assert pod.environment()["RUN"] == {"fieldRef": {"fieldPath": job}}
-        assert option in pod.container["args"]
-
-
-def test_a_run_has_the_mark_of_the_job_that_it_is_of() -> None:
-    """A name may be used again; the UID of a Job never is."""
-    uid = "metadata.labels['batch.kubernetes.io/controller-uid']"
-    manifests = chart.render(chart.VALUE_SETS["schedules"])
-    for name, option in (("nightly", "--owner=$(OWNER)"), ("own", "--owner-uid=$(OWNER)")):
-        pod = manifests.pod("CronJob", f"farm-dreamray-{name}")
-        assert pod.environment()["OWNER"] == {"fieldRef": {"fieldPath": uid}}
+        assert pod.environment()[variable] == {"fieldRef": field}
         assert option in pod.container["args"]
     (test,) = manifests.of("Pod")
-    assert "OWNER" not in json.dumps(test)
+    assert f'"name": "{variable}"' not in json.dumps(test)
 
 
 def test_only_an_attempt_that_did_not_reach_the_cluster_is_repeated() -> None:

@@ -7,7 +7,14 @@ import pytest
 
 from dreamray import inception
 from dreamray.errors import RequestError
-from dreamray.inception import CONVOLUTIONS, LAYERS, ancestors, convolution_flops, feature_shape
+from dreamray.inception import (
+    CONVOLUTIONS,
+    LAYERS,
+    ancestors,
+    convolution_flops,
+    feature_shape,
+    kernel_shape,
+)
 
 OPERATIONS = {
     "InputLayer": "input",
@@ -96,7 +103,7 @@ def positive(tensorflow):
 
     kernels = []
     for layer in CONVOLUTIONS:
-        shape = (*layer.kernel, LAYERS[layer.inputs[0]].channels, layer.channels)
+        shape = kernel_shape(layer)
         kernels.append(np.full(shape, 1 / np.prod(shape[:3]), np.float32))
     zeros = tuple(np.zeros(layer.channels, np.float32) for layer in CONVOLUTIONS)
     ones = tuple(np.ones(layer.channels, np.float32) for layer in CONVOLUTIONS)

@@ -10,6 +10,7 @@ import numpy as np
 from dreamray.weights import Weights
 from training.balance import level, liked, response, scaled
 from training.bestiary import FAMILIES
+from training.checkpoints import restore
 from training.gallery import Gallery
 from training.model import folded, network
 
@@ -48,12 +49,7 @@ def finished(
     another network, FileNotFoundError if it or the pictures are not there.
     """
     model = network(len(gallery.families), last)
-    with np.load(checkpoint) as saved:
-        for number, variable in enumerate(model.variables):
-            stored = saved[f"model_{number}"]
-            if stored.shape != tuple(variable.shape):
-                raise ValueError(f"{checkpoint}: no checkpoint of a network that ends at {last}")
-            variable.assign(stored)
+    restore(checkpoint, {"model": model.variables})
     batch = gallery.batch(0, _PICTURES, seed=1)
     edge = (batch.pictures.shape[1] - _PIXELS) // 2
     shown = batch.pictures[:, edge : edge + _PIXELS, edge : edge + _PIXELS].astype(np.float32)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import count, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -73,18 +74,19 @@ class Gallery:
         shards = [np.load(path, mmap_mode="r") for path in self._shards()]
         if not shards:
             raise FileNotFoundError(f"{self.folder} holds no pictures; draw some first")
-        count, places = sum(map(len, shards)), []
-        for place in range(number * size, (number + 1) * size):
-            walk, step = divmod(place, count)
-            order = np.random.default_rng((seed, walk)).permutation(count)
-            places.append(int(order[step]))
+        total = sum(map(len, shards))
+        walks, steps = np.divmod(np.arange(number * size, (number + 1) * size), total)
+        orders = {
+            walk: np.random.default_rng((seed, walk)).permutation(total)
+            for walk in set(walks.tolist())
+        }
+        places = np.array([orders[w][s] for w, s in zip(walks.tolist(), steps, strict=True)])
         chosen = np.stack([shards[place // SHARD][place % SHARD] for place in places])
-        return Batch(chosen, np.asarray(places, np.int32) % len(self.families))
+        return Batch(chosen, (places % len(self.families)).astype(np.int32))
 
     def _shards(self) -> list[Path]:
         """Those without a gap before them."""
-        numbers = range(len([*self.folder.glob("shard-*.npy")]))
-        return [self._shard(number) for number in numbers if self._shard(number).exists()]
+        return [*takewhile(Path.exists, map(self._shard, count()))]
 
     def _shard(self, number: int) -> Path:
         return self.folder / f"shard-{number:05}.npy"

@@ -36,7 +36,7 @@ def dream_sheet(
     for name, (weights, dream) in candidates.items():
         dreams = [dreamt(picture, weights, dream) for picture in pictures]
         told = "   |   ".join(
-            " ".join(f"{octave[0]:.2g}>{octave[-1]:.2g}" for octave in result.losses)
+            " ".join(f"x{growth:.1f}" for growth in result.growths)
             + f", {result.saturated:.1%} saturated"
             for result in dreams
         )

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from training import checkpoints
 from training.astray import Astray
 from training.gallery import Batch
 from training.recipe import Recipe
@@ -81,25 +82,11 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint: everything that the next update depends on."""
-        arrays = {name: np.asarray(value) for name, value in self._variables()}
-        arrays["done"] = np.asarray(self.done)
-        part = path.with_suffix(".part.npz")
-        np.savez(part, allow_pickle=False, **arrays)
-        part.replace(path)
+        checkpoints.save(path, self._variables(), self.done)
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint. Raises ValueError if it is of another model or optimizer."""
-        with np.load(path) as saved:
-            for name, variable in self._variables():
-                if name not in saved or saved[name].shape != tuple(variable.shape):
-                    raise ValueError(f"{path}: no checkpoint of this training: {name} differs")
-                variable.assign(saved[name])
-            self.done = int(saved["done"])
+        self.done = checkpoints.restore(path, self._variables())
 
-    def _variables(self) -> Iterator[tuple[str, Any]]:
-        for kind, variables in (
-            ("model", self.model.variables),
-            ("optimizer", self._optimizer.variables),
-        ):
-            for number, variable in enumerate(variables):
-                yield f"{kind}_{number}", variable
+    def _variables(self) -> dict[str, list[Any]]:
+        return {"model": self.model.variables, "optimizer": self._optimizer.variables}
