@@ -28,7 +28,7 @@ from training.bestiary import FAMILIES, SIDE, picture
 from training.bestiary.registry import family
 from training.dreams import dreamt
 from training.gallery import SHARD, Gallery
-from training.model import convolutions, folded, network, start_from
+from training.model import convolutions, folded, forget_names, network, start_from
 from training.recipe import Recipe
 from training.trainer import Trainer
 from training.views import views
@@ -266,6 +266,34 @@ class TestModel:
         for one, other in zip(weights.kernels[:count], back.kernels[:count], strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
         assert not any(kernel.any() for kernel in back.kernels[count:])
+
+    def test_channels_stand_for_families_in_turn(self) -> None:
+        """A head of such a block hears the channels of its family alone, all of them alike."""
+        model = network(7, last="mixed4")
+        shown = np.stack([picture("owl", seed) for seed in range(2)])[:, :80, :80] / 127.5 - 1
+        outputs = {name: np.asarray(out) for name, out in model(shown.astype("f4")).items()}
+        activations = outputs["mixed4"]
+        pooled = 0.75 * activations.mean((1, 2)) + 0.25 * activations.max((1, 2))
+        for number in range(7):
+            own = pooled[:, number : 768 // 7 * 7 : 7]
+            np.testing.assert_allclose(
+                outputs["logits_mixed4"][:, number], 2 * own.sum(1), rtol=1e-3
+            )
+        assert not any("logits_mixed4" in weight.path for weight in model.weights)
+        assert any("logits_mixed3" in weight.path for weight in model.weights)
+
+    def test_names_are_forgotten_where_channels_have_them_and_nowhere_else(self) -> None:
+        """Each channel of the last block answers a little, and about the same to everything."""
+        model = network(7, last="mixed4")
+        start_from(model, load_weights("random:3"))
+        shown = np.stack([picture("owl", seed) for seed in range(2)])[:, :80, :80] / 127.5 - 1
+        before = model(shown.astype("f4"))
+        forget_names(model)
+        after = model(shown.astype("f4"))
+        np.testing.assert_array_equal(before["mixed3"], after["mixed3"])
+        was, now = (np.median(np.std(o["mixed4"], axis=(0, 1, 2))) for o in (before, after))
+        assert 0 < now < 0.3 * was
+        assert (np.mean(after["mixed4"], axis=(0, 1, 2)) > 0.1).mean() > 0.9
 
     def test_views_are_what_the_network_takes(self) -> None:
         """Their size, type and range; the same dice, the same views."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
+import re
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dreamray.request import parse_layers
 from training.recipe import Recipe
 
 _ROWS = ["mixed3=1,mixed4=0.5", "mixed3=1", "mixed4=1"]
@@ -61,6 +62,9 @@ def train(
     start: Annotated[
         str | None, typer.Option(help="weights to start from, as dreamray's --weights names them")
     ] = None,
+    forget: Annotated[
+        bool, typer.Option(help="of the start, which channel stands for which family")
+    ] = False,
     updates: Annotated[int, typer.Option()] = Recipe.updates,
     batch: Annotated[int, typer.Option()] = Recipe.batch,
     pixels: Annotated[int, typer.Option()] = Recipe.pixels,
@@ -76,7 +80,7 @@ def train(
     """Train, with a checkpoint now and then; the same command goes on after a stop."""
     from dreamray import weights
     from training.gallery import Gallery
-    from training.model import network, start_from
+    from training.model import forget_names, network, start_from
     from training.report import Report
     from training.trainer import Trainer
     from training.update import repeatable
@@ -98,6 +102,8 @@ def train(
     model = network(len(gallery.families), last)
     if start is not None:
         start_from(model, weights.load(start))
+        if forget:
+            forget_names(model)
     trainer = Trainer(model, recipe)
     if checkpoint.exists():
         trainer.resume(checkpoint)
@@ -165,10 +171,8 @@ def export(
 
 
 def _layers(text: str) -> dict[str, float]:
-    pairs = (part.partition("=") for part in text.split(","))
-    return {name: float(weight or 1) for name, _, weight in pairs}
+    return parse_layers(re.split(r",(?=mixed)", text))
 
 
 if __name__ == "__main__":
     app()
-    sys.exit()

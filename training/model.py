@@ -13,18 +13,32 @@ from keras import layers
 from numpy.typing import NDArray
 
 from dreamray.inception import CONVOLUTIONS, LAYERS
-from dreamray.weights import Weights
+from dreamray.weights import Weights, absent
 
-__all__ = ["HEADS", "LAST", "WATCHED", "convolutions", "folded", "network", "start_from"]
+__all__ = [
+    "HEADS",
+    "LAST",
+    "SPOKEN_FOR",
+    "WATCHED",
+    "convolutions",
+    "folded",
+    "forget_names",
+    "network",
+    "start_from",
+]
 
 LAST = "mixed5"
 HEADS = ("mixed3", "mixed4", "mixed5")
 """The blocks that must tell the families apart."""
+SPOKEN_FOR = ("mixed4", "mixed5")
+"""The heads that have nothing to learn: each channel of these blocks stands for a family."""
 WATCHED = ("mixed1", "mixed2", "mixed3", "mixed4", "mixed5")
 """The blocks whose activations are kept from running away."""
 
 _MOMENTUM = 0.97  # of the batch norms: the runs are short
-_MEAN, _MAXIMUM = 0.75, 0.25
+_SHARPNESS = 2.0  # of the channels' names: a few activations of about 1 must decide
+_FAINT, _ALIKE = 0.1, 0.4
+_MEAN, _MAXIMUM = 0.75, 0.25  # of a channel over a picture: what a head hears
 
 
 def network(classes: int, last: str = LAST) -> keras.Model:
@@ -39,17 +53,28 @@ def network(classes: int, last: str = LAST) -> keras.Model:
     blocks = WATCHED[: WATCHED.index(last) + 1]
     outputs: dict[str, Any] = {name: body.get_layer(name).output for name in blocks}
     for name in (name for name in HEADS if name in blocks):
-        features = outputs[name]
-        pooled = layers.GlobalAveragePooling2D()(features) * _MEAN
-        pooled += layers.GlobalMaxPooling2D()(features) * _MAXIMUM
-        outputs[f"logits_{name}"] = layers.Dense(classes, name=f"logits_{name}", dtype="float32")(
-            pooled
-        )
+        pooled = layers.GlobalAveragePooling2D()(outputs[name]) * _MEAN
+        pooled += layers.GlobalMaxPooling2D()(outputs[name]) * _MAXIMUM
+        if name in SPOKEN_FOR:
+            outputs[f"logits_{name}"] = _spoken_for(pooled, classes)
+        else:
+            outputs[f"logits_{name}"] = layers.Dense(classes, name=f"logits_{name}")(pooled)
     model = keras.Model(body.input, outputs)
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = _MOMENTUM
     return model
+
+
+def _spoken_for(pooled: Any, classes: int) -> Any:
+    """Logits [batch, classes] from channels [batch, channels] that stand for the classes in turn.
+
+    A dream makes a block's channels louder. If a channel is a family's name, what makes it louder
+    is the family's picture; with a head that weighs all channels, it would be some part of many.
+    """
+    each = pooled.shape[-1] // classes
+    channels = keras.ops.reshape(pooled[:, : each * classes], (-1, each, classes))
+    return keras.ops.sum(channels, axis=1) * _SHARPNESS
 
 
 def convolutions(model: keras.Model) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
@@ -78,10 +103,10 @@ def folded(model: keras.Model, name: str) -> Weights:
         biases.append((_array(norm.beta) - _array(norm.moving_mean) * scale).astype(np.float32))
         scales.append(scale.astype(np.float32))
     for missing in CONVOLUTIONS[len(kernels) :]:
-        inputs = LAYERS[missing.inputs[0]].channels
-        kernels.append(np.zeros((*missing.kernel, inputs, missing.channels), np.float32))
-        biases.append(np.zeros(missing.channels, np.float32))
-        scales.append(np.ones(missing.channels, np.float32))
+        kernel, bias, ones = absent(missing)
+        kernels.append(kernel)
+        biases.append(bias)
+        scales.append(ones)
     return Weights(name, "", tuple(kernels), tuple(biases), tuple(scales))
 
 
@@ -93,6 +118,25 @@ def start_from(model: keras.Model, weights: Weights) -> None:
         norm.beta.assign(weights.biases[number])
         norm.moving_mean.assign(np.zeros_like(scale))
         norm.moving_variance.assign(1 / scale**2 - norm.epsilon)
+
+
+def forget_names(model: keras.Model) -> None:
+    """Make the channels of `SPOKEN_FOR` answer faintly and alike, ready to be given families.
+
+    The blocks before them keep what they know, and are not taught the accidents of a first
+    assignment.
+    """
+    numbers = {convolution.name: number for number, convolution in enumerate(CONVOLUTIONS)}
+    pairs = convolutions(model)
+    for block in SPOKEN_FOR:
+        for name in LAYERS[block].inputs:
+            while LAYERS[name].op != "conv":
+                (name,) = LAYERS[name].inputs
+            number = numbers[name]
+            if number < len(pairs):
+                layer, norm = pairs[number]
+                layer.kernel.assign(layer.kernel * _FAINT)
+                norm.beta.assign(keras.ops.full_like(norm.beta, _ALIKE))
 
 
 def _array(variable: keras.Variable) -> NDArray[np.float32]:

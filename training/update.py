@@ -23,7 +23,7 @@ Array = NDArray[np.float32]
 Update = Callable[[Array, NDArray[np.int32], "Weighing", float, bool], "Outcome"]
 """(pictures, labels, weighing, learning rate, still) -> outcome"""
 
-_SHARES = {"logits_mixed3": 0.4, "logits_mixed4": 0.6, "logits_mixed5": 1.0}
+_SHARES = {"logits_mixed3": 0.4, "logits_mixed4": 1.0, "logits_mixed5": 1.0}
 
 
 class Weighing(NamedTuple):
