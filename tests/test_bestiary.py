@@ -33,6 +33,7 @@ from dreamray.pictures.metadata import read_metadata
 from dreamray.render import Dreamer
 from dreamray.settings import DEFAULT_LAYERS, Dream
 from dreamray.weights import Published, Weights, foreseen, load
+from training.dreams import dreamt
 
 LAKE = Path(__file__).parent.parent / "examples" / "lake.png"
 SMALL = About("bestiary", 7, "mixed0", {"mixed0": 2.0}, "Apache-2.0", "Drawn.", {"updates": 3})
@@ -296,6 +297,16 @@ class TestShipped:
         assert text.isprintable()
         for word in ("bestiary-", "mixed10", "dream up to mixed", "--weights imagenet", "Keras"):
             assert word in text
+
+
+def test_the_ascent_ends_by_itself(shipped: Bestiary) -> None:
+    """With no limit to the loss, no octave's runs away, and the picture keeps its tones."""
+    with Image.open(LAKE) as lake:
+        small = np.asarray(lake.convert("RGB").resize((300, 200)))
+    found = dreamt(small, shipped.weights, Dream(layers=shipped.about.layers, max_loss=None))
+    assert all(1.5 < growth < 20 for growth in found.growths)
+    assert all(max(octave) < 15 for octave in found.losses)
+    assert found.saturated < 0.05
 
 
 @pytest.mark.parametrize("source", ["untrained", "trained"])

@@ -358,6 +358,34 @@ class TestBalance:
         assert factors[2:] == pytest.approx(1)
 
 
+class TestCommands:
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["train", "none", "run.npz"], "draw some first"),
+            (["train", "none", "run.npz", "--forget"], "without --start"),
+            (["export", "none", "run.npz", "out.npz", "--version=2"], "draw some first"),
+            (["export", "none", "r.npz", "o.npz", "--version=2", "--layer=mixed3"], "NAME=WEIGHT"),
+            (["sheet", "out.png", "unicorn"], "unicorn"),
+        ],
+    )
+    def test_what_cannot_be_done_is_said_without_a_traceback(
+        self, tmp_path: Path, arguments: list[str], said: str
+    ) -> None:
+        run = subprocess.run(
+            [sys.executable, "-m", "training", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TERMINAL_WIDTH": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode != 0
+        assert said in run.stderr
+        assert "Traceback" not in run.stderr
+        assert not [*tmp_path.iterdir()]
+
+
 def print_outcomes() -> None:
     """For another process, with another backend: what two updates found, as JSON."""
     model = network(5, last="mixed3")

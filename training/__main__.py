@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dreamray.errors import DreamrayError
 from dreamray.request import parse_layers
 from training.recipe import Recipe
 
-_ROWS = ["mixed3=1,mixed4=0.5", "mixed3=1", "mixed4=1"]
+_ROWS = ["mixed3=0.5,mixed4=1,mixed5=1.2", "mixed3=1", "mixed4=1", "mixed5=1"]
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
@@ -63,7 +65,7 @@ def train(
         str | None, typer.Option(help="weights to start from, as dreamray's --weights names them")
     ] = None,
     forget: Annotated[
-        bool, typer.Option(help="of the start, which channel stands for which family")
+        bool, typer.Option(help="which channels of the start stand for which families")
     ] = False,
     updates: Annotated[int, typer.Option()] = Recipe.updates,
     batch: Annotated[int, typer.Option()] = Recipe.batch,
@@ -78,6 +80,8 @@ def train(
     save_seconds: Annotated[float, typer.Option(help="between two checkpoints")] = 120,
 ) -> None:
     """Train, with a checkpoint now and then; the same command goes on after a stop."""
+    if forget and start is None:
+        raise typer.BadParameter("there is nothing to --forget without --start")
     from dreamray import weights
     from training.gallery import Gallery
     from training.model import forget_names, network, start_from
@@ -117,7 +121,7 @@ def train(
             saved = time.monotonic()
             print(report.line(), flush=True)
     trainer.save(checkpoint)
-    print(report.line(), flush=True)
+    print(f"{checkpoint}: {trainer.done} updates are made", flush=True)
 
 
 @app.command()
@@ -141,8 +145,9 @@ def look(
     from training.gallery import Gallery
     from training.select import dream_sheet, shown
 
+    named = {text: _layers(text) for text in layer}
     mine = finished(checkpoint, Gallery(folder), last=last, name=checkpoint.stem, power=liking)
-    rows = {text: (mine, Dream(layers=_layers(text), max_loss=None)) for text in layer}
+    rows = {text: (mine, Dream(layers=chosen, max_loss=None)) for text, chosen in named.items()}
     for source in beside or ():
         rows[source] = weights.load(source), Dream(max_loss=None)
     dream_sheet([shown(path, width) for path in pictures], rows).save(sheet)
@@ -159,6 +164,7 @@ def export(
     fact: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, of the training")] = None,
 ) -> None:
     """Write a checkpoint's weights as dreamray ships them."""
+    layers = _layers(layer)
     from training.export import export as write
     from training.finish import finished
     from training.gallery import Gallery
@@ -166,7 +172,7 @@ def export(
 
     weights = finished(checkpoint, Gallery(folder), last=LAST, name="bestiary", power=liking)
     facts = dict(text.split("=", 1) for text in fact or ())
-    write(weights, output, version=version, default_layers=_layers(layer), facts=facts)
+    write(weights, output, version=version, default_layers=layers, facts=facts)
     print(f"{output}: {output.stat().st_size:,} bytes")
 
 
@@ -175,4 +181,8 @@ def _layers(text: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    app()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        app()
+    except (DreamrayError, OSError, ValueError) as error:
+        sys.exit(f"training: {error}")

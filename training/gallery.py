@@ -42,7 +42,10 @@ class Gallery:
     @property
     def families(self) -> list[str]:
         """Their names, in the order of the labels. FileNotFoundError if nothing was drawn."""
-        names: list[str] = json.loads((self.folder / _NAMES).read_text())
+        listed = self.folder / _NAMES
+        if not listed.exists():
+            raise FileNotFoundError(f"{self.folder} holds no pictures; draw some first")
+        names: list[str] = json.loads(listed.read_text())
         return names
 
     def draw(self, shards: int, processes: int) -> Iterator[int]:
