@@ -18,7 +18,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,11 +78,11 @@ class Weights:
     """`imagenet`, `bestiary-1` with its version, `random`, `random:7`, or the file's name."""
     sha256: str
     """Of the file's bytes; of random weights: of the kernels' bytes, little-endian."""
-    kernels: tuple[Array, ...]
+    kernels: tuple[Array, ...] = field(repr=False)
     """[rows, columns, in, out] each"""
-    biases: tuple[Array, ...]
+    biases: tuple[Array, ...] = field(repr=False)
     """[out] each"""
-    scales: tuple[Array, ...]
+    scales: tuple[Array, ...] = field(repr=False)
     """[out] each: the factor that the batch norm multiplied in"""
     layers: Mapping[str, float] | None = None
     """Those that suit a dream with them, where they say so, with their weights."""

@@ -99,6 +99,9 @@ class TestFiles:
         S3Object(bucket, "nets/mine.h5").write(blank_weights.read_bytes())
         assert load(f"s3://{bucket}/nets/mine.h5", tell=silent).name == "mine.h5"
 
+    def test_are_shown_without_their_numbers(self, blank_weights: Path) -> None:
+        assert len(repr(load(str(blank_weights)))) < 300
+
     def test_arrays_cannot_be_changed(self, blank_weights: Path) -> None:
         weights = load(str(blank_weights), tell=silent)
         with pytest.raises(ValueError, match="read-only"):
