@@ -7,9 +7,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -27,10 +28,12 @@ from training.balance import Response, level, liked, response, scaled
 from training.bestiary import FAMILIES, SIDE, picture
 from training.bestiary.registry import family
 from training.dreams import dreamt
-from training.gallery import SHARD, Gallery
+from training.finish import LIKING, finished
+from training.gallery import SHARD, Batch, Gallery
 from training.model import convolutions, folded, forget_names, network, start_from
 from training.recipe import Recipe
 from training.trainer import Trainer
+from training.update import Outcome, Weighing, losses, repeatable
 from training.views import views
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,12 +41,16 @@ ROOT = Path(__file__).resolve().parent.parent
 TINY = Recipe(updates=6, batch=3, pixels=80, smallest_crop=80, replays=3, warm_up=1)
 
 
-def digest_of(names: list[str], seeds: range) -> str:
-    digest = hashlib.sha256()
-    for name in names:
-        for seed in seeds:
-            digest.update(picture(name, seed).tobytes())
-    return digest.hexdigest()
+@pytest.fixture(scope="module")
+def shallow() -> keras.Model:
+    """A network of five families up to mixed3; its weights are whatever the last test left."""
+    return network(5, last="mixed3")
+
+
+@pytest.fixture(scope="module")
+def deeper() -> keras.Model:
+    """A network of seven families up to mixed4; its weights are whatever the last test left."""
+    return network(7, last="mixed4")
 
 
 class TestPictures:
@@ -58,10 +65,13 @@ class TestPictures:
     def test_the_same_seed_gives_the_same_bytes_in_another_process(self) -> None:
         """Whatever was drawn before, and however Python hashes."""
         names = [*FAMILIES][::7]
-        here = digest_of([*reversed(names)], range(2)), digest_of(names, range(2))
+        for name in reversed(names):
+            picture(name, 1)
+        here = hashlib.sha256(b"".join(picture(name, 1).tobytes() for name in names))
         code = (
-            "import sys; sys.path.insert(0, 'tests'); from test_training import digest_of;"
-            f"print(digest_of({names!r}, range(2)))"
+            "import hashlib; from training.bestiary import picture;"
+            f"data = b''.join(picture(name, 1).tobytes() for name in {names!r});"
+            "print(hashlib.sha256(data).hexdigest())"
         )
         there = subprocess.run(
             [sys.executable, "-c", code],
@@ -71,7 +81,7 @@ class TestPictures:
             text=True,
             check=True,
         )
-        assert there.stdout.strip() == here[1] != here[0]
+        assert there.stdout.strip() == here.hexdigest()
 
     def test_a_name_is_taken_once(self) -> None:
         """A second family of a name is refused when its module is imported."""
@@ -92,6 +102,10 @@ class TestPictures:
         assert placed == sorted(placed)
         modules = [kind.draw.__module__ for kind in FAMILIES.values()]
         assert modules != sorted(modules)
+
+
+def die(names: list[str], shard: int) -> None:
+    os._exit(1)
 
 
 class TestGallery:
@@ -134,6 +148,65 @@ class TestGallery:
         with pytest.raises(FileNotFoundError, match="draw some first"):
             Gallery(tmp_path).batch(0, 4, 0)
 
+    @pytest.mark.parametrize("content", ["", "[", "{}", "[]", "[1]", "\udcff"])
+    def test_damaged_names_are_told(self, gallery: Gallery, content: str) -> None:
+        """No label means anything then; drawing leaves them as they are."""
+        listed = gallery.folder / "families.json"
+        listed.write_bytes(content.encode(errors="surrogateescape"))
+        for ask in (lambda: gallery.batch(0, 4, 0), lambda: next(gallery.draw(3, 1))):
+            with pytest.raises(ValueError, match=r"families\.json is damaged.*another folder"):
+                ask()
+        assert listed.read_bytes() == content.encode(errors="surrogateescape")
+
+    def test_pictures_without_names_are_refused(self, gallery: Gallery) -> None:
+        """They may be of other families than those of today."""
+        (gallery.folder / "families.json").unlink()
+        for ask in (lambda: gallery.batch(0, 4, 0), lambda: next(gallery.draw(3, 1))):
+            with pytest.raises(ValueError, match=r"families\.json is missing.*another folder"):
+                ask()
+        assert not (gallery.folder / "families.json").exists()
+
+    @pytest.mark.parametrize("spoil", [lambda d: b"", lambda d: b"PK" + d, lambda d: d[:-9]])
+    def test_a_damaged_shard_is_told(self, gallery: Gallery, spoil: Any) -> None:
+        shard = gallery.folder / "shard-00001.npy"
+        shard.write_bytes(spoil(shard.read_bytes()))
+        with pytest.raises(ValueError, match=r"shard-00001\.npy cannot be read.*draw again"):
+            gallery.batch(0, 4, 0)
+
+    def test_other_arrays_are_no_pictures(self, gallery: Gallery) -> None:
+        np.save(gallery.folder / "shard-00001.npy", np.zeros((4, 4), np.float32))
+        with pytest.raises(ValueError, match="an array float32"):
+            gallery.batch(0, 4, 0)
+
+    def test_a_drawing_process_that_is_killed_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("training.gallery._drawn", die)
+        with pytest.raises(OSError, match="fewer --processes"):
+            next(Gallery(tmp_path).draw(2, 1))
+
+    def test_what_was_drawn_stays(self, gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Drawn again, neither the names nor the pictures are written anew."""
+        monkeypatch.setattr("training.gallery.FAMILIES", dict.fromkeys("abcdefg"))
+        before = {path: path.stat().st_mtime_ns for path in gallery.folder.iterdir()}
+        assert not [*gallery.draw(2, 1)]
+        assert {path: path.stat().st_mtime_ns for path in gallery.folder.iterdir()} == before
+
+
+class TestRecipe:
+    def test_the_rate_rises_and_falls_to_zero_and_stays_there(self) -> None:
+        recipe = Recipe(updates=100, warm_up=10, rate=1.0)
+        rates = [recipe.rate_at(update) for update in range(140)]
+        assert rates[:10] == sorted(rates[:10])
+        assert rates[10:] == sorted(rates[10:], reverse=True)
+        assert max(rates) > 0.95
+        assert rates[100:] == [0.0] * 40
+
+    @pytest.mark.parametrize(("still", "first"), [(0.0, 10), (0.2, 8), (1.0, 0)])
+    def test_norms_are_held_for_a_share_at_the_end(self, still: float, first: int) -> None:
+        recipe = Recipe(updates=10, still=still)
+        assert [recipe.is_still(u) for u in range(10)] == [u >= first for u in range(10)]
+
 
 class TestAstray:
     def test_names_stay_within_their_radius_and_dreams_step_evenly(self) -> None:
@@ -165,70 +238,112 @@ class TestAstray:
         assert (end.excess[astray.dreaming] == np.float32(recipe.dream_penalty)).all()
 
 
+class Trained(NamedTuple):
+    """What two processes found, the one killed and the other not."""
+
+    folder: Path
+    """`killed.npz`, `resumed.npz` from it, and `whole.npz` of a training that was not stopped"""
+    said: str
+    """by the command that was killed, to standard error"""
+    losses: list[float]
+    """of updates on the same pictures, nothing led astray"""
+    went_on: str
+    """what the command says to a training that is done"""
+
+
+RECIPE = replace(TINY, updates=15, batch=2, pixels=75, smallest_crop=75, warm_up=60, still=0.0)
+OPTIONS = ("--updates=15", "--batch=2", "--pixels=75", "--still=0", "--last=mixed3")
+"""The same for the command."""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Building the network and its update takes nearly all of the time: once in each process."""
+    folder = tmp_path_factory.mktemp("trained")
+    names = [*FAMILIES][:5]
+    pictures = np.stack([picture(names[number % 5], number) for number in range(10)])
+    np.save(folder / "shard-00000.npy", pictures)
+    (folder / "families.json").write_text(json.dumps(names))
+    train = [sys.executable, "-m", "training", "train", folder, folder / "killed.npz"]
+    with (
+        subprocess.Popen(
+            [sys.executable, Path(__file__), "training", folder],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as other,
+        subprocess.Popen(
+            [*train, *OPTIONS, "--save-seconds=0"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as one,
+    ):
+        assert one.stdout is not None
+        assert one.stderr is not None
+        assert "update 3 of 15" in one.stdout.readline()
+        one.kill()
+        said = one.stderr.read()
+        found, _ = other.communicate("killed\n")
+    assert other.returncode == 0
+    losses, *went_on = found.splitlines()
+    return Trained(folder, said, json.loads(losses), "\n".join(went_on))
+
+
 class TestTrainer:
     @staticmethod
-    def trainer(recipe: Recipe = TINY) -> Trainer:
-        keras.utils.set_random_seed(1)
-        return Trainer(network(5, last="mixed3"), recipe)
-
-    @staticmethod
-    def batch(number: int) -> Any:
-        from training.gallery import Batch
-
+    def batch(number: int) -> Batch:
         random = np.random.default_rng(number)
         names = random.integers(0, 5, TINY.batch)
         pictures = np.stack([picture([*FAMILIES][name], number) for name in names])
         return Batch(pictures, names.astype(np.int32))
 
-    def test_three_steps_resume_exactly(self, tmp_path: Path) -> None:
-        """Killed after three updates or a few more and run again, it ends with the same bits."""
-        names = [*FAMILIES][:5]
-        pictures = np.stack([picture(names[number % 5], number) for number in range(10)])
-        np.save(tmp_path / "shard-00000.npy", pictures)
-        (tmp_path / "families.json").write_text(json.dumps(names))
-
-        def command(checkpoint: Path) -> list[str]:
-            options = ["--updates=30", "--batch=2", "--pixels=80", "--last=mixed3"]
-            options.append("--save-seconds=0")
-            return [
-                sys.executable,
-                "-m",
-                "training",
-                "train",
-                str(tmp_path),
-                str(checkpoint),
-                *options,
-            ]
-
-        whole, resumed = tmp_path / "whole.npz", tmp_path / "resumed.npz"
-        with subprocess.Popen(
-            command(resumed), cwd=ROOT, stdout=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stdout is not None
-            assert "update 3 of 30" in next(iter(process.stdout))
-            process.kill()
-        with np.load(resumed) as half:
-            done = int(half["done"])
-            assert 3 <= done < 30
-        again = subprocess.run(
-            command(resumed), cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        assert f"going on after {done} updates" in again.stdout
-        subprocess.run(command(whole), cwd=ROOT, capture_output=True, check=True)
-        with np.load(whole) as one, np.load(resumed) as other:
-            assert one["done"] == 30
-            assert {*one} == {*other}
+    def test_three_steps_resume_exactly(self, trained: Trained) -> None:
+        """Killed after three updates or a few more, a training ends with the same bits."""
+        with (
+            np.load(trained.folder / "killed.npz") as half,
+            np.load(trained.folder / "resumed.npz") as one,
+            np.load(trained.folder / "whole.npz") as other,
+        ):
+            assert 3 <= half["done"] < one["done"] == 15
+            assert {*half} == {*one} == {*other}
             for name in one:
                 np.testing.assert_array_equal(one[name], other[name], name)
+                assert name == "recipe" or np.isfinite(one[name]).all(), name
+            assert any((half[name] != one[name]).any() for name in one if "model" in name)
 
-    def test_updates_change_the_weights_and_lower_the_loss(self) -> None:
+    def test_the_command_goes_on(self, trained: Trained) -> None:
+        assert trained.went_on.startswith("going on after 15 updates\n")
+        assert trained.went_on.endswith("15 updates are made")
+
+    def test_tensorflow_does_not_greet(self, trained: Trained) -> None:
+        assert trained.said == ""
+
+    def test_updates_change_the_weights_and_lower_the_loss(self, trained: Trained) -> None:
         """The same pictures again and again, nothing led astray: their loss falls."""
-        recipe = replace(TINY, updates=12, replays=1, dream_share=0.0, rate=3e-3)
-        losses = [
-            float(progress.outcome.named.mean())
-            for progress in self.trainer(recipe).run(lambda _: self.batch(0))
-        ]
-        assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+        assert np.mean(trained.losses[-3:]) < 0.8 * np.mean(trained.losses[:3])
+
+    def test_a_batch_that_dreams_as_a_whole_does_no_harm(self) -> None:
+        """No name counts on its way; its loss is a number all the same."""
+        none, some = np.zeros(2, np.float32), np.ones(2, np.float32)
+        outputs = {"logits_mixed3": np.eye(2, dtype="f4"), "mixed3": np.ones((2, 1, 1, 1), "f4")}
+        found = losses(outputs, np.arange(2), Weighing(none, none, some), TINY)
+        assert np.isfinite(found.total)
+
+    @pytest.mark.parametrize("updates", [1, 6, 7])
+    def test_no_more_updates_than_wanted(
+        self, updates: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The last batch is cut short; a longer training begins it anew."""
+        nothing = Outcome(np.zeros((3, 80, 80, 3), np.float32), *np.zeros((3, 3), np.float32))
+        monkeypatch.setattr("training.trainer.updating", lambda *_: lambda *_: nothing)
+        trainer = Trainer(keras.Sequential([keras.Input((2,))]), replace(TINY, updates=updates))
+        assert [progress.update for progress in trainer.run(self.batch)] == [*range(1, updates + 1)]
+        trainer.recipe = replace(trainer.recipe, updates=updates + 4)
+        assert [progress.replay for progress in trainer.run(self.batch)] == [0, 1, 2, 0]
+        assert trainer.done == updates + 4
 
     @pytest.mark.parametrize("backend", ["jax", "torch"])
     def test_other_backends_find_the_same(self, backend: str) -> None:
@@ -246,19 +361,11 @@ class TestTrainer:
             found[name] = np.asarray(json.loads(run.stdout.splitlines()[-1]))
         np.testing.assert_allclose(found[backend], found["tensorflow"], rtol=2e-2)
 
-    def test_another_networks_checkpoint_is_refused(self, tmp_path: Path) -> None:
-        path = tmp_path / "checkpoint.npz"
-        self.trainer().save(path)
-        other = Trainer(network(6, last="mixed3"), TINY)
-        with pytest.raises(ValueError, match="no checkpoint of this training"):
-            other.resume(path)
-
 
 class TestModel:
-    def test_folded_weights_dream_as_the_model_sees(self) -> None:
+    def test_folded_weights_dream_as_the_model_sees(self, shallow: keras.Model) -> None:
         """A model that was given weights gives them back, whatever its batch norms hold."""
-        weights = load_weights("random:3")
-        model = network(2, last="mixed3")
+        weights, model = load_weights("random:3"), shallow
         start_from(model, weights)
         back = folded(model, "back")
         count = len(convolutions(model))
@@ -267,9 +374,9 @@ class TestModel:
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
         assert not any(kernel.any() for kernel in back.kernels[count:])
 
-    def test_channels_stand_for_families_in_turn(self) -> None:
+    def test_channels_stand_for_families_in_turn(self, deeper: keras.Model) -> None:
         """A head of such a block hears the channels of its family alone, all of them alike."""
-        model = network(7, last="mixed4")
+        model = deeper
         shown = np.stack([picture("owl", seed) for seed in range(2)])[:, :80, :80] / 127.5 - 1
         outputs = {name: np.asarray(out) for name, out in model(shown.astype("f4")).items()}
         activations = outputs["mixed4"]
@@ -282,9 +389,11 @@ class TestModel:
         assert not any("logits_mixed4" in weight.path for weight in model.weights)
         assert any("logits_mixed3" in weight.path for weight in model.weights)
 
-    def test_names_are_forgotten_where_channels_have_them_and_nowhere_else(self) -> None:
+    def test_names_are_forgotten_where_channels_have_them_and_nowhere_else(
+        self, deeper: keras.Model
+    ) -> None:
         """Each channel of the last block answers a little, and about the same to everything."""
-        model = network(7, last="mixed4")
+        model = deeper
         start_from(model, load_weights("random:3"))
         shown = np.stack([picture("owl", seed) for seed in range(2)])[:, :80, :80] / 127.5 - 1
         before = model(shown.astype("f4"))
@@ -294,6 +403,18 @@ class TestModel:
         was, now = (np.median(np.std(o["mixed4"], axis=(0, 1, 2))) for o in (before, after))
         assert 0 < now < 0.3 * was
         assert (np.mean(after["mixed4"], axis=(0, 1, 2)) > 0.1).mean() > 0.9
+
+    @pytest.mark.parametrize("last", ["mixed2", "mixed6", ""])
+    def test_a_network_ends_where_it_has_a_head(self, last: str) -> None:
+        with pytest.raises(ValueError, match="may end at mixed3, mixed4, mixed5"):
+            network(5, last)
+
+    def test_each_family_needs_a_channel(self) -> None:
+        """Where channels stand for families; mixed3 has a head that learns."""
+        with pytest.raises(
+            ValueError, match="769 families are more than the 768 channels of mixed4"
+        ):
+            network(769, "mixed4")
 
     def test_views_are_what_the_network_takes(self) -> None:
         """Their size, type and range; the same dice, the same views."""
@@ -334,20 +455,27 @@ class TestBalance:
         doubled = dreamt(crop, scaled(weights, own), dream)
         np.testing.assert_allclose(doubled.losses[0][0], 4 * plain.losses[0][0], rtol=1e-3)
 
-    def test_levelled_channels_speak_equally(self) -> None:
+    def test_levelled_channels_speak_equally(self, shallow: keras.Model) -> None:
         """After levelling, each channel's root mean square over the pictures is 1."""
-        model = network(3, last="mixed3")
+        model = shallow
         start_from(model, load_weights("random:5"))
         pictures = np.stack([picture(name, 0) for name in [*FAMILIES][:6]]) / 127.5 - 1
         labels = np.arange(6, dtype=np.int32) % 3
         shown = pictures[:, :96, :96].astype(np.float32)
-        levelled = scaled(folded(model, "x"), level(response(model, shown, labels)))
+        levelled = scaled(folded(model, "x"), level(response(model, shown, labels, 3)))
         start_from(model, levelled)
-        again = response(model, shown, labels)
+        again = response(model, shown, labels, 3)
         for name in again.strength:
             heard = again.level(name)
             assert np.median(heard) == pytest.approx(1, abs=0.02), name
             assert heard.max() < 1.05, name
+
+    def test_families_that_no_picture_shows_have_their_place(self, shallow: keras.Model) -> None:
+        """As many rows as families, whichever the last label is."""
+        shown = np.zeros((1, 75, 75, 3), np.float32)
+        answers = response(shallow, shown, np.array([1], np.int32), 4)
+        assert {len(rows) for rows in answers.strength.values()} == {4}
+        assert not any(rows[[0, 2, 3]].any() for rows in answers.strength.values())
 
     def test_liked_families_make_their_channels_dearer(self) -> None:
         """A channel of a liked family gains, of another one loses, of all or none stays."""
@@ -358,32 +486,19 @@ class TestBalance:
         assert factors[2:] == pytest.approx(1)
 
 
-class TestCommands:
-    @pytest.mark.parametrize(
-        ("arguments", "said"),
-        [
-            (["train", "none", "run.npz"], "draw some first"),
-            (["train", "none", "run.npz", "--forget"], "without --start"),
-            (["export", "none", "run.npz", "out.npz", "--version=2"], "draw some first"),
-            (["export", "none", "r.npz", "o.npz", "--version=2", "--layer=mixed3"], "NAME=WEIGHT"),
-            (["sheet", "out.png", "unicorn"], "unicorn"),
-        ],
-    )
-    def test_what_cannot_be_done_is_said_without_a_traceback(
-        self, tmp_path: Path, arguments: list[str], said: str
-    ) -> None:
-        run = subprocess.run(
-            [sys.executable, "-m", "training", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "TERMINAL_WIDTH": "200"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert run.returncode != 0
-        assert said in run.stderr
-        assert "Traceback" not in run.stderr
-        assert not [*tmp_path.iterdir()]
+class TestFinish:
+    def test_every_group_counts_for_something(self) -> None:
+        assert {kind.group for kind in FAMILIES.values()} <= {*LIKING}
+
+    def test_families_that_are_no_more_are_named(self, tmp_path: Path) -> None:
+        (tmp_path / "families.json").write_text('["owl", "dodo", "moa"]')
+        with pytest.raises(ValueError, match=r"no more: dodo, moa; .*train anew"):
+            finished(tmp_path / "run.npz", Gallery(tmp_path), last="mixed3", name="x")
+
+    def test_a_group_without_a_liking_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "families.json").write_text('["owl"]')
+        with pytest.raises(ValueError, match="the group heads counts for; add it to LIKING"):
+            finished(tmp_path / "r", Gallery(tmp_path), last="mixed3", name="x", liking={"eyes": 1})
 
 
 def print_outcomes() -> None:
@@ -399,5 +514,35 @@ def print_outcomes() -> None:
     print(json.dumps([float(np.abs(part).mean()) for o in outcomes for part in o[:3]]))
 
 
-if __name__ == "__main__" and sys.argv[1:] == ["outcomes"]:
-    print_outcomes()
+def train(folder: Path) -> None:
+    """For another process: what `Trained` tells, but for the command that is killed."""
+    from training.__main__ import main
+
+    repeatable(0)
+    recipe, gallery = RECIPE, Gallery(folder)
+    trainer = Trainer(network(5, last="mixed3"), recipe)
+
+    def named(batches: Callable[[int], Batch]) -> list[float]:
+        return [float(progress.outcome.named.mean()) for progress in trainer.run(batches)]
+
+    def drawn(number: int) -> Batch:
+        return gallery.batch(number, recipe.batch, 0)
+
+    assert len(named(drawn)) == 15
+    trainer.save(folder / "whole.npz")
+    input()
+    trainer.resume(folder / "killed.npz")
+    assert 0 < len(named(drawn)) < 15
+    trainer.save(folder / "resumed.npz")
+    trainer.recipe = replace(
+        recipe, updates=27, replays=1, dream_share=0.0, name_radius=0.0, warm_up=1, rate=3e-3
+    )
+    print(json.dumps(named(lambda _: drawn(0))))
+    main(["train", str(folder), str(folder / "resumed.npz"), *OPTIONS])
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "outcomes":
+        print_outcomes()
+    else:
+        train(Path(sys.argv[2]))

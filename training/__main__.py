@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
 import time
+from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from dreamray.device import start_tensorflow
 from dreamray.errors import DreamrayError
+from dreamray.inception import ancestors
+from dreamray.octaves import Shape, plan_octaves
 from dreamray.request import parse_layers
+from dreamray.settings import Dream
+from training import outputs
 from training.recipe import Recipe
 
-_ROWS = ["mixed3=0.5,mixed4=1,mixed5=1.2", "mixed3=1", "mixed4=1", "mixed5=1"]
+_ROWS = ["mixed3=0.8,mixed4=1,mixed5=1.3", "mixed3=1", "mixed4=1", "mixed5=1"]
+
+_INTERRUPTED = 130
+_USAGE: Any = typer.BadParameter.__mro__[1]
+"""Typer's UsageError: it has no public name, and was Click's once."""
+
+
+class Block(StrEnum):
+    """Where a network may end: `training.model.HEADS`, which only Keras' import would tell."""
+
+    MIXED3 = "mixed3"
+    MIXED4 = "mixed4"
+    MIXED5 = "mixed5"
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no number to reckon with")
+    return value
+
+
+Last = Annotated[Block, typer.Option(help="the block where the network ends")]
+Liking = Annotated[
+    float, typer.Option(min=0, callback=_finite, help="0: all channels count the same")
+]
+Checkpoint = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
@@ -26,9 +59,9 @@ app = typer.Typer(
 def sheet_command(
     output: Path,
     families: Annotated[list[str] | None, typer.Argument(help="names; all if none")] = None,
-    each: Annotated[int, typer.Option(help="pictures of each family")] = 4,
-    columns: Annotated[int, typer.Option(help="families side by side")] = 4,
-    side: Annotated[int, typer.Option(help="pixels a side of a picture")] = 96,
+    each: Annotated[int, typer.Option(min=1, help="pictures of each family")] = 4,
+    columns: Annotated[int, typer.Option(min=1, help="families side by side")] = 4,
+    side: Annotated[int, typer.Option(min=1, help="pixels a side of a picture")] = 96,
 ) -> None:
     """A contact sheet of the families."""
     from training.bestiary import FAMILIES
@@ -39,14 +72,17 @@ def sheet_command(
         raise typer.BadParameter(
             f"no family is called {unknown[0]}; there are {', '.join(FAMILIES)}"
         )
-    bestiary_sheet(families or (), each, columns, side).save(output)
+    outputs.check_picture(output)
+    drawn = bestiary_sheet(families or (), each, columns, side)
+    with outputs.whole(output) as part:
+        drawn.save(part)
 
 
 @app.command()
 def draw(
     folder: Path,
-    shards: Annotated[int, typer.Option(help="of 2000 pictures each")] = 20,
-    processes: Annotated[int, typer.Option()] = os.cpu_count() or 1,
+    shards: Annotated[int, typer.Option(min=1, help="of 2000 pictures each")] = 20,
+    processes: Annotated[int, typer.Option(min=1)] = os.cpu_count() or 1,
 ) -> None:
     """Draw pictures into FOLDER; those that are there already stay."""
     from training.gallery import Gallery
@@ -67,23 +103,38 @@ def train(
     forget: Annotated[
         bool, typer.Option(help="which channels of the start stand for which families")
     ] = False,
-    updates: Annotated[int, typer.Option()] = Recipe.updates,
-    batch: Annotated[int, typer.Option()] = Recipe.batch,
-    pixels: Annotated[int, typer.Option()] = Recipe.pixels,
-    replays: Annotated[int, typer.Option(help="1: without the adversary")] = Recipe.replays,
-    rate: Annotated[float, typer.Option()] = Recipe.rate,
-    still: Annotated[float, typer.Option()] = Recipe.still,
-    dream_step: Annotated[float, typer.Option()] = Recipe.dream_step,
-    dream_penalty: Annotated[float, typer.Option()] = Recipe.dream_penalty,
-    seed: Annotated[int, typer.Option()] = Recipe.seed,
-    last: Annotated[str, typer.Option(help="the block where the network ends")] = "mixed5",
-    save_seconds: Annotated[float, typer.Option(help="between two checkpoints")] = 120,
+    updates: Annotated[int, typer.Option(min=1)] = Recipe.updates,
+    batch: Annotated[int, typer.Option(min=1)] = Recipe.batch,
+    pixels: Annotated[int, typer.Option(min=75)] = Recipe.pixels,
+    replays: Annotated[int, typer.Option(min=1, help="1: without the adversary")] = Recipe.replays,
+    rate: Annotated[float, typer.Option(min=0, callback=_finite)] = Recipe.rate,
+    still: Annotated[float, typer.Option(min=0, max=1, callback=_finite)] = Recipe.still,
+    dream_step: Annotated[float, typer.Option(min=0, callback=_finite)] = Recipe.dream_step,
+    dream_penalty: Annotated[float, typer.Option(min=0, callback=_finite)] = Recipe.dream_penalty,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = Recipe.seed,
+    last: Last = Block.MIXED5,
+    save_seconds: Annotated[
+        float, typer.Option(min=0, callback=_finite, help="between two checkpoints")
+    ] = 120,
 ) -> None:
     """Train, with a checkpoint now and then; the same command goes on after a stop."""
     if forget and start is None:
-        raise typer.BadParameter("there is nothing to --forget without --start")
+        raise typer.BadParameter(
+            "there is nothing to forget without --start", param_hint="--forget"
+        )
+    if forget and still < 1:
+        # A norm over the batch would make what is faint loud again, and nothing be forgotten.
+        raise typer.BadParameter("it needs --still 1", param_hint="--forget")
+    outputs.check(checkpoint)
     from dreamray import weights
     from training.gallery import Gallery
+
+    gallery = Gallery(folder)
+    gallery.batch(0, 1, seed)  # What is amiss with the pictures is to be said at once.
+    begun = None if start is None else weights.load(start)
+    if begun is not None:
+        begun.check_reaches([last])
+    _start_quietly()
     from training.model import forget_names, network, start_from
     from training.report import Report
     from training.trainer import Trainer
@@ -101,11 +152,10 @@ def train(
         dream_step=dream_step,
         dream_penalty=dream_penalty,
     )
-    gallery = Gallery(folder)
     repeatable(seed)
     model = network(len(gallery.families), last)
-    if start is not None:
-        start_from(model, weights.load(start))
+    if begun is not None:
+        start_from(model, begun)
         if forget:
             forget_names(model)
     trainer = Trainer(model, recipe)
@@ -127,62 +177,137 @@ def train(
 @app.command()
 def look(
     folder: Annotated[Path, typer.Argument(help="the drawn pictures")],
-    checkpoint: Path,
+    checkpoint: Checkpoint,
     sheet: Annotated[Path, typer.Argument(help="the picture to be written")],
     pictures: Annotated[list[Path], typer.Argument(help="what to dream of")],
     layer: Annotated[
-        list[str], typer.Option(help="NAME=WEIGHT,…: a row of the sheet each")
-    ] = _ROWS,
-    width: Annotated[int, typer.Option(help="of each picture")] = 450,
-    liking: Annotated[float, typer.Option(help="0: all channels count the same")] = 1.0,
-    last: Annotated[str, typer.Option(help="the block where the network ends")] = "mixed5",
+        list[str] | None,
+        typer.Option(
+            help="NAME=WEIGHT,…: a row of the sheet each; if none is given, those of "
+            f"{'; '.join(_ROWS)} that the network reaches"
+        ),
+    ] = None,
+    width: Annotated[int, typer.Option(min=1, help="of each picture")] = 450,
+    liking: Liking = 1.0,
+    last: Last = Block.MIXED5,
     beside: Annotated[list[str] | None, typer.Option(help="other weights, a row each")] = None,
 ) -> None:
     """Dreams of a checkpoint, with their losses: what it is to be chosen by."""
+    outputs.check_picture(sheet)
+    texts = layer or [text for text in _ROWS if not _unreached(_layers(text), last)]
+    dreams = {text: _dream(text, last) for text in texts}
     from dreamray import weights
-    from dreamray.settings import Dream
-    from training.finish import finished
     from training.gallery import Gallery
     from training.select import dream_sheet, shown
 
-    named = {text: _layers(text) for text in layer}
-    mine = finished(checkpoint, Gallery(folder), last=last, name=checkpoint.stem, power=liking)
-    rows = {text: (mine, Dream(layers=chosen, max_loss=None)) for text, chosen in named.items()}
+    images = [shown(path, width) for path in pictures]
+    others = {}
     for source in beside or ():
-        rows[source] = weights.load(source), Dream(max_loss=None)
-    dream_sheet([shown(path, width) for path in pictures], rows).save(sheet)
+        loaded = weights.load(source)
+        others[source] = loaded, loaded.suit(Dream(max_loss=None), _tell)
+    for dream in [*dreams.values(), *(dream for _, dream in others.values())]:
+        plan_octaves(Shape(*images[0].shape[:2]), dream)
+    gallery = Gallery(folder)
+    gallery.batch(0, 1, seed=1)
+    _start_quietly()
+    from training.finish import finished
+
+    mine = finished(checkpoint, gallery, last=last, name=checkpoint.stem, power=liking)
+    rows = {text: (mine, dream) for text, dream in dreams.items()}
+    dreamt = dream_sheet(images, rows | others)
+    with outputs.whole(sheet) as part:
+        dreamt.save(part)
 
 
 @app.command()
 def export(
     folder: Annotated[Path, typer.Argument(help="the drawn pictures")],
-    checkpoint: Path,
+    checkpoint: Checkpoint,
     output: Annotated[Path, typer.Argument(help="the file of weights to be written")],
-    version: Annotated[int, typer.Option(help="one more than that of the last file shipped")],
+    version: Annotated[
+        int, typer.Option(min=1, help="one more than that of the last file shipped")
+    ],
     layer: Annotated[str, typer.Option(help="NAME=WEIGHT,…: the default layers")] = _ROWS[0],
-    liking: Annotated[float, typer.Option(help="0: all channels count the same")] = 1.0,
+    liking: Liking = 1.0,
     fact: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, of the training")] = None,
 ) -> None:
     """Write a checkpoint's weights as dreamray ships them."""
-    layers = _layers(layer)
+    outputs.check(output)
+    layers = _dream(layer, Block.MIXED5).layers
+    facts = dict(map(_fact, fact or ()))
+    from training.gallery import Gallery
+
+    gallery = Gallery(folder)
+    gallery.batch(0, 1, seed=1)
+    _start_quietly()
     from training.export import export as write
     from training.finish import finished
-    from training.gallery import Gallery
     from training.model import LAST
 
-    weights = finished(checkpoint, Gallery(folder), last=LAST, name="bestiary", power=liking)
-    facts = dict(text.split("=", 1) for text in fact or ())
+    weights = finished(checkpoint, gallery, last=LAST, name="bestiary", power=liking)
     write(weights, output, version=version, default_layers=layers, facts=facts)
     print(f"{output}: {output.stat().st_size:,} bytes")
 
 
 def _layers(text: str) -> dict[str, float]:
-    return parse_layers(re.split(r",(?=mixed)", text))
+    return parse_layers(re.split(r",(?![^\[]*\])", text))  # Channels have commas, too.
+
+
+def _dream(text: str, last: str) -> Dream:
+    """The dream of a row; RequestError for layers that there are not, or not in the network."""
+    dream = Dream(layers=_layers(text), max_loss=None)
+    if unreached := _unreached(dream.layer_names, last):
+        raise typer.BadParameter(
+            f"{unreached[0]} lies behind {last}, where the network ends; name layers before it",
+            param_hint="--layer",
+        )
+    return dream
+
+
+def _unreached(layers: Iterable[str], last: str) -> list[str]:
+    reached = {layer.name for layer in ancestors([last])}
+    return [name for name in layers if name not in reached]
+
+
+def _fact(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise typer.BadParameter(f"{text!r} is not of the form KEY=VALUE", param_hint="--fact")
+    return key, value
+
+
+def _start_quietly() -> None:
+    """Import TensorFlow, if Keras is to run on it, without the lines that it greets with."""
+    if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+        start_tensorflow()
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; what goes wrong ends in one line."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        if app(arguments, standalone_mode=False) == _INTERRUPTED:
+            _end("interrupted", _INTERRUPTED)
+    except typer.Abort:  # How earlier versions of Typer tell of an interruption.
+        _end("interrupted", _INTERRUPTED)
+    except _USAGE as error:
+        if text := error.format_message():  # It has none where help was shown.
+            _end(f"{text.rstrip('.')}; --help tells what is allowed", 2)
+        sys.exit(2)
+    except DreamrayError as error:
+        _end(str(error), error.exit_code)
+    except (OSError, ValueError) as error:
+        _end(str(error), 1)
+
+
+def _end(text: str, code: int) -> NoReturn:
+    _tell(f"training: {' '.join(text.split())}")
+    sys.exit(code)
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        app()
-    except (DreamrayError, OSError, ValueError) as error:
-        sys.exit(f"training: {error}")
+    main()

@@ -41,8 +41,13 @@ class Response:
         return np.sqrt(squares)
 
 
-def response(model: keras.Model, pictures: Array, labels: NDArray[np.int32]) -> Response:
-    """How `model` answers to pictures [count, rows, columns, 3] in -1 to 1 with their families."""
+def response(
+    model: keras.Model, pictures: Array, labels: NDArray[np.int32], families: int
+) -> Response:
+    """How `model` answers to pictures [count, rows, columns, 3] in -1 to 1 with their families.
+
+    To one of the `families` that none of the pictures shows, it is taken to answer nothing.
+    """
     order = {norm.output.name: number for number, (_, norm) in enumerate(convolutions(model))}
     spoken = {
         CONVOLUTIONS[order[layer.input.name]].name: layer.output
@@ -50,7 +55,7 @@ def response(model: keras.Model, pictures: Array, labels: NDArray[np.int32]) -> 
         if isinstance(layer, keras.layers.Activation) and layer.input.name in order
     }
     look = keras.Model(model.input, spoken)
-    counts = np.bincount(labels)
+    counts = np.bincount(labels, minlength=families)
     sums = {name: np.zeros((len(counts), output.shape[-1])) for name, output in spoken.items()}
     for start in range(0, len(pictures), _PORTION):
         part = slice(start, start + _PORTION)

@@ -2,41 +2,127 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from training.outputs import whole
+from training.recipe import Recipe
 
 __all__ = ["restore", "save"]
 
 Variables = Mapping[str, Sequence[Any]]
 """Keras' variables, by the name of what they are of"""
 
+_DONE, _RECIPE = "done", "recipe"
+_MAY_CHANGE = {"updates"}  # A training may be made longer.
+_DAMAGES = (
+    OSError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What a damaged file, or one of another kind, makes NumPy raise."""
 
-def save(path: Path, variables: Variables, done: int) -> None:
+
+def save(path: Path, variables: Variables, done: int, recipe: Recipe) -> None:
     """Write the variables after `done` updates; the file is whole or as it was before."""
     arrays = {key: np.asarray(variable) for key, variable in _named(variables)}
-    part = path.with_suffix(".part.npz")
-    np.savez(part, allow_pickle=False, done=done, **arrays)
-    part.replace(path)
+    arrays[_DONE] = np.asarray(done)
+    arrays[_RECIPE] = np.asarray(json.dumps(asdict(recipe)))
+    with whole(path) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
-def restore(path: Path, variables: Variables) -> int:
+def restore(path: Path, variables: Variables, recipe: Recipe | None = None) -> int:
     """Set the variables to what the file holds; returns after how many updates that was.
 
-    The file may hold more. Raises ValueError if a variable is not in it or has another shape
-    there, FileNotFoundError if there is no file.
+    The file may hold variables of more kinds. Raises ValueError, and sets nothing, if it is
+    damaged or of another network, or of a training by another recipe than the one that is given
+    (older files do not tell theirs); FileNotFoundError if there is no file.
     """
-    with np.load(path) as saved:
-        for key, variable in _named(variables):
-            if key not in saved or saved[key].shape != tuple(variable.shape):
-                raise ValueError(f"{path}: no checkpoint of this training: {key} differs")
-            variable.assign(saved[key])
-        return int(saved["done"])
+    saved, done, made_by = _read(path)
+    if recipe is not None:
+        _check_recipe(path, made_by, asdict(recipe))
+    wanted = dict(_named(variables))
+    _check_network(path, {k: a for k, a in saved.items() if _kind(k) in variables}, wanted)
+    for key, variable in wanted.items():
+        variable.assign(saved[key])
+    return done
+
+
+def _read(path: Path) -> tuple[dict[str, NDArray[Any]], int, dict[str, Any]]:
+    """All arrays of a file, the updates that were made, and by which recipe, as far as it tells."""
+    try:
+        with np.load(path) as file:
+            saved = dict(file)
+        done = int(saved.pop(_DONE))
+        made_by = json.loads(str(saved.pop(_RECIPE, "{}")))
+        if done < 0 or not isinstance(made_by, dict):
+            raise ValueError("it does not say what it is")
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{path}: there is no such checkpoint; name one that `train` has written"
+        ) from None
+    except _DAMAGES as error:
+        raise ValueError(
+            f"{path}: it cannot be read as a checkpoint ({error or type(error).__name__}); name "
+            "another one, or move it away and train anew"
+        ) from None
+    return saved, done, made_by
+
+
+def _check_recipe(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    changed = [
+        f"{name} {before[name]} became {value}"
+        for name, value in now.items()
+        if name in before and before[name] != value and name not in _MAY_CHANGE
+    ]
+    if changed:
+        raise ValueError(
+            f"{path}: its training began with another recipe ({', '.join(changed)}); go on with "
+            "that one, or name another file for a training with this one"
+        )
+
+
+def _check_network(
+    path: Path, saved: Mapping[str, NDArray[Any]], wanted: Mapping[str, Any]
+) -> None:
+    for key in [*wanted, *saved]:
+        there = _described(saved.get(key))
+        here = _described(wanted.get(key))
+        if there != here:
+            raise ValueError(
+                f"{path}: a checkpoint of another network ({key} is {there} in it, and {here} "
+                "here); give the pictures and the --last that it was trained with, or name "
+                "another file"
+            )
+
+
+def _described(variable: Any) -> str:
+    if variable is None:
+        return "missing"
+    numbers = np.issubdtype(np.dtype(variable.dtype), np.number)
+    return str(tuple(variable.shape)) if numbers else "no numbers"
 
 
 def _named(variables: Variables) -> Iterator[tuple[str, Any]]:
     for kind, listed in variables.items():
         for number, variable in enumerate(listed):
             yield f"{kind}_{number}", variable
+
+
+def _kind(key: str) -> str:
+    return key.rpartition("_")[0]

@@ -10,6 +10,7 @@ from dreamray import bestiary
 from dreamray.bestiary import About
 from dreamray.weights import Weights
 from training.model import LAST
+from training.outputs import whole
 
 __all__ = ["NAME", "export"]
 
@@ -45,9 +46,11 @@ def export(
     )
     data = bestiary.encode(weights, about)
     if len(data) > bestiary.LARGEST:
-        raise ValueError(f"{len(data)} bytes are more than the {bestiary.LARGEST} of the package")
+        raise ValueError(
+            f"{path}: {len(data)} bytes would be more than the {bestiary.LARGEST} of the package; "
+            "end the network earlier"
+        )
     written = bestiary.decode(data).weights
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)
+    with whole(path) as part:
+        part.write_bytes(data)
     return written

@@ -46,14 +46,26 @@ def finished(
     """The weights of a checkpoint, its channels levelled over some of the gallery's pictures.
 
     `power` 0 leaves them level, whatever is liked. Raises ValueError for the checkpoint of
-    another network, FileNotFoundError if it or the pictures are not there.
+    another network, and for pictures of families that there are no more; FileNotFoundError if
+    the checkpoint or the pictures are not there.
     """
-    model = network(len(gallery.families), last)
-    restore(checkpoint, {"model": model.variables})
+    families = gallery.families
+    if gone := [family for family in families if family not in FAMILIES]:
+        raise ValueError(
+            f"{gallery.folder} shows families that there are no more: {', '.join(gone)}; take "
+            "the training/bestiary that drew them, or draw and train anew"
+        )
+    groups = [FAMILIES[family].group for family in families]
+    if unknown := {*groups} - {*liking}:
+        raise ValueError(
+            f"nobody says what the group {min(unknown)} counts for; add it to LIKING in "
+            "training/finish.py"
+        )
     batch = gallery.batch(0, _PICTURES, seed=1)
+    model = network(len(families), last)
+    restore(checkpoint, {"model": model.variables})
     edge = (batch.pictures.shape[1] - _PIXELS) // 2
     shown = batch.pictures[:, edge : edge + _PIXELS, edge : edge + _PIXELS].astype(np.float32)
-    answers = response(model, shown / 127.5 - 1, batch.labels)
-    preferences = [liking[FAMILIES[family].group] for family in gallery.families]
-    even, dear = level(answers), liked(answers, preferences, power)
+    answers = response(model, shown / 127.5 - 1, batch.labels, len(families))
+    even, dear = level(answers), liked(answers, [liking[group] for group in groups], power)
     return scaled(folded(model, name), {key: even[key] * dear[key] for key in even})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from itertools import count, takewhile
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.bestiary import FAMILIES, SIDE, picture
+from training.outputs import whole
 
 __all__ = ["SHARD", "Batch", "Gallery"]
 
@@ -41,40 +43,66 @@ class Gallery:
 
     @property
     def families(self) -> list[str]:
-        """Their names, in the order of the labels. FileNotFoundError if nothing was drawn."""
+        """Their names, in the order of the labels.
+
+        FileNotFoundError if nothing was drawn, ValueError if the file with them is amiss.
+        """
         listed = self.folder / _NAMES
+        step = "nobody knows what the pictures beside it show; draw into another folder"
         if not listed.exists():
+            if self._shards():
+                raise ValueError(f"{listed} is missing, and {step}")
             raise FileNotFoundError(f"{self.folder} holds no pictures; draw some first")
-        names: list[str] = json.loads(listed.read_text())
+        try:
+            names = json.loads(listed.read_text())
+        except ValueError:
+            names = None
+        if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+            raise ValueError(f"{listed} is damaged, and {step}")
         return names
 
     def draw(self, shards: int, processes: int) -> Iterator[int]:
         """Draw the shards that are missing of so many; yields the number of each as it is there.
 
-        Raises ValueError if the folder holds pictures of other families.
+        Raises ValueError if the folder holds pictures of other families, or does not tell.
         """
         names = [*FAMILIES]
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(
+                f"{self.folder}: the folder cannot be made ({error.strerror}); name another"
+            ) from None
         listed = self.folder / _NAMES
-        if listed.exists() and self.families != names:
-            raise ValueError(f"{self.folder} holds pictures of other families; name another folder")
-        listed.write_text(json.dumps(names))
+        if listed.exists() or self._shards():
+            if self.families != names:
+                raise ValueError(
+                    f"{self.folder} holds pictures of other families; name another folder"
+                )
+        else:
+            with whole(listed) as part:
+                part.write_text(json.dumps(names))
         missing = [number for number in range(shards) if not self._shard(number).exists()]
-        with ProcessPoolExecutor(processes) as pool:
-            for number, pictures in zip(
-                missing, pool.map(partial(_drawn, names), missing), strict=True
-            ):
-                part = self.folder / f"{number}.part.npy"
-                np.save(part, pictures)
-                part.replace(self._shard(number))
-                yield number
+        try:
+            with ProcessPoolExecutor(processes) as pool:
+                drawn = pool.map(partial(_drawn, names), missing)
+                for number, pictures in zip(missing, drawn, strict=True):
+                    with whole(self._shard(number)) as part:
+                        np.save(part, pictures)
+                    yield number
+        except BrokenProcessPool:
+            raise OSError(
+                f"{self.folder}: a process that drew was killed, as it is where memory runs out; "
+                "draw on with fewer --processes"
+            ) from None
 
     def batch(self, number: int, size: int, seed: int) -> Batch:
         """Batch `number` of an endless walk: all pictures in a new order, again and again.
 
-        FileNotFoundError if nothing was drawn.
+        FileNotFoundError if nothing was drawn, ValueError if a shard is damaged.
         """
-        shards = [np.load(path, mmap_mode="r") for path in self._shards()]
+        families = self.families
+        shards = [_opened(path) for path in self._shards()]
         if not shards:
             raise FileNotFoundError(f"{self.folder} holds no pictures; draw some first")
         total = sum(map(len, shards))
@@ -85,7 +113,7 @@ class Gallery:
         }
         places = np.array([orders[w][s] for w, s in zip(walks.tolist(), steps, strict=True)])
         chosen = np.stack([shards[place // SHARD][place % SHARD] for place in places])
-        return Batch(chosen, (places % len(self.families)).astype(np.int32))
+        return Batch(chosen, (places % len(families)).astype(np.int32))
 
     def _shards(self) -> list[Path]:
         """Those without a gap before them."""
@@ -93,6 +121,18 @@ class Gallery:
 
     def _shard(self, number: int) -> Path:
         return self.folder / f"shard-{number:05}.npy"
+
+
+def _opened(shard: Path) -> NDArray[np.uint8]:
+    try:
+        pictures: NDArray[np.uint8] = np.lib.format.open_memmap(shard, mode="r")
+        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3:
+            raise ValueError(f"an array {pictures.dtype} {pictures.shape}")
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{shard} cannot be read as pictures ({error}); remove it, and draw again"
+        ) from None
+    return pictures
 
 
 def _drawn(names: list[str], shard: int) -> NDArray[np.uint8]:

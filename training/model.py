@@ -46,7 +46,19 @@ def network(classes: int, last: str = LAST) -> keras.Model:
 
     It ends at the block `last`. `logits_BLOCK` for each of `HEADS` that it reaches: [batch,
     classes]; and by their own names the activations of the blocks of `WATCHED`.
+
+    Raises ValueError if `last` is none of `HEADS`, or a block has fewer channels than `classes`
+    that its channels are to stand for.
     """
+    if last not in HEADS:
+        raise ValueError(f"--last {last}: the network may end at {', '.join(HEADS)}")
+    for name in HEADS[: HEADS.index(last) + 1]:
+        channels = LAYERS[name].channels
+        if name in SPOKEN_FOR and classes > channels:
+            raise ValueError(
+                f"{classes} families are more than the {channels} channels of {name}, which are "
+                "to stand for them; draw fewer families, or end the network before it: --last"
+            )
     body = keras.applications.InceptionV3(
         weights=None, include_top=False, input_shape=(None, None, 3), name="inception"
     )

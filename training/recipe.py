@@ -14,7 +14,7 @@ class Recipe:
 
     seed: int = 0
     updates: int = 8000
-    """of the weights, in all"""
+    """of the weights, in all; no more than these are made"""
     batch: int = 48
     """pictures an update looks at"""
     pixels: int = 112
@@ -51,7 +51,8 @@ class Recipe:
     def rate_at(self, update: int) -> float:
         """The learning rate of an update, counted from 0."""
         warm = min(1.0, (update + 1) / self.warm_up)
-        return self.rate * warm * 0.5 * (1 + math.cos(math.pi * update / self.updates))
+        progress = min(1.0, update / self.updates)
+        return self.rate * warm * 0.5 * (1 + math.cos(math.pi * progress))
 
     def is_still(self, update: int) -> bool:
         """If the batch norms' statistics are held in that update."""

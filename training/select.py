@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from dreamray.pictures import parts
 from dreamray.settings import Dream
+from dreamray.storage import LocalFile
 from dreamray.weights import Weights
 from training.dreams import dreamt
 from training.sheets import sheet
@@ -20,9 +23,14 @@ Pixels = NDArray[np.uint8]
 
 
 def shown(path: Path, width: int) -> Pixels:
-    """A picture, uint8 [height, width, 3], of that width and three by two: cut in its middle."""
-    with Image.open(path) as image:
-        return np.asarray(ImageOps.fit(image.convert("RGB"), (width, width * 2 // 3)))
+    """A picture, uint8 [height, width, 3], of that width and three by two: cut in its middle.
+
+    Raises RequestError if it is not there, PictureError if it cannot be read.
+    """
+    data = LocalFile(path).read()
+    size = width, max(1, width * 2 // 3)
+    with parts.pillow(str(path)), Image.open(BytesIO(data)) as image:
+        return np.asarray(ImageOps.fit(image.convert("RGB"), size))
 
 
 def dream_sheet(

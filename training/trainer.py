@@ -48,7 +48,7 @@ class Trainer:
         self.model = model
         self.recipe = recipe
         self.done = 0
-        """updates made so far; a multiple of the recipe's replays at a checkpoint"""
+        """updates made so far"""
         self._optimizer = keras.optimizers.AdamW(
             recipe.rate, weight_decay=recipe.decay, beta_2=0.99, global_clipnorm=recipe.clip
         )
@@ -59,7 +59,9 @@ class Trainer:
     def run(self, batches: Batches) -> Iterator[Progress]:
         """Make the updates that are left; yields after each.
 
-        Between batches, when `replay` was the last, the trainer may be saved.
+        Between batches, when `replay` was the last, the trainer may be saved. The last batch has
+        fewer replays than the others where the recipe's updates are no multiple of them; a
+        training that is made longer then begins that batch anew.
         """
         recipe = self.recipe
         while self.done < recipe.updates:
@@ -68,7 +70,7 @@ class Trainer:
             batch = batches(number)
             shown = views(batch.pictures, recipe, random)
             astray = Astray.start(recipe, random)
-            for replay in range(recipe.replays):
+            for replay in range(min(recipe.replays, recipe.updates - self.done)):
                 outcome = self._update(
                     shown + astray.change,
                     batch.labels,
@@ -82,11 +84,15 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint: everything that the next update depends on."""
-        checkpoints.save(path, self._variables(), self.done)
+        checkpoints.save(path, self._variables(), self.done, self.recipe)
 
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint. Raises ValueError if it is of another model or optimizer."""
-        self.done = checkpoints.restore(path, self._variables())
+        """Go on from a checkpoint.
+
+        Raises ValueError if it is of another model, optimizer or recipe; only the recipe's
+        number of updates may be another.
+        """
+        self.done = checkpoints.restore(path, self._variables(), self.recipe)
 
     def _variables(self) -> dict[str, list[Any]]:
         return {"model": self.model.variables, "optimizer": self._optimizer.variables}

@@ -79,7 +79,8 @@ def losses(outputs: dict[str, Any], labels: Any, weighing: Any, recipe: Recipe) 
     each = weighing.name * named + weighing.excess * excess + weighing.dream * dreamt
     guess = ops.cast(ops.argmax(outputs[heads[-1]], axis=-1), "int32")
     right = ops.cast(ops.equal(guess, labels), "float32")
-    return Losses(ops.sum(each) / ops.sum(weighing.name), named, excess, right)
+    counting = ops.maximum(ops.sum(weighing.name), 1.0)  # In a small batch all may be dreaming.
+    return Losses(ops.sum(each) / counting, named, excess, right)
 
 
 def updating(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: Recipe) -> Update:
