@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 
 from dreamray.errors import StorageError
 from dreamray.events import OctaveStarted, Remark, StepDone, TileDone, Transfer
@@ -166,22 +166,22 @@ class Lines(Remarks):
         self._console.print(f"{prefix}: {text}", markup=False)
 
 
-class Bar(Remarks):
-    """One bar for the whole picture, by work done."""
+class OneBar(Remarks):
+    """A bar with a description before it and a pace behind, gone at the end."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(
+        self, console: Console, description: str, total: float | None, *columns: ProgressColumn
+    ) -> None:
         super().__init__(console)
-        self._pace = Pace()
-        self._octave: OctaveStarted | None = None
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>3.0f}%"),
+            *columns,
             TextColumn("{task.fields[pace]}"),
             console=console,
             transient=True,
         )
-        self._task = self._progress.add_task("starting", total=1.0, pace="")
+        self._task = self._progress.add_task(description, total=total, pace="")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -189,6 +189,18 @@ class Bar(Remarks):
 
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
+
+    def _update(self, **fields: Any) -> None:
+        self._progress.update(self._task, **fields)
+
+
+class Bar(OneBar):
+    """One bar for the whole picture, by work done."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console, "starting", 1.0, TextColumn("{task.percentage:>3.0f}%"))
+        self._pace = Pace()
+        self._octave: OctaveStarted | None = None
 
     def __call__(self, event: object) -> None:
         """Show an event of `dreamray.events`."""
@@ -203,16 +215,14 @@ class Bar(Remarks):
         elif isinstance(event, TileDone) and self._octave is not None:
             self._show(self._octave, f"tile {event.done}/{event.tiles}", event.workers)
         elif isinstance(event, Transfer):
-            shown: dict[str, Any] = {"description": f"{event.what} {event.share:.0%}", "pace": ""}
-            self._progress.update(self._task, **shown)
+            self._update(description=f"{event.what} {event.share:.0%}", pace="")
 
     def _show(self, octave: OctaveStarted, text: str, workers: int = 1) -> None:
-        fields: dict[str, Any] = {
-            "description": f"octave {octave.number + 1}/{octave.count} {text}",
-            "completed": self._pace.share_done,
-            "pace": _pace_text(self._pace, workers),
-        }
-        self._progress.update(self._task, **fields)
+        self._update(
+            description=f"octave {octave.number + 1}/{octave.count} {text}",
+            completed=self._pace.share_done,
+            pace=_pace_text(self._pace, workers),
+        )
 
 
 def reporter(

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as RichProgress
 
 from dreamray.bulk.events import Listed, Progress
-from dreamray.progress import LINE_EVERY, Remarks, duration
+from dreamray.progress import LINE_EVERY, OneBar, Remarks, duration
 
 
 class Pace:
@@ -85,39 +82,23 @@ class Lines(Remarks):
         self._console.print(text, markup=False)
 
 
-class Bar(Remarks):
+class Bar(OneBar):
     """One bar for the whole set."""
 
     def __init__(self, console: Console) -> None:
-        super().__init__(console)
+        super().__init__(console, "listing", None)
         self._pace = Pace()
-        self._progress = RichProgress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[pace]}"),
-            console=console,
-            transient=True,
-        )
-        self._task = self._progress.add_task("listing", total=None, pace="")
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
 
     def __call__(self, event: object) -> None:
         """Show an event of `dreamray.bulk.events`."""
         super().__call__(event)
         if isinstance(event, Listed):
-            self._progress.update(self._task, description=f"{event.pictures} pictures found")
+            self._update(description=f"{event.pictures} pictures found")
         elif isinstance(event, Progress):
             self._pace.update(event)
-            fields: dict[str, Any] = {
-                "description": describe(event),
-                "total": event.total - event.kept,
-                "completed": event.done + event.failed,
-                "pace": describe_pace(event, self._pace),
-            }
-            self._progress.update(self._task, **fields)
+            self._update(
+                description=describe(event),
+                total=event.total - event.kept,
+                completed=event.done + event.failed,
+                pace=describe_pace(event, self._pace),
+            )

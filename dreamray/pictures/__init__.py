@@ -12,18 +12,14 @@
 
 from dreamray.pictures.decoding import (
     DEFAULT_MAX_PIXELS,
-    Format,
     Picture,
-    Pixels,
-    check_output,
     decode,
-    encode,
     from_tensor,
-    metadata_text,
-    output_format,
-    read_metadata,
     to_tensor,
 )
+from dreamray.pictures.encoding import Format, check_output, encode, output_format
+from dreamray.pictures.metadata import metadata_text, read_metadata
+from dreamray.pictures.parts import Pixels
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",

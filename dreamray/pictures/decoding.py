@@ -1,8 +1,7 @@
-"""Pictures: from encoded bytes to pixels and back, with what they carry besides pixels.
+"""Encoded bytes to pixels, with what they carry besides, and pixels to the network's numbers.
 
 The formats are told by content, never by name, and no decoder but these six ever runs:
-JPEG, PNG, WebP, TIFF, GIF and BMP. Results are written as PNG, JPEG, WebP or TIFF, and the
-same input gives the same bytes on every run of one installation.
+JPEG, PNG, WebP, TIFF, GIF and BMP.
 """
 
 from __future__ import annotations
@@ -19,23 +18,14 @@ from PIL import Image
 from dreamray.errors import PictureError
 from dreamray.pictures import parts
 from dreamray.pictures.colour import to_rgb
-from dreamray.pictures.encoding import Format, check_output, encode, output_format
 from dreamray.pictures.exif import read_exif
-from dreamray.pictures.metadata import metadata_text, read_metadata
 from dreamray.pictures.parts import Pixels
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
-    "Format",
     "Picture",
-    "Pixels",
-    "check_output",
     "decode",
-    "encode",
     "from_tensor",
-    "metadata_text",
-    "output_format",
-    "read_metadata",
     "to_tensor",
 ]
 

@@ -1,4 +1,7 @@
-"""Writing pictures that are held in memory: the formats of results, and their limits."""
+"""Writing pictures that are held in memory: the formats of results, and their limits.
+
+The same pixels give the same bytes on every run of one installation.
+"""
 
 from __future__ import annotations
 
