@@ -106,7 +106,7 @@ def read() -> Bestiary:
 
 
 def decode(data: bytes) -> Bestiary:
-    """The weights in a file's bytes, all of it verified; WeightsError if anything is amiss."""
+    """The weights in a file's bytes, what it holds verified; WeightsError if anything is amiss."""
     try:
         arrays = _arrays(data)
         about = _about(arrays)

@@ -193,7 +193,10 @@ def _auto(tell: Tell) -> Weights:
     try:
         return _imagenet(tell)
     except WeightsError as error:
-        loaded = _bestiary()
+        try:
+            loaded = _bestiary()
+        except WeightsError as own:
+            raise WeightsError(f"{error}; and {own}") from None
         tell(
             "WARNING: ImageNet's weights could not be had: dreaming with the bestiary's, which are "
             f"dreamray's own and know only drawn pictures. {error}"

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dreamray import bestiary
 from dreamray import weights as module
 from dreamray.errors import RequestError, WeightsError
 from dreamray.inception import CONVOLUTIONS, ancestors
@@ -256,6 +257,13 @@ class TestAuto:
         assert told[-1].startswith("WARNING: ImageNet's weights could not be had")
         assert "download failed" in told[-1]
         assert "--weights FILE" in told[-1]
+
+    def test_where_there_are_none_at_all_both_ways_out_are_told(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(bestiary, "FILE", tmp_path / "gone.npz")
+        with pytest.raises(WeightsError, match=r"download failed.*--weights FILE.*reinstall"):
+            load(tell=lambda text: None)
 
     def test_it_is_said_on_stderr(self, capsys: pytest.CaptureFixture[str]) -> None:
         load()
