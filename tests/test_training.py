@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,21 +19,26 @@ import pytest
 pytest.importorskip("cv2", reason="the extra 'training' is not installed")
 
 import keras
+import psutil
+from PIL import Image
 
 from dreamray.inception import CONVOLUTIONS
 from dreamray.settings import Dream
-from dreamray.weights import Weights
 from dreamray.weights import load as load_weights
 from training.astray import Astray
 from training.balance import Response, level, liked, response, scaled
 from training.bestiary import FAMILIES, SIDE, picture
 from training.bestiary.registry import family
-from training.dreams import dreamt
+from training.checkpoints import restore
+from training.dreams import Dreamt, dreamt
 from training.finish import LIKING, finished
-from training.gallery import SHARD, Batch, Gallery
+from training.gallery import SHARD, Batch, Gallery, _drawn
 from training.model import convolutions, folded, forget_names, network, start_from
-from training.recipe import Recipe
-from training.trainer import Trainer
+from training.recipe import Origin, Recipe
+from training.report import Report
+from training.select import dream_sheet, shown
+from training.sheets import bestiary_sheet, sheet
+from training.trainer import Progress, Trainer
 from training.update import Outcome, Weighing, losses, repeatable
 from training.views import views
 
@@ -55,12 +61,14 @@ def deeper() -> keras.Model:
 
 class TestPictures:
     def test_every_family_draws_many_pictures(self) -> None:
-        """None fails, none is empty, and no two pictures of a family are the same."""
+        """None fails, none is empty, no two pictures of a family are the same; and it is fast."""
+        begun = time.process_time()
         for name in FAMILIES:
             pictures = [picture(name, seed) for seed in range(4)]
             assert all(p.shape == (SIDE, SIDE, 3) and p.dtype == np.uint8 for p in pictures), name
             assert all(p.std() > 1 for p in pictures), name
             assert len({p.tobytes() for p in pictures}) == len(pictures), name
+        assert time.process_time() - begun < 0.1 * 4 * len(FAMILIES)
 
     def test_the_same_seed_gives_the_same_bytes_in_another_process(self) -> None:
         """Whatever was drawn before, and however Python hashes."""
@@ -178,6 +186,57 @@ class TestGallery:
         with pytest.raises(ValueError, match="an array float32"):
             gallery.batch(0, 4, 0)
 
+    @pytest.mark.parametrize(
+        ("shard", "shape"),
+        [
+            (0, (SHARD - 1, 1, 1, 3)),
+            (1, (SHARD, 2, 1, 3)),
+            (1, (0, 1, 1, 3)),
+            (1, (SHARD + 1, 1, 1, 3)),
+        ],
+    )
+    def test_shards_are_full_and_of_one_size(
+        self, gallery: Gallery, shard: int, shape: tuple[int, ...]
+    ) -> None:
+        """Else a picture would get another's label; the last one may have fewer pictures."""
+        np.save(gallery.folder / "shard-00001.npy", np.zeros((SHARD - 1, 1, 1, 3), np.uint8))
+        assert gallery.total == 2 * SHARD - 1
+        np.save(gallery.folder / f"shard-{shard:05}.npy", np.zeros(shape, np.uint8))
+        with pytest.raises(ValueError, match=r"no shape for it beside the others.*draw again"):
+            gallery.batch(0, 4, 0)
+
+    def test_shards_hold_the_pictures_of_their_numbers(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each is written when it is drawn, before anybody asks for it."""
+        monkeypatch.setattr("training.gallery.SHARD", 3)
+        names = [*FAMILIES]
+        wanted = [np.stack([picture(names[n], n) for n in range(a, a + 3)]) for a in (0, 3)]
+        np.testing.assert_array_equal(_drawn(names, 1), wanted[1])
+        drawing = Gallery(tmp_path).draw(2, 2)
+        assert next(drawing) == 0
+        until = time.monotonic() + 30
+        while not (tmp_path / "shard-00001.npy").exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert [*drawing] == [1]
+        for number, pictures in enumerate(wanted):
+            np.testing.assert_array_equal(np.load(tmp_path / f"shard-{number:05}.npy"), pictures)
+        assert len([*tmp_path.iterdir()]) == 3
+
+    def test_nobody_goes_on_drawing_when_the_command_is_killed(self, tmp_path: Path) -> None:
+        command = [sys.executable, "-m", "training", "draw", tmp_path / "p", "--processes=2"]
+        with subprocess.Popen(command, cwd=ROOT) as drawing:
+            until = time.monotonic() + 30
+            while len(workers := psutil.Process(drawing.pid).children()) < 2:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            drawing.kill()
+        _, alive = psutil.wait_procs(workers, timeout=10)
+        for worker in alive:
+            worker.kill()
+        assert not alive
+
     def test_a_drawing_process_that_is_killed_is_told(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -251,6 +310,8 @@ class Trained(NamedTuple):
     """what the command says to a training that is done"""
 
 
+NAMES = [*FAMILIES][::20][:5]
+"""of families of several groups"""
 RECIPE = replace(TINY, updates=15, batch=2, pixels=75, smallest_crop=75, warm_up=60, still=0.0)
 OPTIONS = ("--updates=15", "--batch=2", "--pixels=75", "--still=0", "--last=mixed3")
 """The same for the command."""
@@ -260,7 +321,7 @@ OPTIONS = ("--updates=15", "--batch=2", "--pixels=75", "--still=0", "--last=mixe
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Building the network and its update takes nearly all of the time: once in each process."""
     folder = tmp_path_factory.mktemp("trained")
-    names = [*FAMILIES][:5]
+    names = NAMES
     pictures = np.stack([picture(names[number % 5], number) for number in range(10)])
     np.save(folder / "shard-00000.npy", pictures)
     (folder / "families.json").write_text(json.dumps(names))
@@ -308,10 +369,10 @@ class TestTrainer:
             np.load(trained.folder / "whole.npz") as other,
         ):
             assert 3 <= half["done"] < one["done"] == 15
-            assert {*half} == {*one} == {*other}
+            assert {*half} == {*one} == {*other} >= {"recipe", "origin"}
             for name in one:
                 np.testing.assert_array_equal(one[name], other[name], name)
-                assert name == "recipe" or np.isfinite(one[name]).all(), name
+                assert name in ("recipe", "origin") or np.isfinite(one[name]).all(), name
             assert any((half[name] != one[name]).any() for name in one if "model" in name)
 
     def test_the_command_goes_on(self, trained: Trained) -> None:
@@ -344,6 +405,54 @@ class TestTrainer:
         trainer.recipe = replace(trainer.recipe, updates=updates + 4)
         assert [progress.replay for progress in trainer.run(self.batch)] == [0, 1, 2, 0]
         assert trainer.done == updates + 4
+
+    @pytest.mark.parametrize(("part", "value"), [("named", np.nan), ("excess", np.inf)])
+    def test_a_loss_that_is_no_number_ends_it(
+        self, part: str, value: float, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        nothing = Outcome(np.zeros((3, 80, 80, 3), np.float32), *np.zeros((3, 3), np.float32))
+        spoilt = nothing._replace(**{part: np.array([0, value, 0], np.float32)})
+        outcomes = iter([nothing, nothing, nothing, spoilt])
+        monkeypatch.setattr("training.trainer.updating", lambda *_: lambda *_: next(outcomes))
+        steps = Trainer(keras.Sequential([keras.Input((2,))]), TINY).run(self.batch)
+        assert [next(steps).update for _ in range(3)] == [1, 2, 3]
+        with pytest.raises(ValueError, match=r"no number any more after 3 updates.*smaller --rate"):
+            next(steps)
+
+    def test_spoilt_weights_are_not_saved(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The last update's loss was one of the weights before it."""
+        monkeypatch.setattr("training.trainer.updating", lambda *_: None)
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+        trainer, path = Trainer(model, TINY), tmp_path / "run.npz"
+        trainer.save(path)
+        before = path.read_bytes()
+        model.variables[0].assign(np.full((2, 2), np.nan))
+        with pytest.raises(ValueError, match="smaller --rate"):
+            trainer.save(path)
+        assert path.read_bytes() == before
+
+    def test_more_updates_than_wanted_are_not_taken_back(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("training.trainer.updating", lambda *_: None)
+        trainer = Trainer(keras.Sequential([keras.Input((2,))]), TINY)
+        trainer.done = 6
+        trainer.save(tmp_path / "run.npz")
+        trainer.recipe = replace(TINY, updates=5)
+        with pytest.raises(ValueError, match=r"6 updates are made, more than the 5 .*--updates"):
+            trainer.resume(tmp_path / "run.npz")
+
+    def test_means_leave_out_what_was_not_there(self) -> None:
+        """A batch without a dreaming picture says nothing of dreams."""
+        values = np.array([1, 3], np.float32)
+        outcome, report = Outcome(values, values, values, values), Report(replace(TINY, replays=1))
+        report.add(Progress(1, 0, np.array([False, False]), outcome))
+        report.add(Progress(2, 0, np.array([False, True]), outcome))
+        assert "loss 1.50 | 3.00" in report.line()
+        report.add(Progress(3, 0, np.array([False, False]), outcome))
+        assert "loss 2.00 | nan" in report.line()
 
     @pytest.mark.parametrize("backend", ["jax", "torch"])
     def test_other_backends_find_the_same(self, backend: str) -> None:
@@ -428,16 +537,6 @@ class TestModel:
 
 
 class TestBalance:
-    @staticmethod
-    def some(weights: Weights) -> dict[str, Any]:
-        random = np.random.default_rng(2)
-        names = [c.name for c in CONVOLUTIONS[:40]]
-        return {
-            c.name: random.uniform(0.3, 3, c.channels).astype(np.float32)
-            for c in CONVOLUTIONS
-            if c.name in names
-        }
-
     def test_scaling_leaves_deeper_layers_as_they_were(self) -> None:
         """Factors below a layer change nothing in it: the dream of that layer is the same."""
         weights = load_weights("random:1")
@@ -493,12 +592,99 @@ class TestFinish:
     def test_families_that_are_no_more_are_named(self, tmp_path: Path) -> None:
         (tmp_path / "families.json").write_text('["owl", "dodo", "moa"]')
         with pytest.raises(ValueError, match=r"no more: dodo, moa; .*train anew"):
-            finished(tmp_path / "run.npz", Gallery(tmp_path), last="mixed3", name="x")
+            finished(tmp_path / "run.npz", Gallery(tmp_path), last="mixed3")
 
     def test_a_group_without_a_liking_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "families.json").write_text('["owl"]')
         with pytest.raises(ValueError, match="the group heads counts for; add it to LIKING"):
-            finished(tmp_path / "r", Gallery(tmp_path), last="mixed3", name="x", liking={"eyes": 1})
+            finished(tmp_path / "r", Gallery(tmp_path), last="mixed3", liking={"eyes": 1})
+
+    def test_a_checkpoint_becomes_weights_that_are_levelled_and_liked(
+        self, trained: Trained, shallow: keras.Model, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("training.finish._PICTURES", 20)
+        path, gallery = trained.folder / "whole.npz", Gallery(trained.folder)
+        found = finished(path, gallery, last="mixed3")
+
+        restore(path, {"model": shallow.variables})
+        batch = gallery.batch(0, 20, seed=1)
+        middle = batch.pictures[:, 8:120, 8:120].astype(np.float32) / 127.5 - 1
+        answers = response(shallow, middle, batch.labels, 5)
+        dear = liked(answers, [LIKING[FAMILIES[name].group] for name in gallery.families])
+        factors = {name: even * dear[name] for name, even in level(answers).items()}
+        plain = folded(shallow, "plain")
+        wanted = scaled(plain, factors)
+        for kind in ("kernels", "biases", "scales"):
+            for one, other in zip(getattr(found, kind), getattr(wanted, kind), strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)
+        count = len(convolutions(shallow))
+        for one, other in zip(found.kernels[:count], plain.kernels[:count], strict=True):
+            assert np.abs(one - other).max() > 0.1 * np.abs(other).max()
+
+    def test_numbers_that_are_none_are_told(
+        self, trained: Trained, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("training.finish._PICTURES", 5)
+        path, gallery = trained.folder / "whole.npz", Gallery(trained.folder)
+        with pytest.raises(ValueError, match=r"whole\.npz: .* no numbers .*--liking"):
+            finished(path, gallery, last="mixed3", power=1e6)
+
+    def test_other_families_than_the_checkpoints_are_named(
+        self, trained: Trained, tmp_path: Path
+    ) -> None:
+        names = json.loads((trained.folder / "families.json").read_text())
+        (tmp_path / "families.json").write_text(json.dumps([*names[:4], "owl"]))
+        np.save(tmp_path / "shard-00000.npy", np.zeros((10, 128, 128, 3), np.uint8))
+        with pytest.raises(ValueError, match=f"families: number 4, {names[4]}, became owl"):
+            finished(trained.folder / "whole.npz", Gallery(tmp_path), last="mixed3")
+
+
+class TestSheets:
+    def test_a_sheet_of_families_shows_their_pictures(self) -> None:
+        """It is no wider than they need."""
+        drawn = np.asarray(bestiary_sheet(["owl", "daisy"], each=2, columns=4))
+        assert drawn.shape == (SIDE + 16, 2 * (2 * (SIDE + 2) + 4), 3)
+        for number, name in enumerate(["owl", "daisy"]):
+            for seed in range(2):
+                left = number * (2 * (SIDE + 2) + 4) + seed * (SIDE + 2)
+                cell = drawn[14 : 14 + SIDE, left : left + SIDE]
+                np.testing.assert_array_equal(cell, picture(name, seed))
+
+    def test_cells_stand_in_rows(self) -> None:
+        cells = [(str(n), [np.full((10, 20, 3), 50 * n, np.uint8)]) for n in range(3)]
+        drawn = np.asarray(sheet(cells, columns=2))
+        assert drawn.shape == (2 * 26, 2 * 26, 3)
+        assert (drawn[26 + 14 : 26 + 24, :20] == 100).all()
+
+    def test_dreams_stand_below_their_picture(self) -> None:
+        """In a sheet of the size of two pictures with their captions."""
+        pixels = shown(ROOT / "examples" / "lake.png", 150)
+        assert pixels.shape == (100, 150, 3)
+        dream = Dream(layers={"mixed2": 1.0}, octaves=1, iterations=3, max_loss=None)
+        rows = {seed: (load_weights(seed), dream) for seed in ("random:1", "random:2")}
+        drawn = np.asarray(dream_sheet([pixels], rows))
+        assert drawn.shape == (3 * 116, 156, 3)
+        cells = [drawn[top + 14 : top + 114, :150].astype(int) for top in (0, 116, 232)]
+        np.testing.assert_array_equal(cells[0], pixels)
+        for one, other in ((0, 1), (0, 2), (1, 2)):
+            assert np.abs(cells[one] - cells[other]).mean() > 1
+
+    def test_a_picture_is_shown_upright(self, tmp_path: Path) -> None:
+        """As its camera says that it was held."""
+        image = Image.new("RGB", (60, 40))
+        image.paste((255, 0, 0), (0, 0, 30, 40))
+        exif = Image.Exif()
+        exif[0x0112] = 3  # turned by half
+        image.save(tmp_path / "photo.png", exif=exif)
+        pixels = shown(tmp_path / "photo.png", 60)
+        assert not pixels[:, :25].any()
+        assert (pixels[:, 35:, 0] == 255).all()
+
+    def test_growth_from_nothing_has_no_bound(self) -> None:
+        grown = Dreamt(np.zeros((1, 1, 3), np.uint8), ((0.0, 2.0), (0.0, 0.0), (2.0, 3.0))).growths
+        assert grown[0] == np.inf
+        assert np.isnan(grown[1])
+        assert grown[2] == 1.5
 
 
 def print_outcomes() -> None:
@@ -520,7 +706,8 @@ def train(folder: Path) -> None:
 
     repeatable(0)
     recipe, gallery = RECIPE, Gallery(folder)
-    trainer = Trainer(network(5, last="mixed3"), recipe)
+    origin = Origin(tuple(NAMES), pictures=10)
+    trainer = Trainer(network(5, last="mixed3"), recipe, origin)
 
     def named(batches: Callable[[int], Batch]) -> list[float]:
         return [float(progress.outcome.named.mean()) for progress in trainer.run(batches)]

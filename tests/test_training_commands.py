@@ -22,10 +22,12 @@ from dreamray import bestiary
 from training import __main__ as commands
 from training import checkpoints, outputs
 from training.model import HEADS
-from training.recipe import Recipe
+from training.recipe import Origin, Recipe
+from training.update import Outcome
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = Recipe(updates=6)
+ORIGIN = Origin(("owl", "fish"), 40, "bestiary-2, SHA-256 12ab", forget=True)
 
 
 class TestOutputs:
@@ -40,6 +42,33 @@ class TestOutputs:
                 raise error
         assert path.read_text() == "old"
         assert [*tmp_path.iterdir()] == [path]
+
+    def test_nobodys_file_is_hit_on_the_way(self, tmp_path: Path) -> None:
+        """Not one that is named as what is begun may be, nor a link: the file behind it is."""
+        other, path, link = (tmp_path / name for name in ("run.part.npz", "run.npz", "link.npz"))
+        other.write_text("mine")
+        link.symlink_to(path)
+        with outputs.whole(link) as part:
+            assert part.suffix == ".npz"
+            part.write_text("new")
+        assert link.is_symlink()
+        assert path.read_text() == "new"
+        assert other.read_text() == "mine"
+        assert len([*tmp_path.iterdir()]) == 3
+
+    def test_what_is_no_file_stays(self, tmp_path: Path) -> None:
+        path = tmp_path / "pipe.npz"
+        os.mkfifo(path)
+        with pytest.raises(OSError, match="no file; name another"):
+            outputs.check(path)
+        with pytest.raises(OSError, match="no file; name another"), outputs.whole(path):
+            pass
+        assert path.is_fifo()
+
+    def test_no_folder_is_advised_where_none_is_at_fault(self, tmp_path: Path) -> None:
+        with pytest.raises(OSError, match=r"cannot be written \(broken data stream\)$"):  # noqa: SIM117
+            with outputs.whole(tmp_path / "sheet.png"):
+                raise OSError("broken data stream")
 
     def test_a_full_disk_is_told(self, tmp_path: Path) -> None:
         path = tmp_path / "run.npz"
@@ -57,7 +86,7 @@ class TestOutputs:
             outputs.check(tmp_path / place)
         assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
-    @pytest.mark.parametrize("name", ["sheet", "sheet.npz", "sheet.psd"])
+    @pytest.mark.parametrize("name", ["sheet", "sheet.npz", "sheet.psd", "sheet.h5"])
     def test_a_picture_needs_a_suffix_that_can_be_written(self, tmp_path: Path, name: str) -> None:
         outputs.check_picture(tmp_path / "sheet.PNG")
         with pytest.raises(ValueError, match=r"name a \.png"):
@@ -147,7 +176,7 @@ class TestCheckpoints:
             checkpoints.restore(tmp_path / "none.npz", {})
 
     @pytest.mark.parametrize(
-        "change", [{"seed": 1}, {"rate": 2e-3}, {"replays": 1}, {"batch": 4, "pixels": 80}]
+        "change", [{"seed": 1}, {"decay": 0.1}, {"replays": 1}, {"batch": 4, "pixels": 80}]
     )
     def test_another_recipe_is_refused_and_what_differs_is_named(
         self, saved: Path, change: dict[str, Any]
@@ -158,16 +187,39 @@ class TestCheckpoints:
         said = ", ".join(f"{k} {change[k]} became {now[k]}" for k in now if k in change)
         self.refused(saved, rf"another recipe \({said}\); go on .* another file")
 
-    def test_a_training_may_be_made_longer(self, saved: Path) -> None:
-        longer = replace(RECIPE, updates=9)
-        assert checkpoints.restore(saved, self.variables((2, 3), (4,)), longer) == 5
+    @pytest.mark.parametrize("change", [{"updates": 9}, {"rate": 1e-4}])
+    def test_a_training_may_be_made_longer_or_calmer(
+        self, saved: Path, change: dict[str, Any]
+    ) -> None:
+        other = replace(RECIPE, **change)
+        assert checkpoints.restore(saved, self.variables((2, 3), (4,)), other) == 5
 
-    def test_a_file_that_tells_no_recipe_is_read(self, saved: Path) -> None:
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ({"start": None}, "start bestiary-2, SHA-256 12ab became None"),
+            ({"forget": False}, "forget True became False"),
+            ({"pictures": 80}, "pictures 40 became 80"),
+            ({"families": ("owl", "moa")}, "families: number 1, fish, became moa"),
+            ({"families": ("owl", "fish", "moa")}, "2 families became 3"),
+        ],
+    )
+    def test_another_origin_is_refused_and_what_differs_is_named(
+        self, saved: Path, change: dict[str, Any], said: str
+    ) -> None:
+        variables = self.variables((2, 3), (4,))
+        checkpoints.save(saved, variables, 5, RECIPE, ORIGIN)
+        assert checkpoints.restore(saved, variables, RECIPE, ORIGIN) == 5
+        assert checkpoints.restore(saved, variables, families=["owl", "fish"]) == 5
+        with pytest.raises(ValueError, match=rf"something else \({said}\); go on"):
+            checkpoints.restore(saved, variables, RECIPE, replace(ORIGIN, **change))
+
+    def test_a_file_that_tells_neither_recipe_nor_origin_is_read(self, saved: Path) -> None:
         """Earlier ones did not."""
         with np.load(saved) as file:
             arrays = {name: file[name] for name in file if name != "recipe"}
         np.savez(saved, **arrays)
-        assert checkpoints.restore(saved, self.variables((2, 3), (4,)), RECIPE) == 5
+        assert checkpoints.restore(saved, self.variables((2, 3), (4,)), RECIPE, ORIGIN) == 5
 
 
 LOOK = ["look", "pictures", "run.npz", "sheet.png", "lake.png"]
@@ -224,6 +276,7 @@ class TestCommands:
             ([*LOOK, "run.npz"], "run.npz is damaged"),
             ([*LOOK, "none.png"], "none.png: no such file"),
             (["look", "pictures", "run.npz", "out.txt", "lake.png"], "name a .png"),
+            ([*LOOK, "--also=none.npz"], "none.npz"),
             (["look", "pictures", "none.npz", "out.png", "lake.png"], "none.npz"),
             (["look", "empty", "run.npz", "out.png", "lake.png"], "draw some first"),
             ([*EXPORT, "--layer=mixed6=1"], "mixed6 lies behind mixed5"),
@@ -255,6 +308,7 @@ class TestCommands:
             *((["draw", "new"], name, 0) for name in ("shards", "processes")),
             *((TRAIN, name, 0) for name in ("updates", "batch", "replays")),
             (TRAIN, "pixels", 74),
+            (TRAIN, "keep", -1),
             *((TRAIN, name, -1) for name in ("seed", "rate", "dream-step", "save-seconds")),
             *((TRAIN, name, -0.1) for name in ("dream-penalty", "still")),
             (TRAIN, "still", 1.1),
@@ -296,6 +350,56 @@ class TestCommands:
         assert caught.value.code == 130
         assert capsys.readouterr().err == "training: interrupted\n"
 
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (ImportError("No module named 'jax'"), "'jax': .*pip install -e '.[training]'"),
+            (MemoryError(), "memory has run out"),
+            (ZeroDivisionError("division by zero"), "division by zero"),
+        ],
+    )
+    def test_other_failures_take_one_line_too(
+        self,
+        error: Exception,
+        said: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        def fail(path: Path) -> None:
+            raise error
+
+        monkeypatch.setattr(outputs, "check", fail)
+        with pytest.raises(SystemExit) as caught:
+            commands.main(TRAIN)
+        assert caught.value.code == 1
+        err = capsys.readouterr().err
+        assert all(part in err for part in said.split(".*"))
+        assert err.count("\n") == 1
+
+    def test_copies_stay_on_the_way(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Each after the updates that its name tells; what is done is not undone."""
+        nothing = Outcome(np.zeros((2, 80, 80, 3), np.float32), *np.zeros((3, 2), np.float32))
+        monkeypatch.setattr("training.trainer.updating", lambda *_: lambda *_: nothing)
+        monkeypatch.setattr(
+            "training.model.network", lambda *_: keras.Sequential([keras.Input((2,))])
+        )
+        train = ["train", "pictures", "new.npz", "--batch=2", "--pixels=80", "--replays=2"]
+        commands.main([*train, "--updates=9", "--keep=3"])
+        kept = {path.name: int(np.load(path)["done"]) for path in Path().glob("new*.npz")}
+        assert kept == {"new.npz": 9, "new-00004.npz": 4, "new-00006.npz": 6}
+        before = Path("new.npz").read_bytes()
+        for changed, said in (
+            ("--updates=8", "9 updates are made"),
+            ("--start=random:1", "start None became random:1, SHA-256"),
+        ):
+            monkeypatch.setattr("training.model.start_from", lambda *_: None)
+            with pytest.raises(SystemExit):
+                commands.main([*train, "--updates=9", changed])
+            assert said in capsys.readouterr().err
+        assert Path("new.npz").read_bytes() == before
+
     def test_help_is_help(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):
             commands.main([])
@@ -329,6 +433,10 @@ class TestCommands:
         commands.main([*LOOK, f"--last={last}", "--beside=bestiary", "--width=200"])
         assert shown == [*rows, "bestiary"]
         assert Path("sheet.png").is_file()
+        shown.clear()
+        Path("run-00300.npz").touch()
+        commands.main([*LOOK, f"--last={last}", "--also=run-00300.npz", "--width=200"])
+        assert shown == [f"{path}: {row}" for path in ("run.npz", "run-00300.npz") for row in rows]
 
     def test_weights_are_written_with_layers_and_facts(
         self, monkeypatch: pytest.MonkeyPatch

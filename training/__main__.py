@@ -21,7 +21,7 @@ from dreamray.octaves import Shape, plan_octaves
 from dreamray.request import parse_layers
 from dreamray.settings import Dream
 from training import outputs
-from training.recipe import Recipe
+from training.recipe import Origin, Recipe
 
 _ROWS = ["mixed3=0.8,mixed4=1,mixed5=1.3", "mixed3=1", "mixed4=1", "mixed5=1"]
 
@@ -116,6 +116,9 @@ def train(
     save_seconds: Annotated[
         float, typer.Option(min=0, callback=_finite, help="between two checkpoints")
     ] = 120,
+    keep: Annotated[
+        int, typer.Option(min=0, help="updates between copies that stay; 0: there are none")
+    ] = 0,
 ) -> None:
     """Train, with a checkpoint now and then; the same command goes on after a stop."""
     if forget and start is None:
@@ -158,11 +161,17 @@ def train(
         start_from(model, begun)
         if forget:
             forget_names(model)
-    trainer = Trainer(model, recipe)
+    origin = Origin(
+        tuple(gallery.families),
+        gallery.total,
+        None if begun is None else f"{begun.name}, SHA-256 {begun.sha256}",
+        forget,
+    )
+    trainer = Trainer(model, recipe, origin)
     if checkpoint.exists():
         trainer.resume(checkpoint)
         print(f"going on after {trainer.done} updates", flush=True)
-    saved, report = time.monotonic(), Report(recipe)
+    kept, saved, report = trainer.done, time.monotonic(), Report(recipe)
     for progress in trainer.run(lambda number: gallery.batch(number, batch, seed)):
         report.add(progress)
         whole = progress.replay == recipe.replays - 1
@@ -170,6 +179,9 @@ def train(
             trainer.save(checkpoint)
             saved = time.monotonic()
             print(report.line(), flush=True)
+        if whole and keep and trainer.done // keep > kept // keep:
+            kept = trainer.done
+            trainer.save(checkpoint.with_stem(f"{checkpoint.stem}-{kept:05}"))
     trainer.save(checkpoint)
     print(f"{checkpoint}: {trainer.done} updates are made", flush=True)
 
@@ -191,8 +203,14 @@ def look(
     liking: Liking = 1.0,
     last: Last = Block.MIXED5,
     beside: Annotated[list[str] | None, typer.Option(help="other weights, a row each")] = None,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True, dir_okay=False, metavar="CHECKPOINT", help="another one: the same rows"
+        ),
+    ] = None,
 ) -> None:
-    """Dreams of a checkpoint, with their losses: what it is to be chosen by."""
+    """Dreams of checkpoints, with their losses: what they are to be chosen by."""
     outputs.check_picture(sheet)
     texts = layer or [text for text in _ROWS if not _unreached(_layers(text), last)]
     dreams = {text: _dream(text, last) for text in texts}
@@ -212,8 +230,11 @@ def look(
     _start_quietly()
     from training.finish import finished
 
-    mine = finished(checkpoint, gallery, last=last, name=checkpoint.stem, power=liking)
-    rows = {text: (mine, dream) for text, dream in dreams.items()}
+    rows = {}
+    for path in (checkpoint, *(also or ())):
+        mine = finished(path, gallery, last=last, power=liking)
+        for text, dream in dreams.items():
+            rows[f"{path}: {text}" if also else text] = mine, dream
     dreamt = dream_sheet(images, rows | others)
     with outputs.whole(sheet) as part:
         dreamt.save(part)
@@ -244,7 +265,7 @@ def export(
     from training.finish import finished
     from training.model import LAST
 
-    weights = finished(checkpoint, gallery, last=LAST, name="bestiary", power=liking)
+    weights = finished(checkpoint, gallery, last=LAST, power=liking)
     write(weights, output, version=version, default_layers=layers, facts=facts)
     print(f"{output}: {output.stat().st_size:,} bytes")
 
@@ -300,8 +321,16 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except DreamrayError as error:
         _end(str(error), error.exit_code)
-    except (OSError, ValueError) as error:
-        _end(str(error), 1)
+    except ImportError as error:
+        _end(
+            f"{error}: something that the training needs is missing; pip install -e '.[training]', "
+            "and what KERAS_BACKEND names",
+            1,
+        )
+    except MemoryError as error:
+        _end(f"memory has run out ({error or 'MemoryError'}); take less at a time", 1)
+    except (OSError, ValueError, ArithmeticError) as error:
+        _end(str(error) or type(error).__name__, 1)
 
 
 def _end(text: str, code: int) -> NoReturn:

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.outputs import whole
-from training.recipe import Recipe
+from training.recipe import Origin, Recipe
 
 __all__ = ["restore", "save"]
 
 Variables = Mapping[str, Sequence[Any]]
 """Keras' variables, by the name of what they are of"""
 
-_DONE, _RECIPE = "done", "recipe"
-_MAY_CHANGE = {"updates"}  # A training may be made longer.
+_DONE, _RECIPE, _ORIGIN = "done", "recipe", "origin"
+_MAY_CHANGE = {"updates", "rate"}  # A training may be made longer, or calmer.
 _DAMAGES = (
     OSError,
     EOFError,
@@ -37,25 +37,40 @@ _DAMAGES = (
 """What a damaged file, or one of another kind, makes NumPy raise."""
 
 
-def save(path: Path, variables: Variables, done: int, recipe: Recipe) -> None:
+def save(
+    path: Path, variables: Variables, done: int, recipe: Recipe, origin: Origin | None = None
+) -> None:
     """Write the variables after `done` updates; the file is whole or as it was before."""
     arrays = {key: np.asarray(variable) for key, variable in _named(variables)}
     arrays[_DONE] = np.asarray(done)
     arrays[_RECIPE] = np.asarray(json.dumps(asdict(recipe)))
+    if origin is not None:
+        arrays[_ORIGIN] = np.asarray(json.dumps(asdict(origin)))
     with whole(path) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def restore(path: Path, variables: Variables, recipe: Recipe | None = None) -> int:
+def restore(
+    path: Path,
+    variables: Variables,
+    recipe: Recipe | None = None,
+    origin: Origin | None = None,
+    families: Sequence[str] | None = None,
+) -> int:
     """Set the variables to what the file holds; returns after how many updates that was.
 
     The file may hold variables of more kinds. Raises ValueError, and sets nothing, if it is
-    damaged or of another network, or of a training by another recipe than the one that is given
-    (older files do not tell theirs); FileNotFoundError if there is no file.
+    damaged or of another network, or of a training by another recipe, from another origin or of
+    other families than are given (older files do not tell theirs); FileNotFoundError if there is
+    no file.
     """
-    saved, done, made_by = _read(path)
+    saved, done, made_by, made_from = _read(path)
     if recipe is not None:
-        _check_recipe(path, made_by, asdict(recipe))
+        _check_same(path, made_by, asdict(recipe), "with another recipe")
+    if origin is not None:
+        _check_same(path, made_from, asdict(origin), "from something else")
+    if families is not None:
+        _check_same(path, made_from, {"families": families}, "from something else")
     wanted = dict(_named(variables))
     _check_network(path, {k: a for k, a in saved.items() if _kind(k) in variables}, wanted)
     for key, variable in wanted.items():
@@ -63,14 +78,18 @@ def restore(path: Path, variables: Variables, recipe: Recipe | None = None) -> i
     return done
 
 
-def _read(path: Path) -> tuple[dict[str, NDArray[Any]], int, dict[str, Any]]:
-    """All arrays of a file, the updates that were made, and by which recipe, as far as it tells."""
+def _read(path: Path) -> tuple[dict[str, NDArray[Any]], int, dict[str, Any], dict[str, Any]]:
+    """All arrays of a file, the updates that were made, by which recipe and from which origin.
+
+    The last two as far as it tells.
+    """
     try:
         with np.load(path) as file:
             saved = dict(file)
         done = int(saved.pop(_DONE))
         made_by = json.loads(str(saved.pop(_RECIPE, "{}")))
-        if done < 0 or not isinstance(made_by, dict):
+        made_from = json.loads(str(saved.pop(_ORIGIN, "{}")))
+        if done < 0 or not isinstance(made_by, dict) or not isinstance(made_from, dict):
             raise ValueError("it does not say what it is")
     except FileNotFoundError:
         raise FileNotFoundError(
@@ -81,20 +100,35 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], int, dict[str, Any]]:
             f"{path}: it cannot be read as a checkpoint ({error or type(error).__name__}); name "
             "another one, or move it away and train anew"
         ) from None
-    return saved, done, made_by
+    return saved, done, made_by, made_from
 
 
-def _check_recipe(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any], other: str) -> None:
     changed = [
-        f"{name} {before[name]} became {value}"
-        for name, value in now.items()
+        _change(name, before[name], value)
+        for name, value in _as_json(now).items()
         if name in before and before[name] != value and name not in _MAY_CHANGE
     ]
     if changed:
         raise ValueError(
-            f"{path}: its training began with another recipe ({', '.join(changed)}); go on with "
-            "that one, or name another file for a training with this one"
+            f"{path}: its training began {other} ({', '.join(changed)}); go on with "
+            "that, or name another file for a training with this"
         )
+
+
+def _as_json(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """As they would be read again."""
+    read: dict[str, Any] = json.loads(json.dumps(dict(facts)))
+    return read
+
+
+def _change(name: str, before: Any, now: Any) -> str:
+    if not isinstance(before, list) or not isinstance(now, list):
+        return f"{name} {before} became {now}"
+    for number, (one, other) in enumerate(zip(before, now, strict=False)):
+        if one != other:
+            return f"{name}: number {number}, {one}, became {other}"
+    return f"{len(before)} {name} became {len(now)}"
 
 
 def _check_network(

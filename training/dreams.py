@@ -28,8 +28,9 @@ class Dreamt:
 
     @property
     def growths(self) -> tuple[float, ...]:
-        """How many times its first loss each octave ends at."""
-        return tuple(octave[-1] / octave[0] for octave in self.losses)
+        """How many times its first loss each octave ends at; inf or nan if that was 0."""
+        with np.errstate(all="ignore"):
+            return tuple(float(np.divide(octave[-1], octave[0])) for octave in self.losses)
 
     @property
     def saturated(self) -> float:

@@ -39,15 +39,15 @@ def finished(
     gallery: Gallery,
     *,
     last: str,
-    name: str,
     liking: Mapping[str, float] = LIKING,
     power: float = 1.0,
 ) -> Weights:
     """The weights of a checkpoint, its channels levelled over some of the gallery's pictures.
 
     `power` 0 leaves them level, whatever is liked. Raises ValueError for the checkpoint of
-    another network, and for pictures of families that there are no more; FileNotFoundError if
-    the checkpoint or the pictures are not there.
+    another network or of other families, for pictures of families that there are no more, and
+    if what comes out are no numbers; FileNotFoundError if the checkpoint or the pictures are not
+    there.
     """
     families = gallery.families
     if gone := [family for family in families if family not in FAMILIES]:
@@ -63,9 +63,17 @@ def finished(
         )
     batch = gallery.batch(0, _PICTURES, seed=1)
     model = network(len(families), last)
-    restore(checkpoint, {"model": model.variables})
+    restore(checkpoint, {"model": model.variables}, families=families)
     edge = (batch.pictures.shape[1] - _PIXELS) // 2
     shown = batch.pictures[:, edge : edge + _PIXELS, edge : edge + _PIXELS].astype(np.float32)
     answers = response(model, shown / 127.5 - 1, batch.labels, len(families))
-    even, dear = level(answers), liked(answers, [liking[group] for group in groups], power)
-    return scaled(folded(model, name), {key: even[key] * dear[key] for key in even})
+    with np.errstate(all="ignore"):  # What is no number is told below.
+        even, dear = level(answers), liked(answers, [liking[group] for group in groups], power)
+        factors = {key: even[key] * dear[key] for key in even}
+        weights = scaled(folded(model, checkpoint.stem), factors)
+    if not all(np.isfinite(array).all() for array in (*weights.kernels, *weights.biases)):
+        raise ValueError(
+            f"{checkpoint}: its finished weights are no numbers any more; name an earlier "
+            "checkpoint, or give a smaller --liking"
+        )
+    return weights

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -64,6 +67,7 @@ class Gallery:
     def draw(self, shards: int, processes: int) -> Iterator[int]:
         """Draw the shards that are missing of so many; yields the number of each as it is there.
 
+        Each process writes what it draws, so that an interruption loses no finished shard.
         Raises ValueError if the folder holds pictures of other families, or does not tell.
         """
         names = [*FAMILIES]
@@ -84,17 +88,18 @@ class Gallery:
                 part.write_text(json.dumps(names))
         missing = [number for number in range(shards) if not self._shard(number).exists()]
         try:
-            with ProcessPoolExecutor(processes) as pool:
-                drawn = pool.map(partial(_drawn, names), missing)
-                for number, pictures in zip(missing, drawn, strict=True):
-                    with whole(self._shard(number)) as part:
-                        np.save(part, pictures)
-                    yield number
+            with ProcessPoolExecutor(processes, initializer=_end_with_parent) as pool:
+                yield from pool.map(partial(self._draw_shard, names), missing)
         except BrokenProcessPool:
             raise OSError(
                 f"{self.folder}: a process that drew was killed, as it is where memory runs out; "
                 "draw on with fewer --processes"
             ) from None
+
+    @property
+    def total(self) -> int:
+        """How many pictures there are; raises as `batch` does."""
+        return sum(map(len, self._opened()))
 
     def batch(self, number: int, size: int, seed: int) -> Batch:
         """Batch `number` of an endless walk: all pictures in a new order, again and again.
@@ -102,9 +107,7 @@ class Gallery:
         FileNotFoundError if nothing was drawn, ValueError if a shard is damaged.
         """
         families = self.families
-        shards = [_opened(path) for path in self._shards()]
-        if not shards:
-            raise FileNotFoundError(f"{self.folder} holds no pictures; draw some first")
+        shards = self._opened()
         total = sum(map(len, shards))
         walks, steps = np.divmod(np.arange(number * size, (number + 1) * size), total)
         orders = {
@@ -114,6 +117,25 @@ class Gallery:
         places = np.array([orders[w][s] for w, s in zip(walks.tolist(), steps, strict=True)])
         chosen = np.stack([shards[place // SHARD][place % SHARD] for place in places])
         return Batch(chosen, (places % len(families)).astype(np.int32))
+
+    def _opened(self) -> list[NDArray[np.uint8]]:
+        """The shards: all full but the last, their pictures all of one size."""
+        paths = self._shards()
+        if not paths:
+            raise FileNotFoundError(f"{self.folder} holds no pictures; draw some first")
+        shards = [_opened(path) for path in paths]
+        size = shards[0].shape[1:]
+        for path, shard in zip(paths, shards, strict=True):
+            least = 1 if path == paths[-1] else SHARD
+            if shard.shape[1:] != size or not least <= len(shard) <= SHARD:
+                raise _unreadable(path, f"{shard.shape} is no shape for it beside the others")
+        return shards
+
+    def _draw_shard(self, names: list[str], number: int) -> int:
+        """Draw a shard, write it, and return its number."""
+        with whole(self._shard(number)) as part:
+            np.save(part, _drawn(names, number))
+        return number
 
     def _shards(self) -> list[Path]:
         """Those without a gap before them."""
@@ -129,10 +151,24 @@ def _opened(shard: Path) -> NDArray[np.uint8]:
         if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3:
             raise ValueError(f"an array {pictures.dtype} {pictures.shape}")
     except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{shard} cannot be read as pictures ({error}); remove it, and draw again"
-        ) from None
+        raise _unreadable(shard, error) from None
     return pictures
+
+
+def _unreadable(shard: Path, why: object) -> ValueError:
+    return ValueError(f"{shard} cannot be read as pictures ({why}); remove it, and draw again")
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that started it is gone, even if that was killed."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _drawn(names: list[str], shard: int) -> NDArray[np.uint8]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -14,19 +16,23 @@ __all__ = ["check", "check_picture", "whole"]
 
 def check(path: Path) -> None:
     """Raise OSError if a file cannot be written there; nothing is left behind."""
-    if path.is_dir():
-        raise OSError(f"{path}: it is a folder; name a file in it")
+    target = _target(path)
     try:
-        with tempfile.TemporaryFile(dir=path.parent):  # What root may do, no flag tells.
+        with tempfile.TemporaryFile(dir=target.parent):  # What root may do, no flag tells.
             pass
     except OSError as error:
         raise _unwritable(path, error) from None
 
 
 def check_picture(path: Path) -> None:
-    """`check`, and raise ValueError if no format of pictures has the file's suffix."""
-    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
-        raise ValueError(f"{path}: no picture is written with this suffix; name a .png or .jpg")
+    """`check`, and raise ValueError if no format that pictures are saved in has the suffix."""
+    try:
+        kind = Image.registered_extensions()[path.suffix.lower()]
+        Image.new("RGB", (1, 1)).save(BytesIO(), kind)
+    except (KeyError, OSError, ValueError):
+        raise ValueError(
+            f"{path}: no picture is written with this suffix; name a .png or .jpg"
+        ) from None
     check(path)
 
 
@@ -34,20 +40,41 @@ def check_picture(path: Path) -> None:
 def whole(path: Path) -> Iterator[Path]:
     """A file to write in place of `path`, which it becomes at the end; on failure it goes.
 
-    Raises OSError, which names `path`, for one that is raised inside.
+    It has the suffix of `path`, and a folder of its own beside it, so that nobody's file is hit.
+    Where `path` is a link, the file behind it is written. Raises OSError, which names `path`,
+    for one that is raised inside, and if `path` is there and no file.
     """
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
+    target = _target(path)
     try:
-        yield part
-        part.replace(path)
+        with tempfile.TemporaryDirectory(
+            dir=target.parent, prefix=f"{target.stem}.part-", ignore_cleanup_errors=True
+        ) as folder:
+            part = Path(folder, target.name)
+            yield part
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.replace(target)
     except OSError as error:
         raise _unwritable(path, error) from None
-    finally:
-        part.unlink(missing_ok=True)
+
+
+def _target(path: Path) -> Path:
+    """The file behind links; OSError if something else is there."""
+    try:
+        target = path.resolve()
+    except RuntimeError as error:  # Links in a circle, before Python 3.13.
+        raise OSError(f"{path}: cannot be written ({error}); name another file") from None
+    if target.is_dir():
+        raise OSError(f"{path}: it is a folder; name a file in it")
+    if target.exists() and not target.is_file():
+        raise OSError(f"{path}: it is there, and no file; name another")
+    return target
 
 
 def _unwritable(path: Path, error: OSError) -> OSError:
+    if error.errno is None:
+        return OSError(f"{path}: cannot be written ({error})")
     return OSError(
-        f"{path}: cannot be written ({error.strerror or error}); name a folder that is there and "
+        f"{path}: cannot be written ({error.strerror}); name a folder that is there and "
         "that you may write to, or make room in it"
     )

@@ -1,11 +1,25 @@
-"""What a training is made of: every number that decides its result."""
+"""What a training is made of: all that decides its result."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-__all__ = ["Recipe"]
+__all__ = ["Origin", "Recipe"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a training begins with, beside the numbers of its recipe."""
+
+    families: tuple[str, ...]
+    """that the pictures show, in the order of the labels"""
+    pictures: int
+    """how many there are"""
+    start: str | None = None
+    """name and SHA-256 of the weights it began with; None: of none"""
+    forget: bool = False
+    """if their channels were made to forget their families"""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 
 import numpy as np
 
@@ -45,7 +46,10 @@ class Report:
         lines = [f"update {self._update} of {self._recipe.updates}, {speed:.0f} pictures/s"]
         for replay, rows in enumerate(self._rows):
             if rows:
-                named, dreamt, over, dreamt_over, right, dreamt_right = np.mean(rows, axis=0)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", RuntimeWarning)  # No picture of a kind at all.
+                    means = np.nanmean(rows, axis=0)
+                named, dreamt, over, dreamt_over, right, dreamt_right = means
                 lines.append(
                     f"  replay {replay}: loss {named:.2f} | {dreamt:.2f}, excess {over:.3f} | "
                     f"{dreamt_over:.3f}, right {right:.0%} | {dreamt_right:.0%}"

@@ -30,7 +30,8 @@ def shown(path: Path, width: int) -> Pixels:
     data = LocalFile(path).read()
     size = width, max(1, width * 2 // 3)
     with parts.pillow(str(path)), Image.open(BytesIO(data)) as image:
-        return np.asarray(ImageOps.fit(image.convert("RGB"), size))
+        upright = ImageOps.exif_transpose(image)
+        return np.asarray(ImageOps.fit(upright.convert("RGB"), size))
 
 
 def dream_sheet(

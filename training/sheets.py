@@ -36,10 +36,11 @@ def bestiary_sheet(
 
 
 def sheet(cells: Sequence[tuple[str, Sequence[Pixels]]], columns: int = 1) -> Image.Image:
-    """Cells in so many columns: in each a caption, and below it pictures side by side.
+    """Cells in so many columns at most: in each a caption, and below it pictures side by side.
 
     The pictures, uint8 [height, width, 3], are all of one size, as many in each cell.
     """
+    columns = min(columns, len(cells))
     height, width = cells[0][1][0].shape[:2]
     across = len(cells[0][1]) * (width + _GAP) + 2 * _GAP
     down = height + _LINE + _GAP

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from training import checkpoints
 from training.astray import Astray
 from training.gallery import Batch
-from training.recipe import Recipe
+from training.recipe import Origin, Recipe
 from training.update import Outcome, updating
 from training.views import views
 
@@ -44,9 +44,10 @@ class Progress:
 class Trainer:
     """Trains a model by a recipe, from its first update or from a checkpoint."""
 
-    def __init__(self, model: keras.Model, recipe: Recipe) -> None:
+    def __init__(self, model: keras.Model, recipe: Recipe, origin: Origin | None = None) -> None:
         self.model = model
         self.recipe = recipe
+        self.origin = origin
         self.done = 0
         """updates made so far"""
         self._optimizer = keras.optimizers.AdamW(
@@ -62,6 +63,8 @@ class Trainer:
         Between batches, when `replay` was the last, the trainer may be saved. The last batch has
         fewer replays than the others where the recipe's updates are no multiple of them; a
         training that is made longer then begins that batch anew.
+
+        Raises ValueError where the loss is no number any more.
         """
         recipe = self.recipe
         while self.done < recipe.updates:
@@ -78,21 +81,43 @@ class Trainer:
                     recipe.rate_at(self.done),
                     recipe.is_still(self.done),
                 )
+                if not (np.isfinite(outcome.named).all() and np.isfinite(outcome.excess).all()):
+                    raise self._diverged()
                 astray = astray.moved(outcome.gradient)
                 self.done += 1
                 yield Progress(self.done, replay, astray.dreaming, outcome)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint: everything that the next update depends on."""
-        checkpoints.save(path, self._variables(), self.done, self.recipe)
+        """Write a checkpoint: everything that the next update depends on.
+
+        Raises ValueError, and writes nothing, if the last update has spoilt the weights.
+        """
+        if not all(
+            np.isfinite(keras.ops.convert_to_numpy(variable)).all()
+            for variable in self.model.variables
+        ):
+            raise self._diverged()
+        checkpoints.save(path, self._variables(), self.done, self.recipe, self.origin)
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint.
 
-        Raises ValueError if it is of another model, optimizer or recipe; only the recipe's
-        number of updates may be another.
+        Raises ValueError if it is of another model, optimizer, recipe or origin, or of more
+        updates than are wanted; only the recipe's number of updates and rate may be others.
         """
-        self.done = checkpoints.restore(path, self._variables(), self.recipe)
+        made = checkpoints.restore(path, self._variables(), self.recipe, self.origin)
+        if made > self.recipe.updates:
+            raise ValueError(
+                f"{path}: {made} updates are made, more than the {self.recipe.updates} that are "
+                "wanted; give more --updates, or name another file"
+            )
+        self.done = made
+
+    def _diverged(self) -> ValueError:
+        return ValueError(
+            f"the loss is no number any more after {self.done} updates; go on from the "
+            "checkpoint with a smaller --rate"
+        )
 
     def _variables(self) -> dict[str, list[Any]]:
         return {"model": self.model.variables, "optimizer": self._optimizer.variables}
