@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from training.bestiary import FAMILIES, SIDE, picture
 
@@ -38,18 +39,21 @@ def bestiary_sheet(
 def sheet(cells: Sequence[tuple[str, Sequence[Pixels]]], columns: int = 1) -> Image.Image:
     """Cells in so many columns at most: in each a caption, and below it pictures side by side.
 
-    The pictures, uint8 [height, width, 3], are all of one size, as many in each cell.
+    The pictures, uint8 [height, width, 3], are all of one size, as many in each cell. A cell is
+    as wide as they, or as the longest caption.
     """
     columns = min(columns, len(cells))
     height, width = cells[0][1][0].shape[:2]
-    across = len(cells[0][1]) * (width + _GAP) + 2 * _GAP
+    font = ImageFont.load_default()
+    caption_width = max(math.ceil(font.getlength(caption)) for caption, _ in cells)
+    across = max(len(cells[0][1]) * (width + _GAP), caption_width) + 2 * _GAP
     down = height + _LINE + _GAP
     rows = -(-len(cells) // columns)
     paper = Image.new("RGB", (columns * across, rows * down), _PAPER)
     pen = ImageDraw.Draw(paper)
     for number, (caption, pictures) in enumerate(cells):
         column, row = number % columns, number // columns
-        pen.text((column * across + _GAP, row * down + 1), caption, fill=_INK)
+        pen.text((column * across + _GAP, row * down + 1), caption, _INK, font)
         for place, pixels in enumerate(pictures):
             left = column * across + place * (width + _GAP)
             paper.paste(Image.fromarray(pixels), (left, row * down + _LINE))
