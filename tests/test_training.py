@@ -656,6 +656,13 @@ class TestSheets:
         assert drawn.shape == (2 * 26, 2 * 26, 3)
         assert (drawn[26 + 14 : 26 + 24, :20] == 100).all()
 
+    def test_a_long_caption_is_not_cut(self) -> None:
+        """The paper ends behind it."""
+        cells = [("W" * 40, [np.zeros((10, 20, 3), np.uint8)])]
+        ink = np.asarray(sheet(cells)).max(axis=2) > 128
+        assert ink.any(axis=0)[200:].any()
+        assert not ink[:, -1].any()
+
     def test_dreams_stand_below_their_picture(self) -> None:
         """In a sheet of the size of two pictures with their captions."""
         pixels = shown(ROOT / "examples" / "lake.png", 150)
@@ -663,7 +670,7 @@ class TestSheets:
         dream = Dream(layers={"mixed2": 1.0}, octaves=1, iterations=3, max_loss=None)
         rows = {seed: (load_weights(seed), dream) for seed in ("random:1", "random:2")}
         drawn = np.asarray(dream_sheet([pixels], rows))
-        assert drawn.shape == (3 * 116, 156, 3)
+        assert len(drawn) == 3 * 116
         cells = [drawn[top + 14 : top + 114, :150].astype(int) for top in (0, 116, 232)]
         np.testing.assert_array_equal(cells[0], pixels)
         for one, other in ((0, 1), (0, 2), (1, 2)):
