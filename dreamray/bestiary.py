@@ -34,7 +34,7 @@ from dreamray.inception import CONVOLUTIONS, Layer, ancestors, kernel_shape
 from dreamray.settings import Dream
 from dreamray.weights import Weights, absent
 
-__all__ = ["FILE", "FORMAT", "LARGEST", "About", "Bestiary", "decode", "encode", "read"]
+__all__ = ["DAMAGES", "FILE", "FORMAT", "LARGEST", "About", "Bestiary", "decode", "encode", "read"]
 
 FILE = Path(__file__).parent / "assets" / "bestiary.npz"
 """The weights of this package."""
@@ -49,7 +49,7 @@ _ABOUT = "about"
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 """The time of every member: the same weights make the same bytes."""
 
-_DAMAGES = (
+DAMAGES = (
     OSError,
     ValueError,
     LookupError,
@@ -61,7 +61,7 @@ _DAMAGES = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What the zip file and the arrays in it raise when they are damaged."""
+"""What a file of arrays, zipped, raises when it is damaged or of another kind."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -170,7 +170,7 @@ def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
                 )
                 for name in archive.namelist()
             }
-    except _DAMAGES as error:
+    except DAMAGES as error:
         reason = str(error).partition("\n")[0][:120] or type(error).__name__
         raise _UnfitError(f"it is damaged ({reason})") from None
 

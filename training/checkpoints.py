@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dreamray.bestiary import DAMAGES
 from training.outputs import whole
 from training.recipe import Origin, Recipe
 
@@ -23,18 +22,6 @@ Variables = Mapping[str, Sequence[Any]]
 
 _DONE, _RECIPE, _ORIGIN = "done", "recipe", "origin"
 _MAY_CHANGE = {"updates", "rate"}  # A training may be made longer, or calmer.
-_DAMAGES = (
-    OSError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ValueError,
-    RuntimeError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What a damaged file, or one of another kind, makes NumPy raise."""
 
 
 def save(
@@ -95,7 +82,7 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], int, dict[str, Any], dic
         raise FileNotFoundError(
             f"{path}: there is no such checkpoint; name one that `train` has written"
         ) from None
-    except _DAMAGES as error:
+    except DAMAGES as error:
         raise ValueError(
             f"{path}: it cannot be read as a checkpoint ({error or type(error).__name__}); name "
             "another one, or move it away and train anew"
