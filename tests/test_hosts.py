@@ -268,10 +268,12 @@ def test_a_cut_host_is_lost_a_leaving_one_drained_and_the_rest_goes_on(cluster: 
     cluster[1].cut()
     cluster[2].shut_down()
     assert said() == "slept lost lost"
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 40  # Without FAST_FAILURE_DETECTION it takes 64.
     assert said().strip() == "True"
     assert said().startswith("False health check failed")
-    assert said().startswith("False Node received SIGTERM; draining")
+    left = said()
+    assert left.startswith("False")
+    assert "received SIGTERM" in left
     assert driver.wait(20) == 0
 
 

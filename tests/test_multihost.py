@@ -6,6 +6,7 @@ pictures lie on a real S3 server. Tokens are asked for everywhere.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -15,7 +16,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import namespaces
 import numpy as np
+import psutil
 import pytest
 from autoscaling import Autoscaling
 from hosts import Host, Hosts, hosts_unavailable
@@ -77,9 +80,38 @@ class Farm:
         checkpoint: dict[str, int] = json.loads(record.read_text())["checkpoint"]
         return checkpoint
 
+    def wait_for_octave(self, output: str, octave: int, timeout: float = 120) -> None:
+        """Until the work on an output has come to a checkpoint in the octave."""
+        end = time.monotonic() + timeout
+        while not self._has_come_to(output, octave):
+            assert time.monotonic() < end, f"no checkpoint of {output} in octave {octave}"
+            time.sleep(0.02)
+
+    def _has_come_to(self, output: str, octave: int) -> bool:
+        begun = any(self.bucket.glob(f"work/{output}-*/job.json"))
+        return begun and self.checkpoint(output)["octave"] >= octave
+
     def left(self) -> list[str]:
         """Objects of work that are still there."""
         return [str(path) for path in self.bucket.glob("work/**/*") if path.is_file()]
+
+
+def workers_on(host: Host) -> list[psutil.Process]:
+    """The processes that dream tiles."""
+    names = {process: namespaces.name_of(process) or "" for process in host.processes()}
+    return [process for process, name in names.items() if name.startswith("ray::NodeWorker")]
+
+
+@contextlib.contextmanager
+def suspended(processes: list[psutil.Process]) -> Iterator[None]:
+    """They stand still: no step is completed without them."""
+    assert processes
+    for process in processes:
+        process.suspend()
+    yield
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.resume()
 
 
 class Driver:
@@ -146,9 +178,10 @@ def test_a_job_that_is_stopped_goes_on_where_it_was(farm):
     options = "--workers", "2", "--checkpoint-every", "1"
     render = farm.command("job.png", *options)
     first = job("submit", "--submission-id", "first", "--", *render)
-    first.read_until("octave 2/2: ")
-    assert job("stop", "first").finish() == 0
-    first.finish()
+    farm.wait_for_octave("job.png", 1)
+    with suspended(workers_on(farm.hosts[1])):  # So that it cannot end before it is stopped.
+        assert job("stop", "first").finish() == 0
+        first.finish()
     assert not (farm.bucket / "job.png").exists()
     assert farm.checkpoint("job.png")["octave"] == 1
 
