@@ -321,13 +321,13 @@ def test_the_ascent_ends_by_itself(ascent: Dreamt) -> None:
 
 
 def test_the_ascent_goes_as_with_imagenet(ascent: Dreamt, trained: Weights) -> None:
-    """It grows by x9.4, x2.3, x2.4, ImageNet's by x17, x7.0, x6.0; saturated: 2.9 and 1.3 %.
+    """It grows by x8.2, x2.9, x2.4, ImageNet's by x17, x7.0, x6.0; saturated: 2.6 and 1.3 %.
 
-    At its own 900x600 the growths are within a factor of 3 (docs/weights.md), which takes minutes.
+    In docs/weights.md are those of whole pictures, which take minutes.
     """
     theirs = unlimited(trained)
     for growth, their_growth in zip(ascent.growths, theirs.growths, strict=True):
-        assert their_growth / 4 < growth < their_growth
+        assert their_growth / 3 < growth < their_growth
     assert ascent.saturated <= theirs.saturated + 0.02
 
 

@@ -410,7 +410,7 @@ class TestCommands:
         [
             ("mixed3", ["mixed3=1"]),
             ("mixed4", ["mixed3=1", "mixed4=1"]),
-            ("mixed5", ["mixed3=0.8,mixed4=1,mixed5=1.3", "mixed3=1", "mixed4=1", "mixed5=1"]),
+            ("mixed5", ["mixed3=0.9,mixed4=0.3,mixed5=1.5", "mixed3=1", "mixed4=1", "mixed5=1"]),
         ],
     )
     def test_a_sheet_has_the_rows_that_the_network_reaches(

@@ -23,7 +23,7 @@ from dreamray.settings import Dream
 from training import outputs
 from training.recipe import Origin, Recipe
 
-_ROWS = ["mixed3=0.8,mixed4=1,mixed5=1.3", "mixed3=1", "mixed4=1", "mixed5=1"]
+_ROWS = ["mixed3=0.9,mixed4=0.3,mixed5=1.5", "mixed3=1", "mixed4=1", "mixed5=1"]
 
 _INTERRUPTED = 130
 _USAGE: Any = typer.BadParameter.__mro__[1]
