@@ -87,7 +87,7 @@ class Run:
         """By one worker in this process."""
         return self.by(LocalCrew(PlainWorker(PlainTools().engine())))
 
-    def on_ray(self, workers: str, tools: PlainTools | None = None, wait: int = 60) -> Raster:
+    def on_ray(self, workers: str, tools: PlainTools | None = None, wait: int = 240) -> Raster:
         """By so many workers of the cluster."""
         execution = self.execution.replace(address="local", workers=workers, wait=wait)
         stand_in: Any = tools or PlainTools()
@@ -256,5 +256,5 @@ def test_no_references_pile_up(image, tmp_path):
     run = Run(image, tmp_path, DREAM.replace(octaves=1, iterations=12))
     run.hooks.append(count)
     run.on_ray("3")
-    # Ray lets go of some a moment later. With one kept of each step it would be ten more.
-    assert counts[-1] - counts[1] < 5
+    # Ray lets go of some a moment later. With one kept of each step it would be eight more.
+    assert min(counts[-3:]) - min(counts[1:4]) < 4

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,7 +113,6 @@ class TestSameFile:
         worker.kill()
         command.read_until("workers got lost; going on from the last checkpoint")
         command.read_until("octave 2/2: ")
-        time.sleep(1)
         command.kill()
         again = Command(folder, shared_weights, "killed.png", *options, cluster=cluster)
         again.read_until("going on from octave 2")

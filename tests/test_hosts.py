@@ -253,7 +253,7 @@ def test_ray_refuses_whoever_has_not_the_token(cluster: Hosts, wrong: dict[str, 
     assert "InvalidAuthToken" in refused.stderr
 
 
-def test_a_cut_host_is_lost_a_leaving_one_drained_and_the_rest_goes_on(cluster: Hosts) -> None:
+def test_a_cut_host_is_lost_a_leaving_one_goes_and_the_rest_goes_on(cluster: Hosts) -> None:
     driver = python(cluster[0], DRIVER)
 
     def said() -> str:

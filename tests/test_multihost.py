@@ -80,7 +80,7 @@ class Farm:
         checkpoint: dict[str, int] = json.loads(record.read_text())["checkpoint"]
         return checkpoint
 
-    def wait_for_octave(self, output: str, octave: int, timeout: float = 120) -> None:
+    def wait_for_octave(self, output: str, octave: int, timeout: float = 240) -> None:
         """Until the work on an output has come to a checkpoint in the octave."""
         end = time.monotonic() + timeout
         while not self._has_come_to(output, octave):
@@ -108,10 +108,12 @@ def suspended(processes: list[psutil.Process]) -> Iterator[None]:
     assert processes
     for process in processes:
         process.suspend()
-    yield
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.resume()
+    try:
+        yield
+    finally:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 class Driver:
