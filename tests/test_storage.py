@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from s3_server import S3Server
 
-from dreamray.errors import DreamrayError, RequestError, StorageError
+from dreamray.errors import DreamrayError, NotFoundError, RequestError, StorageError
 from dreamray.storage import (
     Folder,
     LocalFile,
@@ -995,6 +995,42 @@ class TestS3:
                 with S3Object("b", "k").opened() as path:
                     assert path.read_bytes() == b"0123456789"
             assert len(asked) == 5
+
+    @pytest.mark.parametrize("way", ["read", "opened"])
+    @pytest.mark.parametrize("broken", [5, 99])
+    def test_a_refusal_that_breaks_off_is_asked_for_again(
+        self, aws: pytest.MonkeyPatch, way: str, broken: int
+    ) -> None:
+        """Until it is whole, or told as no answer."""
+        asked = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked.append(self.path)
+                body = b"<Error><Code>NoSuchKey</Code></Error>"
+                self.send_response(404)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                self.wfile.write(b"%x\r\n" % len(body))
+                self.wfile.write(body[:9] if len(asked) <= broken else body + b"\r\n0\r\n\r\n")
+
+            def do_HEAD(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "10")
+                self.send_header("ETag", '"a"')
+                self.end_headers()
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        with serving(Handler) as server:
+            aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+            taken = S3Object("b", "k")
+            call = taken.read if way == "read" else taken.opened().__enter__
+            with pytest.raises(StorageError if broken > 6 else NotFoundError) as error:
+                call()
+            one_line(error, "s3://b/k", "no answer" if broken > 6 else "no such object")
+            assert len(asked) == 6
 
     def test_what_does_not_match_its_checksum_is_not_taken(self, aws: pytest.MonkeyPatch) -> None:
         class Handler(BaseHTTPRequestHandler):

@@ -1,13 +1,14 @@
 """Requests of S3-compatible storage, through boto3's client.
 
 Importing this imports boto3: `storage` does so when the first object is used. Everything raises
-boto's errors, which `s3_errors` translates.
+boto's errors, or those of urllib3 that boto lets through; `s3_errors` translates both.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +18,7 @@ import boto3
 import botocore.session
 from botocore import exceptions as boto
 from botocore.config import Config
+from urllib3.exceptions import HTTPError
 
 from dreamray.storage.places import Found
 
@@ -71,7 +73,7 @@ def _read(bucket: str, key: str, limit: int | None) -> tuple[bytes, str]:
     """The object's bytes, or the first `limit` of them, and its ETag or nothing."""
     # Boto retries requests, but not a body that breaks off.
     for left in reversed(range(_ATTEMPTS)):
-        answer = client().get_object(Bucket=bucket, Key=key)
+        answer = _answered(lambda: client().get_object(Bucket=bucket, Key=key))
         try:
             return bytes(answer["Body"].read(limit)), answer.get("ETag", "")
         except _BROKEN_BODY:
@@ -80,6 +82,18 @@ def _read(bucket: str, key: str, limit: int | None) -> tuple[bytes, str]:
         finally:
             answer["Body"].close()
     raise AssertionError("unreachable")
+
+
+def _answered(ask: Callable[[], Any]) -> Any:
+    """What a request for an object gives; made again where its refusal breaks off.
+
+    A refusal ("no such key") has a body. When that breaks off, urllib3's error comes through
+    boto, which retries those of other requests only.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(HTTPError):
+            return ask()
+    return ask()
 
 
 def put(bucket: str, key: str, data: bytes, content_type: str, notes: Mapping[str, str]) -> None:
@@ -93,7 +107,7 @@ def put(bucket: str, key: str, data: bytes, content_type: str, notes: Mapping[st
 
 def get_file(bucket: str, key: str, path: Path) -> None:
     """The object's bytes into a local file. Raises OSError where that cannot be written."""
-    client().download_file(bucket, key, str(path))
+    _answered(lambda: client().download_file(bucket, key, str(path)))
 
 
 def put_file(

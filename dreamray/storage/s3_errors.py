@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from boto3.exceptions import Boto3Error
 from botocore import exceptions as boto
+from urllib3.exceptions import HTTPError
 
 from dreamray.errors import DreamrayError, NotFoundError, RequestError, StorageError
 from dreamray.storage.s3_client import client, code_of, status_of
@@ -29,7 +30,7 @@ def errors_told(place: str, permission: str) -> Iterator[None]:
     except boto.ClientError as error:
         raise _refused(place, error, permission) from None
     # A ValueError: the endpoint is none.
-    except (boto.BotoCoreError, Boto3Error, ValueError) as error:
+    except (boto.BotoCoreError, Boto3Error, HTTPError, ValueError) as error:
         raise _unanswered(place, error) from None
 
 
@@ -115,7 +116,7 @@ def _unanswered(place: str, error: Exception) -> DreamrayError:
                 f"{place}: what arrives is not what was stored (its checksum is another); check "
                 "the network and the storage, then run it again"
             )
-        case boto.HTTPClientError() | boto.ConnectionError():
+        case boto.HTTPClientError() | boto.ConnectionError() | HTTPError():
             return StorageError(
                 f"{place}: no answer from {_endpoint()} ({type(error).__name__}); "
                 "check AWS_ENDPOINT_URL_S3 and the network"
