@@ -622,6 +622,13 @@ class TestLocalConditions:
             one_line(error, "this is a folder")
 
 
+class QuietHandler(BaseHTTPRequestHandler):
+    """Does not tell of each request."""
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
 @contextmanager
 def serving(
     handler: type[BaseHTTPRequestHandler], certificate: Path | None = None
@@ -668,7 +675,7 @@ def answer(aws: pytest.MonkeyPatch) -> Iterator[Callable[[int, str], None]]:
     """Sets what a server that the environment points to answers to every request."""
     reply: list[tuple[int, bytes]] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"  # answers boto's "Expect: 100-continue"
 
         def do_GET(self) -> None:
@@ -681,9 +688,6 @@ def answer(aws: pytest.MonkeyPatch) -> Iterator[Callable[[int, str], None]]:
                 self.wfile.write(body)
 
         do_PUT = do_HEAD = do_GET  # noqa: N815
-
-        def log_message(self, *args: object) -> None:
-            pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -917,14 +921,11 @@ class TestS3:
             one_line(error, "s3://b/a.png", "expired; renew them")
 
     def test_a_server_that_is_no_storage(self, aws: pytest.MonkeyPatch) -> None:
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(b"It works!")
-
-            def log_message(self, *args: object) -> None:
-                pass
 
         with serving(Handler) as server:
             aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
@@ -972,7 +973,7 @@ class TestS3:
     ) -> None:
         asked = []
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 self.send_response(200)
                 self.send_header("Content-Length", "10")
@@ -983,9 +984,6 @@ class TestS3:
                     self.wfile.write(b"0123456789"[: 4 if len(asked) < 5 else 10])
 
             do_HEAD = do_GET  # noqa: N815
-
-            def log_message(self, *args: object) -> None:
-                pass
 
         with serving(Handler) as server:
             aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
@@ -1004,7 +1002,7 @@ class TestS3:
         """Until it is whole, or told as no answer."""
         asked = []
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 asked.append(self.path)
                 body = b"<Error><Code>NoSuchKey</Code></Error>"
@@ -1020,9 +1018,6 @@ class TestS3:
                 self.send_header("ETag", '"a"')
                 self.end_headers()
 
-            def log_message(self, *args: object) -> None:
-                pass
-
         with serving(Handler) as server:
             aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
             taken = S3Object("b", "k")
@@ -1033,7 +1028,7 @@ class TestS3:
             assert len(asked) == 6
 
     def test_what_does_not_match_its_checksum_is_not_taken(self, aws: pytest.MonkeyPatch) -> None:
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 self.send_response(200)
                 self.send_header("Content-Length", "5")
@@ -1043,9 +1038,6 @@ class TestS3:
                     self.wfile.write(b"dream")
 
             do_HEAD = do_GET  # noqa: N815
-
-            def log_message(self, *args: object) -> None:
-                pass
 
         with serving(Handler) as server:
             aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
@@ -1126,15 +1118,12 @@ class TestS3:
         assert signed.partition("?")[0] == url
 
     def test_a_certificate_must_be_known(self, aws: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 self.send_response(200)
                 self.send_header("Content-Length", "5")
                 self.end_headers()
                 self.wfile.write(b"dream")
-
-            def log_message(self, *args: object) -> None:
-                pass
 
         from dreamray.storage import s3_client as s3
 
