@@ -122,8 +122,8 @@ def _run_dreamray(case: Case, turn: Turn) -> None:
     common.tensorflow(case["threads"])
     from dreamray.ascent import ascend
     from dreamray.crew import LocalCrew
+    from dreamray.geometry import Shape
     from dreamray.gradient import WindowGradient
-    from dreamray.octaves import Shape
     from dreamray.settings import Dream
     from dreamray.tiles import plan_tiles
     from dreamray.views import Held

@@ -15,8 +15,8 @@ import numpy as np
 
 from dreamray import pictures, weights
 from dreamray.device import start_tensorflow
+from dreamray.geometry import Raster, Shape
 from dreamray.inception import LAYERS
-from dreamray.octaves import Raster, Shape
 from dreamray.settings import Dream
 from dreamray.shelf import Shelf
 from dreamray.subdomain import Subdomain

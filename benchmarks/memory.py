@@ -32,7 +32,7 @@ from scipy.optimize import linprog
 from dreamray import memory
 from dreamray.device import keep_freed_memory
 from dreamray.execution import parse_size, show_size
-from dreamray.octaves import Shape
+from dreamray.geometry import Shape
 
 LAYERS = {
     "mixed0": ("mixed0",),

@@ -28,9 +28,9 @@ import numpy as np
 
 from dreamray.exchange import Exchange, deal
 from dreamray.execution import Execution, show_size
-from dreamray.octaves import Raster, Shape
+from dreamray.geometry import Raster, Region, Shape
 from dreamray.settings import Dream
-from dreamray.tiles import Region, TilePlan, plan_tiles
+from dreamray.tiles import TilePlan, plan_tiles
 from dreamray.views import Held
 from dreamray.worker import Tools
 

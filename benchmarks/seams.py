@@ -22,7 +22,7 @@ from scaling import traffic
 
 from dreamray.exchange import Exchange, deal
 from dreamray.execution import Execution, show_size
-from dreamray.octaves import Raster, Shape
+from dreamray.geometry import Raster, Shape
 from dreamray.pictures import from_tensor, to_tensor
 from dreamray.planning import PicturePlan
 from dreamray.render import Dreamer

@@ -94,7 +94,7 @@ def split(case: dict[str, object]) -> dict[str, float]:
     from dreamray.device import keep_freed_memory, start_tensorflow
     from dreamray.events import Event, OctaveDone, OctaveStarted, StepDone
     from dreamray.execution import Execution
-    from dreamray.octaves import Shape
+    from dreamray.geometry import Shape
     from dreamray.render import Dreamer
     from dreamray.rendering import render_picture
     from dreamray.settings import Dream

@@ -19,9 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from dreamray.errors import DreamrayError, MemoryExhaustedError
-from dreamray.octaves import Raster
+from dreamray.geometry import Raster, Region
 from dreamray.subdomain import Engine, Values
-from dreamray.tiles import Region
 
 Found = tuple[float, Values]
 """The loss of a window, and its gradient."""

@@ -24,11 +24,11 @@ import numpy.typing as npt
 from dreamray import tiles
 from dreamray.ascent import SMALLEST_MEAN, roll
 from dreamray.canvas import Canvas
-from dreamray.octaves import Raster, Shape
+from dreamray.geometry import Interval, Raster, Region, Shape
 from dreamray.settings import Dream
 from dreamray.shelf import Shelf
 from dreamray.subdomain import Engine, Subdomain
-from dreamray.tiles import Interval, Region, TilePlan
+from dreamray.tiles import TilePlan
 from dreamray.views import Indices, View, read
 
 Weights = npt.NDArray[np.float32]

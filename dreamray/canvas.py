@@ -24,9 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dreamray.errors import RequestError, StorageError
-from dreamray.octaves import Shape
+from dreamray.geometry import Interval, Region, Shape
 from dreamray.storage.places import Folder, Location, shown
-from dreamray.tiles import Interval, Region
 
 Values = npt.NDArray[Any]
 Indices = npt.NDArray[np.intp]

@@ -248,8 +248,8 @@ def plan(
 
     from dreamray.device import keep_freed_memory
     from dreamray.estimate import measure_speed, report
+    from dreamray.geometry import Shape
     from dreamray.memory import HELD_PIXELS
-    from dreamray.octaves import Shape
     from dreamray.pictures import decode
     from dreamray.pictures.ingest import file_shape
     from dreamray.planning import Planner

@@ -14,8 +14,8 @@ from dreamray.blending import Blended, TileTask, shares
 from dreamray.crew import Crew, WorkersLostError
 from dreamray.errors import DreamrayError, MemoryExhaustedError
 from dreamray.events import Listener, OctaveDone, OctaveStarted, Remark, StepDone, TileDone
+from dreamray.geometry import Shape
 from dreamray.job import AloneTiles, Checkpoint, Job
-from dreamray.octaves import Shape
 from dreamray.planning import PicturePlan, Planner, Stage
 from dreamray.settings import Dream
 from dreamray.tiles import TilePlan

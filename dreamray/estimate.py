@@ -12,8 +12,9 @@ import numpy as np
 from dreamray.ascent import ascend
 from dreamray.crew import LocalCrew
 from dreamray.execution import Execution, show_size
+from dreamray.geometry import Shape
 from dreamray.inception import CONVOLUTIONS, convolution_flops, kernel_shape
-from dreamray.octaves import Shape, smallest_side
+from dreamray.octaves import smallest_side
 from dreamray.planning import PicturePlan
 from dreamray.progress import duration
 from dreamray.settings import Dream

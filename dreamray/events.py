@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dreamray.octaves import Shape
+from dreamray.geometry import Shape
 from dreamray.views import View
 
 

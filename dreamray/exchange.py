@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dreamray.tiles import Interval, Region, Tile, TilePlan
+from dreamray.geometry import Interval, Region
+from dreamray.tiles import Tile, TilePlan
 
 Roll = tuple[int, int]
 """Rows and columns that the picture is rolled by, as `numpy.roll` does."""

@@ -17,10 +17,9 @@ import tensorflow as tf
 from dreamray import inception
 from dreamray.errors import MemoryExhaustedError
 from dreamray.execution import Precision
+from dreamray.geometry import Raster, Region, Shape
 from dreamray.network import Network
-from dreamray.octaves import Raster, Shape
 from dreamray.settings import LayerChoice
-from dreamray.tiles import Region
 from dreamray.weights import Weights
 
 _Vector = npt.NDArray[np.float32]

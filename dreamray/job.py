@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamray.canvas import Canvas, Grid
-from dreamray.octaves import Shape
+from dreamray.geometry import Shape
 from dreamray.storage import Folder, LocalFolder
 from dreamray.tiles import TilePlan
 

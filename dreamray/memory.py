@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dreamray import inception
-from dreamray.octaves import Shape
+from dreamray.geometry import Shape
 
 PROCESS = 700 << 20
 """Python, TensorFlow, and the whole file of weights as NumPy arrays."""

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
-
-import numpy as np
-import numpy.typing as npt
 
 from dreamray import inception
 from dreamray.errors import PictureError
+from dreamray.geometry import Shape
 from dreamray.settings import Dream
-
-Raster = npt.NDArray[np.float32]
-"""A picture as float32 [height, width, 3], in the network's range of -1 to 1."""
 
 AUTO_SMALLEST = 459
 """Longer side, in pixels, that `octaves: auto` aims at for the smallest octave.
@@ -25,21 +19,6 @@ the coarsest motifs cover the same share of it.
 
 BORDER = 2
 """Cells at the edge of a feature map that the objective leaves out."""
-
-
-class Shape(NamedTuple):
-    """Height and width in pixels."""
-
-    height: int
-    width: int
-
-    @property
-    def pixels(self) -> int:
-        """Their number."""
-        return self.height * self.width
-
-    def __str__(self) -> str:
-        return f"{self.width}x{self.height}"
 
 
 @dataclass(frozen=True)

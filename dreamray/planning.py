@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from dreamray import inception, memory, tiles
 from dreamray.errors import RequestError
 from dreamray.execution import Execution, show_size
-from dreamray.octaves import Shape, plan_octaves
+from dreamray.geometry import Shape
+from dreamray.octaves import plan_octaves
 from dreamray.settings import Dream
 from dreamray.tiles import TilePlan
 

@@ -18,13 +18,12 @@ from dreamray.dreaming import Dreaming
 from dreamray.errors import RequestError
 from dreamray.events import Listener, Remark, ignore
 from dreamray.execution import Execution
+from dreamray.geometry import Raster, Region, Shape
 from dreamray.job import Job
-from dreamray.octaves import Raster, Shape
 from dreamray.pictures import Picture
 from dreamray.planning import PicturePlan, Planner
 from dreamray.settings import Dream
 from dreamray.storage import Folder, LocalFolder, MemoryFolder, locate
-from dreamray.tiles import Region
 from dreamray.version import __version__
 from dreamray.views import Held, View, read
 from dreamray.worker import Tools, Worker

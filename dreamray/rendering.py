@@ -18,9 +18,9 @@ import numpy as np
 from dreamray import pictures
 from dreamray.errors import DreamrayError
 from dreamray.events import Event, Listener, OctaveDone, Remark, Transfer, ignore
+from dreamray.geometry import Interval, Region, Shape
 from dreamray.job import RECORD, Job
 from dreamray.memory import HELD_PIXELS
-from dreamray.octaves import Shape
 from dreamray.pictures import from_tensor, ingest
 from dreamray.pictures.encoding import Extras, check_output, output_format
 from dreamray.pictures.export import export
@@ -29,7 +29,6 @@ from dreamray.pictures.preview import write_preview
 from dreamray.planning import PicturePlan
 from dreamray.render import Dreamer, describe
 from dreamray.storage import Folder, LocalFile, LocalFolder, Location, locate, locate_folder
-from dreamray.tiles import Interval, Region
 from dreamray.version import __version__
 from dreamray.views import Tensors, View, read
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dreamray.errors import StorageError
-from dreamray.octaves import Raster
+from dreamray.geometry import Raster
 
 
 class Shelf(MutableMapping[Hashable, Any]):

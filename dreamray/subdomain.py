@@ -22,9 +22,9 @@ import numpy as np
 
 from dreamray import inception, tiles
 from dreamray.exchange import Exchange, Piece, Roll
-from dreamray.octaves import Raster
+from dreamray.geometry import Raster, Region
 from dreamray.shelf import Shelf
-from dreamray.tiles import Region, Tile, TilePlan
+from dreamray.tiles import Tile, TilePlan
 
 Values = Any
 """A float32 array [height, width, 3] of the engine's kind: NumPy's, or on a GPU."""

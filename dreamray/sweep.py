@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from dreamray import pictures
 from dreamray.errors import RequestError
 from dreamray.events import Listener, Remark, ignore
-from dreamray.octaves import Shape
+from dreamray.geometry import Shape
 from dreamray.pictures import Picture
 from dreamray.pictures.encoding import PICTURE_SUFFIXES
 from dreamray.planning import Planner

@@ -16,59 +16,10 @@ import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from dreamray import inception
-from dreamray.octaves import BORDER, Shape
-
-
-class Interval(NamedTuple):
-    """Whole numbers from `start` up to, but not including, `stop`."""
-
-    start: int
-    stop: int
-
-    @property
-    def length(self) -> int:
-        """How many numbers."""
-        return self.stop - self.start
-
-    def shift(self, offset: int) -> Interval:
-        """The interval moved by `offset`."""
-        return Interval(self.start + offset, self.stop + offset)
-
-    def clip(self, other: Interval) -> Interval:
-        """The part inside `other`; empty, at one of its ends, if there is none."""
-        start = min(max(self.start, other.start), other.stop)
-        return Interval(start, max(start, min(self.stop, other.stop)))
-
-
-class Region(NamedTuple):
-    """A rectangle of pixels."""
-
-    rows: Interval
-    columns: Interval
-
-    @classmethod
-    def whole(cls, shape: Shape) -> Region:
-        """All of a picture."""
-        return cls(Interval(0, shape.height), Interval(0, shape.width))
-
-    @property
-    def shape(self) -> Shape:
-        """Its height and width."""
-        return Shape(self.rows.length, self.columns.length)
-
-    @property
-    def pixels(self) -> int:
-        """Its area."""
-        return self.rows.length * self.columns.length
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """An index for arrays [height, width, …]."""
-        return slice(*self.rows), slice(*self.columns)
-
+from dreamray.geometry import Interval, Region, Shape
+from dreamray.octaves import BORDER
 
 _AlongAxes = Sequence[Sequence[Interval]]
 """Intervals along the rows, and along the columns."""

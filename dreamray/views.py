@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dreamray.canvas import Canvas
-from dreamray.octaves import Raster, Shape
+from dreamray.geometry import Raster, Region, Shape
 from dreamray.pictures import to_tensor
-from dreamray.tiles import Region
 
 Indices = npt.NDArray[np.intp]
 

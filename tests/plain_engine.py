@@ -15,8 +15,7 @@ import numpy.typing as npt
 
 from dreamray import inception
 from dreamray.errors import MemoryExhaustedError
-from dreamray.octaves import Raster
-from dreamray.tiles import Region
+from dreamray.geometry import Raster, Region
 from dreamray.worker import Worker
 
 MIXES = np.float32(

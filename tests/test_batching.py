@@ -20,12 +20,11 @@ from dreamray.dreaming import Dreaming
 from dreamray.errors import MemoryExhaustedError
 from dreamray.events import Event, StepDone
 from dreamray.execution import Execution
+from dreamray.geometry import Raster, Region, Shape
 from dreamray.job import Job
-from dreamray.octaves import Raster, Shape
 from dreamray.planning import Planner
 from dreamray.settings import Dream
 from dreamray.storage import MemoryFolder
-from dreamray.tiles import Region
 from dreamray.views import Held, read
 from dreamray.worker import Worker
 

@@ -11,10 +11,10 @@ from tiled import Tiled
 
 from dreamray.blending import Blended, Fade, TileTask, fades, shares
 from dreamray.canvas import Canvas, Grid
-from dreamray.octaves import Raster, Shape
+from dreamray.geometry import Interval, Raster, Region, Shape
 from dreamray.settings import Dream
 from dreamray.storage import MemoryFolder
-from dreamray.tiles import Interval, Region, TilePlan, other_windows, plan_tiles
+from dreamray.tiles import TilePlan, other_windows, plan_tiles
 from dreamray.views import Held, read
 
 lengths = st.integers(1, 200)

@@ -31,8 +31,8 @@ from dreamray.bulk.studio import AHEAD, Room, SetTools, Studio
 from dreamray.bulk.task import Task
 from dreamray.crew import LocalCrew
 from dreamray.execution import Execution
+from dreamray.geometry import Raster
 from dreamray.inception import CONVOLUTIONS
-from dreamray.octaves import Raster
 from dreamray.pictures import decode
 from dreamray.render import Dreamer
 from dreamray.rendering import render_picture

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from dreamray import canvas as module
 from dreamray.canvas import Canvas, Grid
 from dreamray.errors import RequestError, StorageError
-from dreamray.octaves import Shape
+from dreamray.geometry import Interval, Region, Shape
 from dreamray.storage import Folder, LocalFolder, MemoryFolder, S3Folder
-from dreamray.tiles import Interval, Region, plan_tiles
+from dreamray.tiles import plan_tiles
 
 SHAPE = Shape(53, 71)
 GRID = Grid.even(SHAPE, 16)

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from dreamray.errors import PictureError, RequestError, StorageError
-from dreamray.octaves import Shape
+from dreamray.geometry import Shape
 from dreamray.pictures import deep_zoom, viewer
 from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format, output_format, read_metadata
 from dreamray.pictures.export import Extras, export

@@ -19,12 +19,12 @@ from dreamray.errors import DreamrayError, MemoryExhaustedError
 from dreamray.events import Event, OctaveDone, OctaveStarted, Remark, StepDone, TileDone
 from dreamray.exchange import Roll
 from dreamray.execution import Execution
+from dreamray.geometry import Raster, Region, Shape
 from dreamray.job import Checkpoint, Job
-from dreamray.octaves import Raster, Shape
 from dreamray.planning import Planner
 from dreamray.settings import Dream
 from dreamray.storage import Folder, LocalFolder, MemoryFolder
-from dreamray.tiles import Region, TilePlan
+from dreamray.tiles import TilePlan
 from dreamray.views import Held, View, read
 
 LAYERS = ("conv2d_2", "max_pooling2d")

@@ -23,12 +23,11 @@ from dreamray.errors import DreamrayError
 from dreamray.events import Event, Remark, StepDone, TileDone
 from dreamray.execution import Execution
 from dreamray.farm import gathered, pool
+from dreamray.geometry import Raster, Region, Shape
 from dreamray.job import Job
-from dreamray.octaves import Raster, Shape
 from dreamray.planning import Planner
 from dreamray.settings import Dream
 from dreamray.storage import LocalFolder
-from dreamray.tiles import Region
 from dreamray.views import Held, read
 
 TESTS = str(Path(__file__).parent)

@@ -19,8 +19,9 @@ from dreamray.errors import MemoryExhaustedError
 from dreamray.events import Remark, StepDone
 from dreamray.exchange import deal
 from dreamray.execution import Execution
+from dreamray.geometry import Shape
 from dreamray.gradient import WindowGradient
-from dreamray.octaves import Shape, smallest_side
+from dreamray.octaves import smallest_side
 from dreamray.pictures import from_tensor, to_tensor
 from dreamray.render import Dreamer
 from dreamray.settings import Dream

@@ -10,10 +10,10 @@ import pytest
 
 from dreamray.canvas import Grid
 from dreamray.errors import RequestError
+from dreamray.geometry import Region, Shape
 from dreamray.job import RECORD, AloneTiles, Checkpoint, Job, Stored
-from dreamray.octaves import Shape
 from dreamray.storage import Folder, LocalFolder, MemoryFolder
-from dreamray.tiles import Region, plan_tiles
+from dreamray.tiles import plan_tiles
 
 REQUEST = {"source": "a1", "dream": "b2", "tiles": "c3"}
 SHAPE = Shape(60, 70)

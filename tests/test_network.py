@@ -130,8 +130,8 @@ class TestChoice:
 
 def gradient(weights, layers, image, precision="float32"):
     """Loss and gradient of the recipe's objective on an untiled image."""
+    from dreamray.geometry import Shape
     from dreamray.gradient import WindowGradient
-    from dreamray.octaves import Shape
     from dreamray.tiles import plan_tiles
 
     engine = WindowGradient(Dream(layers=layers).choices, weights, precision)
@@ -191,7 +191,7 @@ class TestGradient:
 
     def test_with_trained_weights(self, trained_twin, bear):
         """The photo is one on which rounding decides no ReLU."""
-        from dreamray.octaves import Shape
+        from dreamray.geometry import Shape
         from dreamray.views import resize
 
         image = resize(to_tensor(bear), Shape(152, 229))

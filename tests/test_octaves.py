@@ -7,14 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dreamray.errors import PictureError
-from dreamray.octaves import (
-    AUTO_SMALLEST,
-    Shape,
-    count_octaves,
-    is_visible,
-    plan_octaves,
-    smallest_side,
-)
+from dreamray.geometry import Shape
+from dreamray.octaves import AUTO_SMALLEST, count_octaves, is_visible, plan_octaves, smallest_side
 from dreamray.settings import Dream
 
 

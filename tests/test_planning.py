@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from dreamray import memory
 from dreamray.errors import PictureError, RequestError
 from dreamray.execution import Execution, parse_size, show_size
+from dreamray.geometry import Shape
 from dreamray.inception import convolution_flops
-from dreamray.octaves import Shape
 from dreamray.planning import PicturePlan, Planner
 from dreamray.settings import Dream
 from dreamray.tiles import exact_halo, plan_tiles

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from dreamray.events import OctaveStarted, Remark, StepDone
-from dreamray.octaves import Shape
+from dreamray.geometry import Shape
 from dreamray.progress import Bar, Lines, Pace, Remarks, duration
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from dreamray.errors import StorageError
-from dreamray.octaves import Raster
+from dreamray.geometry import Raster
 from dreamray.shelf import Shelf
 
 SIZE = 4 * 5 * 7 * 3

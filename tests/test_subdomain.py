@@ -13,7 +13,7 @@ from tiled import Tiled
 
 from dreamray.errors import MemoryExhaustedError
 from dreamray.exchange import deal
-from dreamray.octaves import Raster, Shape
+from dreamray.geometry import Raster, Shape
 from dreamray.shelf import Shelf
 from dreamray.subdomain import Subdomain
 from dreamray.tiles import TilePlan, plan_tiles

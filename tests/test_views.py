@@ -12,10 +12,9 @@ from scipy.ndimage import zoom
 
 from dreamray import views
 from dreamray.canvas import Canvas, Grid
-from dreamray.octaves import Raster, Shape
+from dreamray.geometry import Interval, Raster, Region, Shape
 from dreamray.pictures import to_tensor
 from dreamray.storage import MemoryFolder
-from dreamray.tiles import Interval, Region
 from dreamray.views import Held, LostDetail, Resized, Sum, Tensors, View, read, resize
 
 sides = st.integers(1, 40)

@@ -10,7 +10,7 @@ import numpy as np
 
 from dreamray.crew import Measured
 from dreamray.exchange import Exchange, Roll
-from dreamray.octaves import Raster
+from dreamray.geometry import Raster
 from dreamray.shelf import Shelf
 from dreamray.subdomain import Contributions, Engine, Strips, Subdomain
 from dreamray.tiles import TilePlan

@@ -16,8 +16,9 @@ import typer
 
 from dreamray.device import start_tensorflow
 from dreamray.errors import DreamrayError
+from dreamray.geometry import Shape
 from dreamray.inception import ancestors
-from dreamray.octaves import Shape, plan_octaves
+from dreamray.octaves import plan_octaves
 from dreamray.request import parse_layers
 from dreamray.settings import Dream
 from training import outputs

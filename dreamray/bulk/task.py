@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dreamray.bulk.record import Record, Seconds, State
 from dreamray.events import Event, Remark
-from dreamray.octaves import Shape
+from dreamray.geometry import Shape
 from dreamray.pictures.ingest import Source
 from dreamray.settings import Dream
 from dreamray.storage import Location, shown

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dreamray.octaves import Shape
+from dreamray.geometry import Shape
 from dreamray.pictures import parts
 from dreamray.pictures.encoding import JPEG_OPTIONS, Format, on_white, save
 from dreamray.pictures.parts import Pixels

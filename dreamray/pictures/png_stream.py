@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from dreamray.octaves import Shape
+from dreamray.geometry import Shape
 from dreamray.pictures.encoding import PNG_LEVEL
 from dreamray.pictures.parts import Pixels
 from dreamray.pictures.strips import Finished, in_order

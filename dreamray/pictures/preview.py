@@ -7,10 +7,9 @@ import io
 import numpy as np
 from PIL import Image
 
-from dreamray.octaves import Shape
+from dreamray.geometry import Region, Shape
 from dreamray.pictures import from_tensor
 from dreamray.storage import Location
-from dreamray.tiles import Region
 from dreamray.views import Resized, View, read
 
 LONGEST = 2048

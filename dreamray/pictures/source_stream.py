@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from dreamray.errors import PictureError
-from dreamray.octaves import Shape
+from dreamray.geometry import Interval, Shape
 from dreamray.pictures import parts
 from dreamray.pictures.decoding import (
     Channels,
@@ -29,7 +29,6 @@ from dreamray.pictures.decoding import (
 )
 from dreamray.pictures.exif import Exif, read_exif
 from dreamray.pictures.parts import Pixels
-from dreamray.tiles import Interval
 
 STREAMED = ("JPEG", "PNG", "TIFF", "WEBP")
 """The formats that can be streamed, by Pillow's names."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from dreamray.octaves import Shape
+from dreamray.geometry import Shape
 from dreamray.pictures.parts import Pixels
 
 READ_BYTES = 64 << 20

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import TiffImagePlugin as Tiff
 
-from dreamray.octaves import Shape
+from dreamray.geometry import Shape
 from dreamray.pictures import parts
 from dreamray.pictures.parts import Pixels
 from dreamray.pictures.strips import Finished, in_order, levels_of, pyramid

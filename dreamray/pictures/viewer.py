@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from dreamray.octaves import Shape
+from dreamray.geometry import Shape
 from dreamray.storage import Location, shown
 from dreamray.version import __version__
 
