@@ -79,7 +79,7 @@ def ideal(case: dict[str, Any]) -> dict[str, float]:
     """Seconds of the ascent of all pictures, held in memory; the first one is made twice."""
     from dreamray.device import keep_freed_memory
     from dreamray.execution import Execution
-    from dreamray.pictures import to_tensor
+    from dreamray.pixels import to_tensor
     from dreamray.render import Dreamer
     from dreamray.settings import Dream
 

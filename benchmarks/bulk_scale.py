@@ -194,7 +194,7 @@ class Nothing:
 
 def report_tasks(tasks: int, workers: str) -> None:
     """Tasks a second, and the driver's memory as it goes."""
-    from dreamray.farm import hired
+    from dreamray.bulk.ray_executor import hired
 
     with tempfile.TemporaryDirectory() as folder:
         listing = Path(folder, "list.txt")

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from dreamray.device import available_threads, start_tensorflow
 from dreamray.errors import WeightsError
+from dreamray.network_weights import Weights
 from dreamray.settings import DEFAULT_LAYERS
-from dreamray.weights import Weights, load
+from dreamray.weights import load
 
 DEFAULT = tuple(DEFAULT_LAYERS)
 """The layers of the default dream."""

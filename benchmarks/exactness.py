@@ -17,6 +17,7 @@ from dreamray import pictures, weights
 from dreamray.device import start_tensorflow
 from dreamray.geometry import Raster, Shape
 from dreamray.inception import LAYERS
+from dreamray.network_weights import Weights
 from dreamray.settings import Dream
 from dreamray.shelf import Shelf
 from dreamray.subdomain import Subdomain
@@ -65,7 +66,7 @@ def main() -> None:
 class Measure:
     """Gradients of one dream."""
 
-    def __init__(self, dream: Dream, loaded: weights.Weights) -> None:
+    def __init__(self, dream: Dream, loaded: Weights) -> None:
         from dreamray.gradient import WindowGradient
 
         self._engine = WindowGradient(dream.choices, loaded)
@@ -88,7 +89,7 @@ class Measure:
         return whole
 
 
-def worst(image: Raster, shape: Shape, dream: Dream, loaded: weights.Weights) -> float:
+def worst(image: Raster, shape: Shape, dream: Dream, loaded: Weights) -> float:
     """The largest error over the core sizes, on the upper left part of an image."""
     part = image[: shape.height, : shape.width]
     measure = Measure(dream, loaded)

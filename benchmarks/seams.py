@@ -23,12 +23,12 @@ from scaling import traffic
 from dreamray.exchange import Exchange, deal
 from dreamray.execution import Execution, show_size
 from dreamray.geometry import Raster, Shape
-from dreamray.pictures import from_tensor, to_tensor
+from dreamray.network_weights import Weights
+from dreamray.pixels import from_tensor, to_tensor
 from dreamray.planning import PicturePlan
 from dreamray.render import Dreamer
 from dreamray.settings import Dream
 from dreamray.tiles import TilePlan
-from dreamray.weights import Weights
 
 WORKERS = 4
 BESIDE = (6, 22)

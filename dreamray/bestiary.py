@@ -7,7 +7,7 @@ They lie in `assets/bestiary.npz`, a zip file of NumPy arrays that `numpy.load` 
 | `about` | uint8 | JSON: see `About`; besides the format, and a checksum of the other arrays |
 | `conv2d_4.kernel` | int8 [rows, columns, in, out] | in steps from -127 to 127 |
 | `conv2d_4.quantum` | float32 [out] | what a step is worth, for each output channel |
-| `conv2d_4.bias`, `conv2d_4.scale` | float32 [out] | see `dreamray.weights.Weights` |
+| `conv2d_4.bias`, `conv2d_4.scale` | float32 [out] | see `dreamray.network_weights.Weights` |
 
 and so on for each convolution on the way to the deepest layer; those behind it are zeros. That
 takes a quarter of the bytes of float32, and the dreams look the same.
@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 
 from dreamray.errors import RequestError, WeightsError
 from dreamray.inception import CONVOLUTIONS, Layer, ancestors, kernel_shape
+from dreamray.network_weights import Weights, absent
 from dreamray.settings import Dream
-from dreamray.weights import Weights, absent
 
 __all__ = ["DAMAGES", "FILE", "FORMAT", "LARGEST", "About", "Bestiary", "decode", "encode", "read"]
 

@@ -249,9 +249,9 @@ def plan(
     from dreamray.device import keep_freed_memory
     from dreamray.estimate import measure_speed, report
     from dreamray.geometry import Shape
-    from dreamray.memory import HELD_PIXELS
     from dreamray.pictures import decode
     from dreamray.pictures.ingest import file_shape
+    from dreamray.pixels import HELD_PIXELS
     from dreamray.planning import Planner
     from dreamray.progress import say
     from dreamray.request import understand

@@ -14,13 +14,13 @@ from dreamray.crew import LocalCrew
 from dreamray.execution import Execution, show_size
 from dreamray.geometry import Shape
 from dreamray.inception import CONVOLUTIONS, convolution_flops, kernel_shape
+from dreamray.network_weights import Weights
 from dreamray.octaves import smallest_side
 from dreamray.planning import PicturePlan
 from dreamray.progress import duration
 from dreamray.settings import Dream
 from dreamray.tiles import plan_tiles
 from dreamray.views import Held
-from dreamray.weights import Weights
 from dreamray.worker import Tools, Worker
 
 _PROBE_SIDE = 320

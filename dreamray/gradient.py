@@ -19,8 +19,8 @@ from dreamray.errors import MemoryExhaustedError
 from dreamray.execution import Precision
 from dreamray.geometry import Raster, Region, Shape
 from dreamray.network import Network
+from dreamray.network_weights import Weights
 from dreamray.settings import LayerChoice
-from dreamray.weights import Weights
 
 _Vector = npt.NDArray[np.float32]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dreamray import inception
 from dreamray.geometry import Shape
+from dreamray.pixels import HELD_PIXELS
 
 PROCESS = 700 << 20
 """Python, TensorFlow, and the whole file of weights as NumPy arrays."""
@@ -33,9 +34,6 @@ GAPS = 1.5
 
 PICTURE_PIXEL = 14
 """Bytes for each pixel of a picture that is decoded and encoded as a whole."""
-
-HELD_PIXELS = 40_000_000
-"""Pictures up to this are decoded and encoded as a whole, larger ones streamed."""
 
 WINDOW_SHAPE = 1 << 18
 """Bytes for each convolution and each shape of window: compiled for it, and then kept."""

@@ -23,7 +23,7 @@ import tensorflow as tf
 from dreamray import inception
 from dreamray.execution import Precision
 from dreamray.inception import Layer
-from dreamray.weights import Weights
+from dreamray.network_weights import Weights
 
 _Array = npt.NDArray[np.float32]
 

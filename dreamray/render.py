@@ -20,6 +20,7 @@ from dreamray.events import Listener, Remark, ignore
 from dreamray.execution import Execution
 from dreamray.geometry import Raster, Region, Shape
 from dreamray.job import Job
+from dreamray.network_weights import Weights
 from dreamray.pictures import Picture
 from dreamray.planning import PicturePlan, Planner
 from dreamray.settings import Dream
@@ -41,7 +42,7 @@ class Dreamer:
         execution: Execution,
         listen: Listener = ignore,
         *,
-        loaded: weights.Weights | None = None,
+        loaded: Weights | None = None,
         crew: Crew | None = None,
     ) -> None:
         """`loaded` are weights to use in place of loading those that `execution` names.
@@ -81,7 +82,7 @@ class Dreamer:
         return self.planner.plan(shape)
 
     @property
-    def weights(self) -> weights.Weights:
+    def weights(self) -> Weights:
         """The weights, loaded when they are first asked for."""
         if self._weights is None:
             self._weights = weights.load(self.execution.weights, tell=self._tell)

@@ -20,12 +20,12 @@ from dreamray.errors import DreamrayError
 from dreamray.events import Event, Listener, OctaveDone, Remark, Transfer, ignore
 from dreamray.geometry import Interval, Region, Shape
 from dreamray.job import RECORD, Job
-from dreamray.memory import HELD_PIXELS
-from dreamray.pictures import from_tensor, ingest
+from dreamray.pictures import ingest
 from dreamray.pictures.encoding import Extras, check_output, output_format
 from dreamray.pictures.export import export
 from dreamray.pictures.ingest import Source
 from dreamray.pictures.preview import write_preview
+from dreamray.pixels import HELD_PIXELS, from_tensor
 from dreamray.planning import PicturePlan
 from dreamray.render import Dreamer, describe
 from dreamray.storage import Folder, LocalFile, LocalFolder, Location, locate, locate_folder

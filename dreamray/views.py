@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from dreamray.canvas import Canvas
 from dreamray.geometry import Raster, Region, Shape
-from dreamray.pictures import to_tensor
+from dreamray.pixels import to_tensor
 
 Indices = npt.NDArray[np.intp]
 

@@ -16,12 +16,12 @@ from dreamray.blending import TileTask
 from dreamray.canvas import Canvas
 from dreamray.exchange import Roll
 from dreamray.execution import Precision
+from dreamray.network_weights import Weights
 from dreamray.settings import Dream
 from dreamray.shelf import Shelf
 from dreamray.subdomain import Contributions, Engine, Strips, Subdomain
 from dreamray.tiles import TilePlan
 from dreamray.views import View, read
-from dreamray.weights import Weights
 
 if TYPE_CHECKING:
     from dreamray.gradient import WindowGradient

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from dreamray.weights import Weights
+    from dreamray.network_weights import Weights
 
 pytest_plugins = ["hosts", "s3_server"]
 

@@ -28,11 +28,12 @@ from dreamray.errors import WeightsError
 from dreamray.events import Remark, StepDone
 from dreamray.execution import Execution
 from dreamray.inception import CONVOLUTIONS, ancestors
-from dreamray.pictures import to_tensor
+from dreamray.network_weights import Weights
 from dreamray.pictures.metadata import read_metadata
+from dreamray.pixels import to_tensor
 from dreamray.render import Dreamer
 from dreamray.settings import DEFAULT_LAYERS, Dream
-from dreamray.weights import Published, Weights, foreseen, load
+from dreamray.weights import Published, foreseen, load
 from training.dreams import Dreamt, dreamt
 
 LAKE = Path(__file__).parent.parent / "examples" / "lake.png"

@@ -36,10 +36,10 @@ from dreamray.errors import DreamrayError, RequestError, StorageError
 from dreamray.events import Remark
 from dreamray.execution import Execution
 from dreamray.inception import CONVOLUTIONS
+from dreamray.network_weights import Weights
 from dreamray.pictures.encoding import Format
 from dreamray.settings import Dream
 from dreamray.storage import LocalFolder, locate_folder
-from dreamray.weights import Weights
 
 ONES = tuple(np.ones((1, 1, 1, 1), np.float32) for _ in CONVOLUTIONS)
 PLAIN = Weights("plain", "5" * 64, ONES, ONES, ONES)

@@ -33,12 +33,12 @@ from dreamray.crew import LocalCrew
 from dreamray.execution import Execution
 from dreamray.geometry import Raster
 from dreamray.inception import CONVOLUTIONS
+from dreamray.network_weights import Weights
 from dreamray.pictures import decode
 from dreamray.render import Dreamer
 from dreamray.rendering import render_picture
 from dreamray.settings import Dream
 from dreamray.storage import LocalFolder, locate
-from dreamray.weights import Weights
 from dreamray.worker import Tools
 
 ONES = tuple(np.ones((1, 1, 1, 1), np.float32) for _ in CONVOLUTIONS)

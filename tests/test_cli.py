@@ -26,6 +26,7 @@ from PIL import Image
 
 from dreamray import cli, device, weights
 from dreamray.events import Event, Remark, StepDone
+from dreamray.network_weights import Weights
 from dreamray.pictures import decode
 from dreamray.settings import Dream
 
@@ -43,7 +44,7 @@ Run = Callable[..., Ended]
 
 
 @functools.cache
-def load_once(source: str) -> weights.Weights:
+def load_once(source: str) -> Weights:
     return LOAD(source)
 
 

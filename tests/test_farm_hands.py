@@ -13,11 +13,11 @@ from farm_tools import SetTools
 from dreamray.bulk import queue
 from dreamray.bulk.events import PictureDone, Progress, SetEvent
 from dreamray.bulk.ledger import Ledger
+from dreamray.bulk.ray_executor import hired
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.request import Wanted
 from dreamray.bulk.run import SetRun
 from dreamray.execution import Execution
-from dreamray.farm import hired
 from dreamray.farm.cluster import connected
 from dreamray.settings import Dream
 from dreamray.storage import LocalFolder

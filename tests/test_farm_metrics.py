@@ -55,7 +55,7 @@ import contextlib, sys
 import ray
 from dreamray.bulk.events import Progress
 from dreamray.execution import Execution
-from dreamray.farm import hired
+from dreamray.bulk.ray_executor import hired
 from farm_tools import SetTools
 ray.init(log_to_driver=False, logging_level="ERROR")
 with contextlib.suppress(RuntimeError):

@@ -22,7 +22,7 @@ from dreamray.execution import Execution
 from dreamray.geometry import Shape
 from dreamray.gradient import WindowGradient
 from dreamray.octaves import smallest_side
-from dreamray.pictures import from_tensor, to_tensor
+from dreamray.pixels import from_tensor, to_tensor
 from dreamray.render import Dreamer
 from dreamray.settings import Dream
 from dreamray.tiles import alignment, plan_tiles

@@ -99,7 +99,7 @@ def first_whole_cell(name, axis):
 def positive(tensorflow):
     """A network in float64 whose kernels are all positive."""
     from dreamray.network import Network
-    from dreamray.weights import Weights
+    from dreamray.network_weights import Weights
 
     kernels = []
     for layer in CONVOLUTIONS:

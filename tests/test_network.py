@@ -12,7 +12,7 @@ from dreamray import inception, network
 from dreamray.errors import WeightsError
 from dreamray.inception import LAYERS, ancestors
 from dreamray.network import Network, average_pool
-from dreamray.pictures import to_tensor
+from dreamray.pixels import to_tensor
 from dreamray.settings import Dream
 
 BLOCKS = [f"mixed{number}" for number in range(11)]

@@ -23,13 +23,12 @@ from dreamray.pictures import (
     check_output,
     decode,
     encode,
-    from_tensor,
     metadata_text,
     output_format,
     parts,
     read_metadata,
-    to_tensor,
 )
+from dreamray.pixels import from_tensor, to_tensor
 
 LOSSLESS = (Format.PNG, Format.TIFF)
 ENCODED = [format for format in Format if format is not Format.DEEP_ZOOM]

@@ -20,7 +20,7 @@ from dreamray import Dream, weights
 from dreamray.errors import PictureError, RequestError
 from dreamray.events import OctaveStarted, StepDone
 from dreamray.execution import Execution
-from dreamray.pictures import from_tensor, to_tensor
+from dreamray.pixels import from_tensor, to_tensor
 from dreamray.render import Dreamer
 
 CHAOS = 1.5

@@ -13,7 +13,7 @@ from scipy.ndimage import zoom
 from dreamray import views
 from dreamray.canvas import Canvas, Grid
 from dreamray.geometry import Interval, Raster, Region, Shape
-from dreamray.pictures import to_tensor
+from dreamray.pixels import to_tensor
 from dreamray.storage import MemoryFolder
 from dreamray.views import Held, LostDetail, Resized, Sum, Tensors, View, read, resize
 

@@ -19,7 +19,8 @@ from dreamray import bestiary
 from dreamray import weights as module
 from dreamray.errors import RequestError, WeightsError
 from dreamray.inception import CONVOLUTIONS, ancestors
-from dreamray.weights import IMAGENET, Published, Weights, load
+from dreamray.network_weights import Weights
+from dreamray.weights import IMAGENET, Published, load
 
 RANDOM_0 = "fe8ce0f913ffabe8b146264f9508e939940dbdd7b8a0ca43f4511eeffff0deb8"
 

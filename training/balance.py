@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamray.inception import CONVOLUTIONS, LAYERS
-from dreamray.weights import Weights
+from dreamray.network_weights import Weights
 from training.model import convolutions
 
 __all__ = ["Response", "level", "liked", "response", "scaled"]

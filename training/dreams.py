@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from dreamray import pictures
 from dreamray.events import Event, StepDone
 from dreamray.execution import Execution
+from dreamray.network_weights import Weights
 from dreamray.render import Dreamer
 from dreamray.settings import Dream
-from dreamray.weights import Weights
 
 __all__ = ["Dreamt", "dreamt"]
 

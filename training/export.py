@@ -8,7 +8,7 @@ from typing import Any
 
 from dreamray import bestiary
 from dreamray.bestiary import About
-from dreamray.weights import Weights
+from dreamray.network_weights import Weights
 from training.model import LAST
 from training.outputs import whole
 

@@ -13,7 +13,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from dreamray.inception import CONVOLUTIONS, LAYERS
-from dreamray.weights import Weights, absent
+from dreamray.network_weights import Weights, absent
 
 __all__ = [
     "HEADS",

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from dreamray.network_weights import Weights
 from dreamray.pictures import parts
 from dreamray.settings import Dream
 from dreamray.storage import LocalFile
-from dreamray.weights import Weights
 from training.dreams import dreamt
 from training.sheets import sheet
 

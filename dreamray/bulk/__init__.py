@@ -158,7 +158,7 @@ def _end(run: SetRun, reporting: Reporting | None, problem: str = "") -> None:
 @contextlib.contextmanager
 def _hands(tools: SetTools, pictures: int, tell: Callable[[str], None]) -> Iterator[Hands]:
     if tools.execution.on_ray:
-        from dreamray.farm import hired
+        from dreamray.bulk.ray_executor import hired
 
         with hired(tools, tools.execution, pictures, tell) as hands:
             yield hands

@@ -30,11 +30,11 @@ from dreamray.crew import LocalCrew
 from dreamray.errors import DreamrayError, NotFoundError, PictureError, RequestError
 from dreamray.execution import Execution
 from dreamray.job import Job
-from dreamray.memory import HELD_PIXELS, window_pixels
-from dreamray.pictures import Pixels, from_tensor
+from dreamray.memory import window_pixels
 from dreamray.pictures.encoding import Extras, check_output, output_format
 from dreamray.pictures.export import export
 from dreamray.pictures.ingest import Source, file_shape, ingest_file
+from dreamray.pixels import HELD_PIXELS, Pixels, from_tensor
 from dreamray.planning import budget_of
 from dreamray.render import Dreamer, describe
 from dreamray.rendering import Result

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from dreamray.bulk.hands import Hands
-from dreamray.bulk.studio import SetTools
 from dreamray.crew import Crew
 from dreamray.events import Listener, Remark
 from dreamray.execution import Execution
@@ -43,27 +41,3 @@ def gathered(tools: Tools, execution: Execution, tiles: int, listen: Listener) -
         pool = Pool(make, asked.at_most(tiles), needs, wait=execution.wait, tell=tell)
         with contextlib.closing(RayCrew(pool, Metrics())) as crew:
             yield crew
-
-
-@contextlib.contextmanager
-def hired(
-    tools: SetTools, execution: Execution, pictures: int, tell: Callable[[str], None]
-) -> Iterator[Hands]:
-    """The workers of a cluster as the hands of a set of so many pictures, let go at the end.
-
-    Raises as `gathered`.
-    """
-    with connected(execution):
-        from dreamray.farm.actor import studio_maker
-        from dreamray.farm.hands import RayHands
-        from dreamray.farm.metrics import SetMetrics
-        from dreamray.farm.needs import needs_of, workers_of
-        from dreamray.farm.pool import Pool
-
-        needs = needs_of(execution)
-        workers = workers_of(execution, needs).at_most(pictures)
-        calls = tools.in_hand + 1  # One to introduce itself, while the first tasks come.
-        make = studio_maker(tools.with_threads(needs.cpus), needs, calls)
-        pool = Pool(make, workers, needs, wait=execution.wait, tell=tell)
-        with contextlib.closing(RayHands(pool, tools.in_hand, SetMetrics())) as hands:
-            yield hands

@@ -9,8 +9,6 @@ from typing import Any
 
 import ray
 
-from dreamray.bulk.studio import SetTools
-from dreamray.bulk.task import Outcome, Task
 from dreamray.errors import RequestError
 from dreamray.exchange import Roll
 from dreamray.farm.needs import Needs
@@ -24,12 +22,12 @@ class NodeWorker(Worker):
     """A worker whose answers are told apart by Ray, each as an object of its own."""
 
     def __init__(self, tools: Tools) -> None:
-        _prepare(tools.threads)
+        prepare(tools.threads)
         super().__init__(tools.engine())
 
     def introduce(self) -> tuple[str, Mapping[str, Any]]:
         """The node it is on, and what it computes with; answered when it is ready."""
-        return _node_id(), self.about()
+        return node_id(), self.about()
 
     def begin_shared(
         self,
@@ -61,33 +59,13 @@ class NodeWorker(Worker):
         return self.collect(*incoming)
 
 
-class NodeStudio:
-    """A process that makes the pictures of a set, several at a time."""
-
-    def __init__(self, tools: SetTools) -> None:
-        _prepare(tools.threads)
-        self._studio = tools.studio()
-
-    def introduce(self) -> tuple[str, Mapping[str, Any]]:
-        """See `NodeWorker.introduce`."""
-        return _node_id(), self._studio.about()
-
-    def make(self, task: Task) -> Outcome:
-        """See `Studio.make`."""
-        return self._studio.make(task)
-
-
 def worker_maker(tools: Tools, needs: Needs) -> Callable[[], Any]:
     """Makes workers of single pictures; they share one copy of the weights on each node."""
-    return _maker(NodeWorker, tools, needs)
+    return actor_maker(NodeWorker, tools, needs)
 
 
-def studio_maker(tools: SetTools, needs: Needs, calls: int) -> Callable[[], Any]:
-    """Makes workers of sets, which answer so many calls at a time; else as `worker_maker`."""
-    return _maker(NodeStudio, tools, needs, max_concurrency=calls)
-
-
-def _maker(kind: type, tools: Any, needs: Needs, **more: Any) -> Callable[[], Any]:
+def actor_maker(kind: type, tools: Any, needs: Needs, **more: Any) -> Callable[[], Any]:
+    """Makes actors of a class that takes `tools`, with `more` of Ray's options."""
     remote: Any = ray.remote(kind)
     shared = ray.put(tools)
     options = remote.options(
@@ -100,7 +78,7 @@ def _maker(kind: type, tools: Any, needs: Needs, **more: Any) -> Callable[[], An
     return lambda: options.remote(shared)
 
 
-def _prepare(threads: int | None) -> None:
+def prepare(threads: int | None) -> None:
     """Undo what Ray sets for processes that do not dream, before TensorFlow is imported."""
     from dreamray.device import keep_freed_memory
 
@@ -111,7 +89,8 @@ def _prepare(threads: int | None) -> None:
     keep_freed_memory()
 
 
-def _node_id() -> str:
+def node_id() -> str:
+    """Ray's own name of the node that this process is on."""
     return str(ray.get_runtime_context().get_node_id())
 
 

@@ -14,12 +14,10 @@ from dreamray.pictures.decoding import (
     DEFAULT_MAX_PIXELS,
     Picture,
     decode,
-    from_tensor,
-    to_tensor,
 )
 from dreamray.pictures.encoding import Format, check_output, encode, output_format
 from dreamray.pictures.metadata import metadata_text, read_metadata
-from dreamray.pictures.parts import Pixels
+from dreamray.pixels import Pixels, from_tensor, to_tensor
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",

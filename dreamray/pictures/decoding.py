@@ -12,21 +12,18 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from dreamray.errors import PictureError
 from dreamray.pictures import parts
 from dreamray.pictures.colour import to_rgb
 from dreamray.pictures.exif import read_exif
-from dreamray.pictures.parts import Pixels
+from dreamray.pixels import Pixels
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
     "Picture",
     "decode",
-    "from_tensor",
-    "to_tensor",
 ]
 
 DEFAULT_MAX_PIXELS = parts.MAX_PIXELS
@@ -198,27 +195,3 @@ def check_size(name: str, width: int, height: int, max_pixels: int) -> None:
             f"{name} has {width} x {height} = {width * height:,} pixels, "
             f"more than the limit of {max_pixels:,}: shrink it, or raise the limit"
         )
-
-
-def to_tensor(pixels: Pixels) -> npt.NDArray[np.float32]:
-    """uint8 or uint16 of any shape to float32 from -1 to 1: `x / 127.5 - 1`."""
-    tensor = pixels.astype(np.float32)
-    tensor /= np.float32(np.iinfo(pixels.dtype).max / 2)
-    tensor -= np.float32(1)
-    return tensor
-
-
-def from_tensor(x: npt.NDArray[np.float32], dtype: npt.DTypeLike = np.uint8) -> Pixels:
-    """Back to uint8 or uint16: `x / 2 + 0.5`, times the largest value, clipped, truncated.
-
-    Raises `PictureError` for values that are no number: the ascent has left every range.
-    """
-    largest = np.float32(np.iinfo(dtype).max)
-    scaled = x.astype(np.float32)
-    scaled /= np.float32(2)
-    scaled += np.float32(0.5)
-    scaled *= largest
-    np.clip(scaled, 0, largest, out=scaled)
-    if np.isnan(scaled).any():
-        raise PictureError("the dream has diverged to no number at all: choose a smaller step")
-    return scaled.astype(dtype)

@@ -21,8 +21,8 @@ import numpy as np
 from dreamray.pictures import parts, viewer
 from dreamray.pictures.encoding import PNG_LEVEL, Extras, Format, save
 from dreamray.pictures.metadata import XML_NAMESPACE, metadata_text
-from dreamray.pictures.parts import Pixels
 from dreamray.pictures.strips import Finished, in_order, levels_of, pyramid, read_strips
+from dreamray.pixels import Pixels
 from dreamray.storage import Folder, LocalFolder, Location, shown
 
 TILE = 254

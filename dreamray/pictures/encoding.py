@@ -19,7 +19,7 @@ from PIL import Image
 from dreamray.errors import PictureError, RequestError
 from dreamray.pictures import parts
 from dreamray.pictures.metadata import KEYWORD, metadata_text, read_metadata, user_comment
-from dreamray.pictures.parts import Pixels
+from dreamray.pixels import Pixels
 from dreamray.version import __version__
 
 if TYPE_CHECKING:

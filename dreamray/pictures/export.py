@@ -2,7 +2,7 @@
 
     export(result, Extras(icc_profile, exif), target, Format.TIFF, metadata)
 
-A result of up to `memory.HELD_PIXELS` is held and goes through `pictures.encode`, and so is WebP,
+A result of up to `pixels.HELD_PIXELS` is held and goes through `pictures.encode`, and so is WebP,
 which ends at 268 million. A larger one is streamed into a temporary file, strip by strip, and
 put in its place when it is complete.
 """
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from dreamray.errors import StorageError
-from dreamray.memory import HELD_PIXELS
 from dreamray.pictures import Picture, deep_zoom, jpeg_stream, parts, png_stream, tiff_stream
 from dreamray.pictures.encoding import (
     Extras,
@@ -30,6 +29,7 @@ from dreamray.pictures.encoding import (
 )
 from dreamray.pictures.metadata import metadata_text
 from dreamray.pictures.strips import Finished, read_strips
+from dreamray.pixels import HELD_PIXELS
 from dreamray.storage import LocalFile, Location, shown
 
 __all__ = ["Extras", "Finished", "export"]

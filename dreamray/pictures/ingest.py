@@ -19,12 +19,12 @@ import numpy as np
 from dreamray.canvas import Canvas, Grid, cut
 from dreamray.errors import PictureError
 from dreamray.geometry import Interval, Region, Shape
-from dreamray.memory import HELD_PIXELS
 from dreamray.pictures import parts
 from dreamray.pictures.colour import to_rgb
 from dreamray.pictures.decoding import check_size, decode
 from dreamray.pictures.exif import Turn
 from dreamray.pictures.source_stream import STREAMED, opened_stream, read_shape
+from dreamray.pixels import HELD_PIXELS
 from dreamray.storage.places import Folder, Location, shown
 
 MAX_PIXELS = 1 << 34

@@ -23,11 +23,10 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from dreamray.errors import DreamrayError, PictureError
+from dreamray.pixels import Pixels
 
 if TYPE_CHECKING:
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-Pixels = npt.NDArray[np.uint8 | np.uint16]
 
 Tags = dict[int, Any]
 """TIFF tags by number; the EXIF and GPS directories are dictionaries under their own tags."""

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from dreamray.geometry import Shape
 from dreamray.pictures.encoding import PNG_LEVEL
-from dreamray.pictures.parts import Pixels
 from dreamray.pictures.strips import Finished, in_order
+from dreamray.pixels import Pixels
 
 _STRIP_BYTES = 2 << 20
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from dreamray.geometry import Region, Shape
-from dreamray.pictures import from_tensor
+from dreamray.pixels import from_tensor
 from dreamray.storage import Location
 from dreamray.views import Resized, View, read
 

@@ -28,7 +28,7 @@ from dreamray.pictures.decoding import (
     tiff_remarks,
 )
 from dreamray.pictures.exif import Exif, read_exif
-from dreamray.pictures.parts import Pixels
+from dreamray.pixels import Pixels
 
 STREAMED = ("JPEG", "PNG", "TIFF", "WEBP")
 """The formats that can be streamed, by Pillow's names."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dreamray.geometry import Shape
-from dreamray.pictures.parts import Pixels
+from dreamray.pixels import Pixels
 
 READ_BYTES = 64 << 20
 """Bytes of rows that are asked for at once; while they are made of floats, they take some more."""

@@ -15,8 +15,8 @@ from PIL import TiffImagePlugin as Tiff
 
 from dreamray.geometry import Shape
 from dreamray.pictures import parts
-from dreamray.pictures.parts import Pixels
 from dreamray.pictures.strips import Finished, in_order, levels_of, pyramid
+from dreamray.pixels import Pixels
 
 TILE = 512
 """Pixels a side of a tile, at most, and rows of a strip."""

@@ -1,9 +1,13 @@
-"""The pictures of a set on a cluster: each worker gets a few at a time."""
+"""Pictures of a set on a cluster: the processes, and each with a few pictures at a time.
+
+Importing this imports Ray; `dreamray.bulk.ray_executor` connects first.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
@@ -11,9 +15,12 @@ from ray.exceptions import RayActorError, RayError
 
 from dreamray.bulk.events import SetEvent
 from dreamray.bulk.hands import Finished
+from dreamray.bulk.metrics import SetMetrics
 from dreamray.bulk.record import Record, State
+from dreamray.bulk.studio import SetTools
 from dreamray.bulk.task import Outcome, Task, utc_now
-from dreamray.farm.metrics import SetMetrics
+from dreamray.farm.actor import actor_maker, node_id, prepare
+from dreamray.farm.needs import Needs
 from dreamray.farm.pool import Member, Pool
 from dreamray.storage import shown
 
@@ -187,3 +194,24 @@ def _surprised(task: Task, error: Exception) -> Outcome:
         error=f"{shown(task.source)}: the worker failed: {lines[-1].strip()[:200]}",
     )
     return Outcome(record, again=True, own=False)
+
+
+class NodeStudio:
+    """A process that makes the pictures of a set, several at a time."""
+
+    def __init__(self, tools: SetTools) -> None:
+        prepare(tools.threads)
+        self._studio = tools.studio()
+
+    def introduce(self) -> tuple[str, Mapping[str, Any]]:
+        """See `NodeWorker.introduce`."""
+        return node_id(), self._studio.about()
+
+    def make(self, task: Task) -> Outcome:
+        """See `Studio.make`."""
+        return self._studio.make(task)
+
+
+def studio_maker(tools: SetTools, needs: Needs, calls: int) -> Callable[[], Any]:
+    """Makes workers of sets, which answer so many calls at a time; else as `worker_maker`."""
+    return actor_maker(NodeStudio, tools, needs, max_concurrency=calls)
