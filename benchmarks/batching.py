@@ -3,7 +3,7 @@
     python benchmarks/batching.py [--sizes 128 256 384 512] [--batches 1 2 4 8] [--rounds 9]
 
 `dreamray bulk` dreams several pictures in one process; the gradients of those that have one
-shape go to the engine together (`dreamray.batching`). All sizes of batch take turns on the same
+shape go to the engine together (`dreamray.engine.batching`). All sizes of batch take turns on the same
 pictures, so that whatever else the machine does disturbs all alike. Times are medians.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import common
 
-from dreamray.settings import Dream
+from dreamray.settings.dream import Dream
 
 
 def measure(
@@ -37,9 +37,9 @@ def gradients(engine: Any, side: int, most: int) -> Callable[[int], object]:
     """What computes the gradients of so many square pictures, and waits for them."""
     import numpy as np
 
-    from dreamray import inception
+    from dreamray.model import architecture
 
-    maps = np.array([inception.feature_shape(name, side, side) for name in engine.layers])
+    maps = np.array([architecture.feature_shape(name, side, side) for name in engine.layers])
     owned = np.stack([np.full_like(maps, 2), maps - 2], axis=1).astype(np.int32)
     owned = owned.swapaxes(1, 2)
     per_cell = (1 / maps.prod(axis=1)).astype(np.float32)
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--precision", default="bfloat16", choices=["float32", "bfloat16"])
     given = parser.parse_args()
     common.tensorflow(given.threads)
-    from dreamray.gradient import WindowGradient
+    from dreamray.model.objective import WindowGradient
 
     dream = Dream()
     weights = common.load_reaching(given.weights, dream.layer_names)

@@ -77,11 +77,11 @@ def one_round(given: Any, sources: Path, folder: Path) -> dict[str, Any]:
 
 def ideal(case: dict[str, Any]) -> dict[str, float]:
     """Seconds of the ascent of all pictures, held in memory; the first one is made twice."""
-    from dreamray.device import keep_freed_memory
-    from dreamray.execution import Execution
-    from dreamray.pixels import to_tensor
-    from dreamray.render import Dreamer
-    from dreamray.settings import Dream
+    from dreamray.model.device import keep_freed_memory
+    from dreamray.raster.pixels import to_tensor
+    from dreamray.render.renderer import Dreamer
+    from dreamray.settings.dream import Dream
+    from dreamray.settings.execution import Execution
 
     keep_freed_memory()
     dream = Dream(octaves=case["octaves"], iterations=case["iterations"])

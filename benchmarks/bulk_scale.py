@@ -27,13 +27,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import common
 
-from dreamray.bulk.ledger import Ledger
+from dreamray.base.messages import show_size
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.request import Wanted
-from dreamray.bulk.run import SetRun
+from dreamray.bulk.scheduler import SetRun
 from dreamray.bulk.task import Outcome, Task
-from dreamray.execution import Execution, show_size
-from dreamray.settings import Dream
+from dreamray.bulk.task_store import Ledger
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
 from dreamray.storage import LocalFolder, locate_folder
 
 PAGE = 1000
@@ -169,7 +170,7 @@ def page(first: int, count: int) -> str:
 
 @dataclass(frozen=True)
 class Nothing:
-    """In place of `dreamray.bulk.studio.SetTools`: makes no picture, at once."""
+    """In place of `dreamray.bulk.task_runner.SetTools`: makes no picture, at once."""
 
     threads: int | None = None
     in_hand: int = 4
@@ -194,7 +195,7 @@ class Nothing:
 
 def report_tasks(tasks: int, workers: str) -> None:
     """Tasks a second, and the driver's memory as it goes."""
-    from dreamray.bulk.ray_executor import hired
+    from dreamray.bulk.executors import hired
 
     with tempfile.TemporaryDirectory() as folder:
         listing = Path(folder, "list.txt")

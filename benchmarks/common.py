@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dreamray.device import available_threads, start_tensorflow
-from dreamray.errors import WeightsError
-from dreamray.network_weights import Weights
-from dreamray.settings import DEFAULT_LAYERS
-from dreamray.weights import load
+from dreamray.base.errors import WeightsError
+from dreamray.model.device import available_threads, start_tensorflow
+from dreamray.model.weights.arrays import Weights
+from dreamray.model.weights.loader import load
+from dreamray.settings.dream import DEFAULT_LAYERS
 
 DEFAULT = tuple(DEFAULT_LAYERS)
 """The layers of the default dream."""

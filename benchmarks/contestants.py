@@ -116,18 +116,18 @@ def keras_weights(source: str) -> str | None:
 
 def _run_dreamray(case: Case, turn: Turn) -> None:
     """The steps of an octave in one tile."""
-    from dreamray.device import keep_freed_memory
+    from dreamray.model.device import keep_freed_memory
 
     keep_freed_memory()
     common.tensorflow(case["threads"])
-    from dreamray.ascent import ascend
-    from dreamray.crew import LocalCrew
-    from dreamray.geometry import Shape
-    from dreamray.gradient import WindowGradient
-    from dreamray.settings import Dream
-    from dreamray.tiles import plan_tiles
-    from dreamray.views import Held
-    from dreamray.worker import Worker
+    from dreamray.base.geometry import Shape
+    from dreamray.engine.ascent import ascend
+    from dreamray.engine.tile_executor import LocalCrew
+    from dreamray.engine.worker import Worker
+    from dreamray.model.objective import WindowGradient
+    from dreamray.plan.tiles import plan_tiles
+    from dreamray.raster.lazy import Held
+    from dreamray.settings.dream import Dream
 
     dream = Dream(iterations=100_000, max_loss=None)
     weights = common.load_reaching(case["weights"], dream.layer_names)

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from dreamray import pictures, weights
-from dreamray.device import start_tensorflow
-from dreamray.geometry import Raster, Shape
-from dreamray.inception import LAYERS
-from dreamray.network_weights import Weights
-from dreamray.settings import Dream
-from dreamray.shelf import Shelf
-from dreamray.subdomain import Subdomain
-from dreamray.tiles import exact_halo, plan_tiles
+from dreamray import pictures
+from dreamray.base.geometry import Raster, Shape
+from dreamray.engine.subdomain import Subdomain
+from dreamray.model.architecture import LAYERS
+from dreamray.model.device import start_tensorflow
+from dreamray.model.weights import loader
+from dreamray.model.weights.arrays import Weights
+from dreamray.plan.tiles import exact_halo, plan_tiles
+from dreamray.raster.spill import Shelf
+from dreamray.settings.dream import Dream
 
 BLOCKS = [f"mixed{number}" for number in range(2, 9)]
 SIZES = (Shape(768, 768), Shape(517, 403), Shape(701, 130))
@@ -37,7 +38,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     start_tensorflow()
-    loaded = weights.load(arguments.weights)
+    loaded = loader.load(arguments.weights)
     picture = pictures.decode(arguments.picture.read_bytes(), arguments.picture.name)
     image = pictures.to_tensor(picture.pixels[:768, :768])
 
@@ -67,7 +68,7 @@ class Measure:
     """Gradients of one dream."""
 
     def __init__(self, dream: Dream, loaded: Weights) -> None:
-        from dreamray.gradient import WindowGradient
+        from dreamray.model.objective import WindowGradient
 
         self._engine = WindowGradient(dream.choices, loaded)
 

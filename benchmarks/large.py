@@ -22,8 +22,7 @@ from pathlib import Path
 import psutil
 import pyvips
 
-from dreamray.execution import show_size
-from dreamray.progress import duration
+from dreamray.base.messages import duration, show_size
 
 
 def draw(path: Path, width: int, height: int) -> None:

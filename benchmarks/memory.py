@@ -1,4 +1,4 @@
-"""How much memory a dream takes, against what `dreamray.memory` predicts.
+"""How much memory a dream takes, against what `dreamray.plan.memory_model` predicts.
 
     python benchmarks/memory.py [--fit] [--weights FILE]
     python benchmarks/memory.py --memory 2GiB --size 3000x2000 --octaves 2
@@ -29,10 +29,11 @@ import numpy as np
 from PIL import Image
 from scipy.optimize import linprog
 
-from dreamray import memory
-from dreamray.device import keep_freed_memory
-from dreamray.execution import parse_size, show_size
-from dreamray.geometry import Shape
+from dreamray.base.geometry import Shape
+from dreamray.base.messages import show_size
+from dreamray.model.device import keep_freed_memory
+from dreamray.plan import memory_model
+from dreamray.settings.execution import parse_size
 
 LAYERS = {
     "mixed0": ("mixed0",),
@@ -52,7 +53,7 @@ CONSTANTS = (
     "PICTURE_PIXEL",
     "WINDOW_SHAPE",
 )
-"""Those of `dreamray.memory` that are fitted: the prediction is linear in them."""
+"""Those of `dreamray.plan.memory_model` that are fitted: the prediction is linear in them."""
 
 ENOUGH = 1e6
 """A value of a constant with which the prediction's whole bytes are exact enough."""
@@ -104,13 +105,13 @@ def measure(case: Case) -> Measured:
     keep_freed_memory()
     weights = common.load_reaching(case["weights"], case["layers"])
     common.tensorflow(case["threads"])
-    from dreamray.ascent import ascend
-    from dreamray.crew import LocalCrew
-    from dreamray.gradient import WindowGradient
-    from dreamray.settings import Dream
-    from dreamray.tiles import plan_tiles
-    from dreamray.views import Held
-    from dreamray.worker import Worker
+    from dreamray.engine.ascent import ascend
+    from dreamray.engine.tile_executor import LocalCrew
+    from dreamray.engine.worker import Worker
+    from dreamray.model.objective import WindowGradient
+    from dreamray.plan.tiles import plan_tiles
+    from dreamray.raster.lazy import Held
+    from dreamray.settings.dream import Dream
 
     shape = Shape(*case["shape"])
     dream = Dream(layers=dict.fromkeys(case["layers"], 1.0), iterations=2, max_loss=None)
@@ -132,10 +133,10 @@ def measure(case: Case) -> Measured:
 def measure_render(case: Case) -> Measured:
     """Be the process of a case that renders a file as the command does."""
     keep_freed_memory()
-    from dreamray.execution import Execution
-    from dreamray.render import Dreamer
-    from dreamray.rendering import render_picture
-    from dreamray.settings import Dream
+    from dreamray.render.files import render_picture
+    from dreamray.render.renderer import Dreamer
+    from dreamray.settings.dream import Dream
+    from dreamray.settings.execution import Execution
 
     dream = Dream(
         layers=dict.fromkeys(case["layers"], 1.0),
@@ -168,7 +169,7 @@ def measure_render(case: Case) -> Measured:
 
 def _held(stages: list[tuple[int, Shape]]) -> int | None:
     """The most bytes of any octave that are held; None if all of each are."""
-    if all(held == memory.OCTAVE_PIXEL * math.prod(shape) for held, shape in stages):
+    if all(held == memory_model.OCTAVE_PIXEL * math.prod(shape) for held, shape in stages):
         return None
     return max(held for held, _ in stages)
 
@@ -208,12 +209,12 @@ def label(case: Case) -> str:
 
 
 def predict(result: Measured) -> int:
-    """What `dreamray.memory` says of a case."""
+    """What `dreamray.plan.memory_model` says of a case."""
     shape = Shape(*result["shape"])
     held = result["held"]
-    return memory.predict_peak(
+    return memory_model.predict_peak(
         window=result["window"],
-        held=int(memory.OCTAVE_PIXEL * math.prod(shape)) if held is None else held,
+        held=int(memory_model.OCTAVE_PIXEL * math.prod(shape)) if held is None else held,
         picture=shape if "octaves" in result else NOTHING,
         layers=result["layers"],
         precision=result["precision"],
@@ -239,7 +240,7 @@ def comparison(results: list[Measured]) -> str:
 
 
 def fit(results: list[Measured]) -> None:
-    """Set the constants of `dreamray.memory` to the least that are over every measurement.
+    """Set the constants of `dreamray.plan.memory_model` to the least that are over every measurement.
 
     The prediction is linear in its constants, so each one's share of a case is the prediction
     with that one alone, less what it says with all of them at 0. Of all constants that put
@@ -260,7 +261,7 @@ def fit(results: list[Measured]) -> None:
     scale = relative.max(axis=0)
     scale[scale == 0] = 1.0
     relative /= scale
-    lower = memory.MARGIN - given / peaks
+    lower = memory_model.MARGIN - given / peaks
     solved = linprog(relative.sum(axis=0), A_ub=-relative, b_ub=-lower)
     if not solved.success:
         raise SystemExit(f"no fit: {solved.message}")
@@ -268,15 +269,15 @@ def fit(results: list[Measured]) -> None:
 
 
 def _predictions(results: list[Measured], values: dict[str, float]) -> np.ndarray:
-    """What `dreamray.memory` says of the cases with these constants, which it then has."""
+    """What `dreamray.plan.memory_model` says of the cases with these constants, which it then has."""
     for name, value in values.items():
-        setattr(memory, name, value)
+        setattr(memory_model, name, value)
     return np.array([predict(result) for result in results], float)
 
 
 def constants() -> str:
     """The constants as they are now."""
-    return "\n".join(f"{name} = {_show(getattr(memory, name))}" for name in CONSTANTS)
+    return "\n".join(f"{name} = {_show(getattr(memory_model, name))}" for name in CONSTANTS)
 
 
 def _show(value: float) -> str:

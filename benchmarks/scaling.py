@@ -26,19 +26,20 @@ from typing import Any
 
 import numpy as np
 
-from dreamray.exchange import Exchange, deal
-from dreamray.execution import Execution, show_size
-from dreamray.geometry import Raster, Region, Shape
-from dreamray.settings import Dream
-from dreamray.tiles import TilePlan, plan_tiles
-from dreamray.views import Held
-from dreamray.worker import Tools
+from dreamray.base.geometry import Raster, Region, Shape
+from dreamray.base.messages import show_size
+from dreamray.engine.halo_exchange import Exchange, deal
+from dreamray.engine.worker import Tools
+from dreamray.plan.tiles import TilePlan, plan_tiles
+from dreamray.raster.lazy import Held
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
 
 PIXEL_BYTES = 12
 
 
 class Sleeper:
-    """An engine that sleeps for the time of a gradient: see `dreamray.subdomain.Engine`."""
+    """An engine that sleeps for the time of a gradient: see `dreamray.engine.subdomain.Engine`."""
 
     def __init__(self, seconds: float, layers: tuple[str, ...]) -> None:
         self._seconds = seconds
@@ -81,7 +82,7 @@ class Sleeper:
 
 @dataclass(frozen=True)
 class SleepingTools:
-    """What a worker that sleeps computes with: in place of `dreamray.worker.Tools`."""
+    """What a worker that sleeps computes with: in place of `dreamray.engine.worker.Tools`."""
 
     seconds: float
     layers: tuple[str, ...]

@@ -20,15 +20,16 @@ import numpy as np
 from PIL import Image
 from scaling import traffic
 
-from dreamray.exchange import Exchange, deal
-from dreamray.execution import Execution, show_size
-from dreamray.geometry import Raster, Shape
-from dreamray.network_weights import Weights
-from dreamray.pixels import from_tensor, to_tensor
-from dreamray.planning import PicturePlan
-from dreamray.render import Dreamer
-from dreamray.settings import Dream
-from dreamray.tiles import TilePlan
+from dreamray.base.geometry import Raster, Shape
+from dreamray.base.messages import show_size
+from dreamray.engine.halo_exchange import Exchange, deal
+from dreamray.model.weights.arrays import Weights
+from dreamray.plan.planner import PicturePlan
+from dreamray.plan.tiles import TilePlan
+from dreamray.raster.pixels import from_tensor, to_tensor
+from dreamray.render.renderer import Dreamer
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
 
 WORKERS = 4
 BESIDE = (6, 22)

@@ -90,14 +90,14 @@ def split(case: dict[str, object]) -> dict[str, float]:
     """Render as the command does, and time each part."""
     clock = _Clock(float(str(case["started"])))
     clock.lap("Python, NumPy")
-    from dreamray import cli  # noqa: F401
-    from dreamray.device import keep_freed_memory, start_tensorflow
-    from dreamray.events import Event, OctaveDone, OctaveStarted, StepDone
-    from dreamray.execution import Execution
-    from dreamray.geometry import Shape
-    from dreamray.render import Dreamer
-    from dreamray.rendering import render_picture
-    from dreamray.settings import Dream
+    from dreamray.base.geometry import Shape
+    from dreamray.cli.app import app  # noqa: F401
+    from dreamray.engine.events import Event, OctaveDone, OctaveStarted, StepDone
+    from dreamray.model.device import keep_freed_memory, start_tensorflow
+    from dreamray.render.files import render_picture
+    from dreamray.render.renderer import Dreamer
+    from dreamray.settings.dream import Dream
+    from dreamray.settings.execution import Execution
 
     keep_freed_memory()
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import common
 from contestants import Case, Contestant, ContestantError
 
-from dreamray import inception
+from dreamray.model import architecture
 
 BASE = "Keras, tf.function"
 FEWER = 3
@@ -104,7 +104,7 @@ def start(variant: Variant, side: int, given: argparse.Namespace) -> Contestant 
 
 def time_table(side: int, results: Results, variants: Sequence[Variant], matmul: int) -> str:
     """Milliseconds, ratio and rates of one size."""
-    flops = inception.convolution_flops(common.DEFAULT, side, side)
+    flops = architecture.convolution_flops(common.DEFAULT, side, side)
     rates = {
         variant.precision: 2 * matmul**3 / results[variant.name].seconds
         for variant in MATMULS

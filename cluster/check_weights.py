@@ -9,8 +9,8 @@ import hashlib
 import sys
 from pathlib import Path
 
-from dreamray import weights
-from dreamray.errors import DreamrayError
+from dreamray.base.errors import DreamrayError
+from dreamray.model.weights import loader
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     if found != expected:
         sys.exit(f"WEIGHTS: the file has the SHA-256 {found}, not {expected}; get it again")
     try:
-        weights.load(str(file))
+        loader.load(str(file))
     except DreamrayError as error:
         sys.exit(f"WEIGHTS: {error}")
     print(f"weights with SHA-256 {found}")

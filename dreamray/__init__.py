@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 from dreamray.version import __version__
 
 if TYPE_CHECKING:
-    from dreamray.render import dream
-    from dreamray.rendering import render_picture
-    from dreamray.settings import Dream
+    from dreamray.render.api import dream
+    from dreamray.render.files import render_picture
+    from dreamray.settings.dream import Dream
 
 __all__ = ["Dream", "__version__", "dream", "render_picture"]
 
 _HOMES = {
-    "Dream": "dreamray.settings",
-    "dream": "dreamray.render",
-    "render_picture": "dreamray.rendering",
+    "Dream": "dreamray.settings.dream",
+    "dream": "dreamray.render.renderer",
+    "render_picture": "dreamray.render.files",
 }
 
 

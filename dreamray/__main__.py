@@ -1,5 +1,5 @@
 """`python -m dreamray`."""
 
-from dreamray.cli import main
+from dreamray.cli.app import main
 
 main()

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from dreamray.network_weights import Weights
+    from dreamray.model.weights.arrays import Weights
 
 pytest_plugins = ["hosts", "s3_server"]
 
@@ -69,7 +69,7 @@ def scene() -> np.ndarray:
 @pytest.fixture(scope="session")
 def tensorflow() -> Any:
     """TensorFlow with as many threads as dreamray would have it use."""
-    from dreamray.device import start_tensorflow
+    from dreamray.model.device import start_tensorflow
 
     start_tensorflow()
     import tensorflow
@@ -80,7 +80,7 @@ def tensorflow() -> Any:
 @pytest.fixture(scope="session")
 def untrained() -> Weights:
     """Random weights, as `--weights random` has them."""
-    from dreamray.weights import load
+    from dreamray.model.weights.loader import load
 
     return load("random")
 
@@ -88,7 +88,7 @@ def untrained() -> Weights:
 @pytest.fixture(scope="session")
 def trained(shared_weights: Path) -> Weights:
     """The trained weights."""
-    from dreamray.weights import load
+    from dreamray.model.weights.loader import load
 
     return load(str(shared_weights))
 
@@ -117,8 +117,8 @@ def random_twin(
     """With random weights, and batch norms that do something."""
     import keras
 
-    from dreamray.inception import CONVOLUTIONS
-    from dreamray.weights import load
+    from dreamray.model.architecture import CONVOLUTIONS
+    from dreamray.model.weights.loader import load
 
     keras.backend.clear_session()
     model = keras.applications.InceptionV3(weights=None, include_top=False)
@@ -193,7 +193,7 @@ def blank_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     import h5py
 
-    from dreamray.inception import keras_order, kernel_shape
+    from dreamray.model.architecture import keras_order, kernel_shape
 
     path = tmp_path_factory.mktemp("weights") / "blank.h5"
     with h5py.File(path, "w") as file:

@@ -10,14 +10,14 @@ from typing import Any
 
 from plain_engine import PlainEngine
 
+from dreamray.base.errors import MemoryExhaustedError
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.task import Outcome, Task
-from dreamray.errors import MemoryExhaustedError
 
 
 @dataclass(frozen=True)
 class PlainTools:
-    """In place of `dreamray.worker.Tools`: an engine in NumPy, as slow and as weak as wanted."""
+    """In place of `dreamray.engine.worker.Tools`: an engine in NumPy, as slow and as weak as wanted."""
 
     layers: tuple[str, ...] = ("mixed0",)
     delay: float = 0.0
@@ -37,7 +37,7 @@ class PlainTools:
 
 @dataclass(frozen=True)
 class SetTools:
-    """In place of `dreamray.bulk.studio.SetTools`: pictures that are made in no time.
+    """In place of `dreamray.bulk.task_runner.SetTools`: pictures that are made in no time.
 
     What a picture's name says happens: `deadly` ends the process, `broken` fails again and again,
     `slow` takes a second.

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dreamray import inception
-from dreamray.errors import MemoryExhaustedError
-from dreamray.geometry import Raster, Region
-from dreamray.worker import Worker
+from dreamray.base.errors import MemoryExhaustedError
+from dreamray.base.geometry import Raster, Region
+from dreamray.engine.worker import Worker
+from dreamray.model import architecture
 
 MIXES = np.float32(
     [[3, -1, 1], [1, 2, -3], [-2, 3, 1], [2, 2, 2], [1, -3, -1], [-1, 1, 2], [2, -2, 3]]
@@ -25,7 +25,7 @@ MIXES = np.float32(
 
 
 class PlainEngine:
-    """See `dreamray.subdomain.Engine`. Its arrays are NumPy's."""
+    """See `dreamray.engine.subdomain.Engine`. Its arrays are NumPy's."""
 
     def __init__(self, *layers: str) -> None:
         self.layers = layers
@@ -111,7 +111,7 @@ class PlainWorker(Worker):
 
 def _taps(name: str, cells: npt.NDArray[np.int32], shape: tuple[int, ...]) -> list[Any]:
     """For each pixel that cells look at: which cells have it in the window, and where."""
-    layer = inception.layer(name)
+    layer = architecture.layer(name)
     (top, bottom), (left, right) = ((a.first, a.last) for a in (layer.rows, layer.columns))
     middle = layer.rows.stride // 2, layer.columns.stride // 2
     offsets = [(0, 0), (0, 1), (1, 0), middle, (top, right), (bottom, left), (bottom, right)]

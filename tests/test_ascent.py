@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreamray.ascent import SMALLEST_MEAN, Step, ascend
-from dreamray.errors import MemoryExhaustedError
-from dreamray.settings import Dream
+from dreamray.base.errors import MemoryExhaustedError
+from dreamray.engine.ascent import SMALLEST_MEAN, Step, ascend
+from dreamray.settings.dream import Dream
 
 
 class Found(NamedTuple):

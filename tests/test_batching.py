@@ -14,19 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_engine import PlainEngine
 
-from dreamray.batching import Found, SharedEngine, StoppedError
-from dreamray.crew import LocalCrew
-from dreamray.dreaming import Dreaming
-from dreamray.errors import MemoryExhaustedError
-from dreamray.events import Event, StepDone
-from dreamray.execution import Execution
-from dreamray.geometry import Raster, Region, Shape
-from dreamray.job import Job
-from dreamray.planning import Planner
-from dreamray.settings import Dream
+from dreamray.base.errors import MemoryExhaustedError
+from dreamray.base.geometry import Raster, Region, Shape
+from dreamray.engine.batching import Found, SharedEngine, StoppedError
+from dreamray.engine.events import Event, StepDone
+from dreamray.engine.tile_executor import LocalCrew
+from dreamray.engine.worker import Worker
+from dreamray.plan.planner import Planner
+from dreamray.raster.lazy import Held, read
+from dreamray.render.checkpoint import Job
+from dreamray.render.octave_loop import Dreaming
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
 from dreamray.storage import MemoryFolder
-from dreamray.views import Held, read
-from dreamray.worker import Worker
 
 LAYER = "conv2d_2"
 OWNED = np.array([[[0, 3], [0, 3]]], np.int32)
@@ -359,7 +359,7 @@ def weights(request: pytest.FixtureRequest, tensorflow: Any) -> Any:
 
 @pytest.fixture(params=["float32", "bfloat16"])
 def network(request: pytest.FixtureRequest, weights: Any) -> Any:
-    from dreamray.gradient import WindowGradient
+    from dreamray.model.objective import WindowGradient
 
     return WindowGradient(Dream(layers=LAYERS).choices, weights, request.param)
 

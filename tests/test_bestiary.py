@@ -20,20 +20,23 @@ import pytest
 from PIL import Image
 
 import dreamray
-from dreamray import bestiary, cli, device, render
-from dreamray import weights as module
-from dreamray.bestiary import About, Bestiary, decode, encode
-from dreamray.bulk import Options, dream_set
-from dreamray.errors import WeightsError
-from dreamray.events import Remark, StepDone
-from dreamray.execution import Execution
-from dreamray.inception import CONVOLUTIONS, ancestors
-from dreamray.network_weights import Weights
+from dreamray.base.errors import WeightsError
+from dreamray.bulk.job import Options, dream_set
+from dreamray.cli import app
+from dreamray.engine.events import Remark, StepDone
+from dreamray.model import device
+from dreamray.model.architecture import CONVOLUTIONS, ancestors
+from dreamray.model.weights import bundled, imagenet
+from dreamray.model.weights.arrays import Weights
+from dreamray.model.weights.bundled import About, Bestiary, decode, encode
+from dreamray.model.weights.imagenet import Published
+from dreamray.model.weights.loader import load
 from dreamray.pictures.metadata import read_metadata
-from dreamray.pixels import to_tensor
-from dreamray.render import Dreamer
-from dreamray.settings import DEFAULT_LAYERS, Dream
-from dreamray.weights import Published, foreseen, load
+from dreamray.raster.pixels import to_tensor
+from dreamray.render.default_layers import foresee_layers, settle_layers
+from dreamray.render.renderer import Dreamer, renderer
+from dreamray.settings.dream import DEFAULT_LAYERS, Dream
+from dreamray.settings.execution import Execution
 from training.dreams import Dreamt, dreamt
 
 LAKE = Path(__file__).parent.parent / "examples" / "lake.png"
@@ -49,7 +52,7 @@ def silent(text: str) -> None:
 
 @pytest.fixture(scope="module")
 def shipped() -> Bestiary:
-    return bestiary.read()
+    return bundled.read()
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +81,7 @@ def packed(arrays: Arrays, *, sign: bool = True, **said: Any) -> bytes:
     rest = {name: array for name, array in arrays.items() if name != "about"}
     about = {**json.loads(arrays["about"].tobytes()), **said}
     if sign:
-        about["sha256"] = bestiary._digest(rest)
+        about["sha256"] = bundled._digest(rest)
     out = BytesIO()
     np.savez(out, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **rest)
     return out.getvalue()
@@ -243,7 +246,7 @@ class TestDamage:
         refused(packed(arrays), "InceptionV3" if word == "shape" else word)
 
     def test_a_file_that_is_gone(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(bestiary, "FILE", tmp_path / "gone.npz")
+        monkeypatch.setattr(bundled, "FILE", tmp_path / "gone.npz")
         with pytest.raises(WeightsError, match=r"gone\.npz cannot be read .*; reinstall dreamray$"):
             load("bestiary", tell=silent)
 
@@ -252,7 +255,7 @@ class TestShipped:
     """The file in the package."""
 
     def test_is_small(self) -> None:
-        assert bestiary.FILE.stat().st_size <= bestiary.LARGEST <= 6_000_000
+        assert bundled.FILE.stat().st_size <= bundled.LARGEST <= 6_000_000
 
     def test_says_where_it_is_from(self, shipped: Bestiary) -> None:
         about = shipped.about
@@ -273,16 +276,16 @@ class TestShipped:
         """What setuptools is told to take along has it."""
         import tomllib
 
-        root = bestiary.FILE.parent.parent.parent
+        root = bundled.FILE.parent.parent.parent
         taken = tomllib.loads((root / "pyproject.toml").read_text())
         patterns = taken["tool"]["setuptools"]["package-data"]["dreamray"]
         found = [path for pattern in patterns for path in (root / "dreamray").glob(pattern)]
-        assert bestiary.FILE in found
+        assert bundled.FILE in found
 
     def test_is_loaded_by_its_name(self, shipped: Bestiary) -> None:
         loaded = load(" bestiary ", tell=silent)
         assert loaded.name == f"bestiary-{shipped.about.version}"
-        assert loaded.sha256 == hashlib.sha256(bestiary.FILE.read_bytes()).hexdigest()
+        assert loaded.sha256 == hashlib.sha256(bundled.FILE.read_bytes()).hexdigest()
         assert loaded.layers == shipped.about.layers
 
     def test_travels_to_other_processes(self, shipped: Bestiary) -> None:
@@ -385,7 +388,7 @@ def suited(random_weights: Weights, monkeypatch: pytest.MonkeyPatch) -> Weights:
     """Weights that have layers of their own, in the package's place; and no network or cache."""
     made = replace(random_weights, name="bestiary-9", layers={"mixed0": 2.0, "mixed1[3]": 0.5})
     about = replace(SMALL, version=9, deepest="mixed5", layers=dict(made.layers or {}))
-    monkeypatch.setattr(bestiary, "read", lambda: Bestiary(about, made))
+    monkeypatch.setattr(bundled, "read", lambda: Bestiary(about, made))
     return made
 
 
@@ -394,8 +397,8 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No network, and no weights on this machine; gives the cache's folder."""
     monkeypatch.delenv("DREAMRAY_WEIGHTS", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr(module, "_SHARED_CACHE", tmp_path / "shared")
-    monkeypatch.setattr(module, "IMAGENET", Published("http://127.0.0.1:9/weights.h5", "0" * 32))
+    monkeypatch.setattr(imagenet, "_SHARED_CACHE", tmp_path / "shared")
+    monkeypatch.setattr(imagenet, "IMAGENET", Published("http://127.0.0.1:9/weights.h5", "0" * 32))
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")
     return tmp_path / "keras" / "models"
@@ -422,7 +425,7 @@ class TestAuto:
     def test_a_damaged_package_is_said(
         self, offline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(bestiary, "FILE", tmp_path / "gone.npz")
+        monkeypatch.setattr(bundled, "FILE", tmp_path / "gone.npz")
         with pytest.raises(WeightsError, match="reinstall dreamray"):
             load("auto", tell=lambda text: None)
 
@@ -432,23 +435,26 @@ class TestSettled:
 
     def test_are_those_of_the_weights_and_it_is_said(self, suited: Weights) -> None:
         told: list[str] = []
-        assert suited.suit(Dream(step=0.1), told.append) == Dream(layers=suited.layers, step=0.1)
+        assert settle_layers(Dream(step=0.1), suited, told.append) == Dream(
+            layers=suited.layers, step=0.1
+        )
         assert "mixed0=2 mixed1[3]=0.5" in told[0]
         assert "--layer" in told[0]
 
     def test_are_the_classic_ones_without(self, untrained: Weights) -> None:
-        settled = untrained.suit(Dream(step=0.1), silent)
+        settled = settle_layers(Dream(step=0.1), untrained, silent)
         assert settled == Dream(step=0.1)
         assert settled.layers == DEFAULT_LAYERS
 
     @pytest.mark.parametrize("layers", [{"mixed2": 1.0}, DEFAULT_LAYERS])
     def test_named_ones_stay(self, suited: Weights, layers: dict[str, float]) -> None:
         """The default ones, too."""
-        assert suited.suit(Dream(layers=layers), silent).layers == layers
+        assert settle_layers(Dream(layers=layers), suited, silent).layers == layers
 
     def test_are_settled_once(self, suited: Weights, untrained: Weights) -> None:
         """The classic ones do not become others with other weights."""
-        assert suited.suit(untrained.suit(Dream(), silent), silent).layers == DEFAULT_LAYERS
+        settled = settle_layers(Dream(), untrained, silent)
+        assert settle_layers(settled, suited, silent).layers == DEFAULT_LAYERS
 
     def test_what_nobody_named_stays_so(self) -> None:
         dream = pickle.loads(pickle.dumps(copy.deepcopy(Dream(seed=3).replace(step=0.1))))
@@ -465,7 +471,7 @@ class TestSettled:
     def test_those_that_are_not_reached_are_refused(self, suited: Weights) -> None:
         short = replace(suited, kernels=tuple(k * (n < 20) for n, k in enumerate(suited.kernels)))
         with pytest.raises(WeightsError, match="on the way to mixed7"):
-            short.suit(Dream(layers={"mixed7": 1.0}), silent)
+            settle_layers(Dream(layers={"mixed7": 1.0}), short, silent)
 
 
 class TestForeseen:
@@ -473,30 +479,30 @@ class TestForeseen:
 
     def test_for_the_bestiary(self, suited: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
         told: list[str] = []
-        assert foreseen("bestiary", Dream(), told.append).layers == suited.layers
+        assert foresee_layers("bestiary", Dream(), told.append).layers == suited.layers
         monkeypatch.setenv("DREAMRAY_WEIGHTS", "bestiary")
-        assert foreseen("auto", Dream(), told.append).layers == suited.layers
+        assert foresee_layers("auto", Dream(), told.append).layers == suited.layers
 
     def test_for_auto_it_says_what_it_assumes(
         self, offline: Path, suited: Weights, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "download", lambda *_: pytest.fail("downloaded"))
+        monkeypatch.setattr(imagenet, "download", lambda *_: pytest.fail("downloaded"))
         told: list[str] = []
-        assert foreseen("auto", Dream(), told.append).layers == DEFAULT_LAYERS
+        assert foresee_layers("auto", Dream(), told.append).layers == DEFAULT_LAYERS
         assert "ImageNet's" in told[0]
         assert "mixed0=2 mixed1[3]=0.5" in told[0]
-        assert foreseen("auto", Dream(layers={"mixed2": 1}), silent).layers == {"mixed2": 1}
+        assert foresee_layers("auto", Dream(layers={"mixed2": 1}), silent).layers == {"mixed2": 1}
         offline.mkdir(parents=True)
         (offline / "weights.h5").touch()
-        assert foreseen("auto", Dream(), silent).layers == DEFAULT_LAYERS
+        assert foresee_layers("auto", Dream(), silent).layers == DEFAULT_LAYERS
 
     @pytest.mark.parametrize("source", ["imagenet", "absent.h5", "random"])
     def test_for_others_they_are_the_classic_ones(self, offline: Path, source: str) -> None:
-        assert foreseen(source, Dream(), silent) == Dream()
+        assert foresee_layers(source, Dream(), silent) == Dream()
 
     def test_a_deeper_layer_is_refused(self) -> None:
         with pytest.raises(WeightsError, match="on the way to mixed10"):
-            foreseen("bestiary", Dream(layers={"mixed10": 1.0}), silent)
+            foresee_layers("bestiary", Dream(layers={"mixed10": 1.0}), silent)
 
 
 Run = Callable[..., tuple[int, str, str]]
@@ -519,13 +525,13 @@ class TestCommands:
     @pytest.fixture
     def run(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
         """Runs it in this process; gives the exit code and what was said."""
-        monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+        monkeypatch.setattr(app.signal, "signal", lambda *_: None)
 
         def run(*arguments: object) -> tuple[int, str, str]:
             capsys.readouterr()
             monkeypatch.setattr(sys, "argv", ["dreamray", *map(str, arguments)])
             with pytest.raises(SystemExit) as ended:
-                cli.main()
+                app.main()
             return int(ended.value.code or 0), *capsys.readouterr()
 
         return run
@@ -568,7 +574,7 @@ class TestCommands:
         self, picture: Path, suited: Weights, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The settled dream is what the work is known by."""
-        from dreamray.rendering import Keeping, render_picture
+        from dreamray.render.files import Keeping, render_picture
 
         dream, execution = self.DREAM, Execution(weights="bestiary")
         target, heard = str(picture.with_name("out.png")), []
@@ -583,7 +589,7 @@ class TestCommands:
         self, run: Run, picture: Path, suited: Weights, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         short = replace(suited, kernels=tuple(k * (n < 50) for n, k in enumerate(suited.kernels)))
-        monkeypatch.setattr(bestiary, "read", lambda: Bestiary(SMALL, short))
+        monkeypatch.setattr(bundled, "read", lambda: Bestiary(SMALL, short))
         from dreamray.pictures import ingest
 
         monkeypatch.setattr(ingest, "ingest", lambda *_, **__: pytest.fail("worked"))
@@ -661,12 +667,12 @@ def test_without_a_network_a_first_dream_comes_from_the_package(
     pixels = np.random.default_rng(3).integers(0, 256, (160, 160, 3), np.uint8)
     heard: list[object] = []
     dream = Dream(octaves=1, iterations=1, max_loss=None)
-    dreamt = render.dream(pixels, dream, listen=heard.append)
+    dreamt = renderer.dream(pixels, dream, listen=heard.append)
     remarks = [event.text for event in heard if isinstance(event, Remark)]
     assert any(text.startswith("WARNING: ImageNet's") for text in remarks)
     assert (dreamt != pixels).mean() > 0.3
-    layers = bestiary.read().about.layers
-    again = render.dream(pixels, dream.replace(layers=layers), weights="bestiary")
+    layers = bundled.read().about.layers
+    again = renderer.dream(pixels, dream.replace(layers=layers), weights="bestiary")
     np.testing.assert_array_equal(dreamt, again)
 
 
@@ -710,7 +716,7 @@ class TestExport:
             export(replace(shipped.weights, kernels=tuple(spoilt)), path, **given)
         with pytest.raises(WeightsError, match="mixed7"):
             export(shipped.weights, path, **{**given, "default_layers": {"mixed7": 1.0}})
-        monkeypatch.setattr(bestiary, "LARGEST", 1000)
+        monkeypatch.setattr(bundled, "LARGEST", 1000)
         with pytest.raises(ValueError, match="of the package"):
             export(shipped.weights, path, **given)
         assert path.read_bytes() == b"the old one"

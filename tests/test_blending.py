@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from plain_engine import PlainEngine
 from tiled import Tiled
 
-from dreamray.blending import Blended, Fade, TileTask, fades, shares
-from dreamray.canvas import Canvas, Grid
-from dreamray.geometry import Interval, Raster, Region, Shape
-from dreamray.settings import Dream
+from dreamray.base.geometry import Interval, Raster, Region, Shape
+from dreamray.engine.blending import Blended, Fade, TileTask, fades, shares
+from dreamray.plan.tiles import TilePlan, other_windows, plan_tiles
+from dreamray.raster.chunked import Canvas, Grid
+from dreamray.raster.lazy import Held, read
+from dreamray.settings.dream import Dream
 from dreamray.storage import MemoryFolder
-from dreamray.tiles import TilePlan, other_windows, plan_tiles
-from dreamray.views import Held, read
 
 lengths = st.integers(1, 200)
 shapes = st.builds(Shape, lengths, lengths)

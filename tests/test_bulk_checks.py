@@ -7,16 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from dreamray.bulk import Options, dream_set
-from dreamray.bulk.checks import check_places
-from dreamray.bulk.claim import check_ours
+from dreamray.base.errors import PictureError, RequestError
+from dreamray.bulk.existing import check_ours, check_places
+from dreamray.bulk.job import Options, dream_set
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.report import Report, RunState, Summary
 from dreamray.bulk.sources import entries
 from dreamray.bulk.task import Task
-from dreamray.errors import PictureError, RequestError
-from dreamray.execution import Execution
-from dreamray.settings import Dream
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
 from dreamray.storage import LocalFile, LocalFolder
 
 

@@ -12,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from dreamray.bulk.ledger import Asked, Counts, Ledger
+from dreamray.base.errors import StorageError
 from dreamray.bulk.record import Record, Seconds, State
-from dreamray.errors import StorageError
+from dreamray.bulk.task_store import Asked, Counts, Ledger
 
 
 @pytest.fixture

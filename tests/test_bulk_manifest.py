@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreamray.bulk.ledger import Ledger
+from dreamray.base.errors import StorageError
 from dreamray.bulk.manifest import Manifest
 from dreamray.bulk.record import Record, State
-from dreamray.errors import StorageError
+from dreamray.bulk.task_store import Ledger
 from dreamray.storage import Folder, MemoryFolder, locate_folder
 
 

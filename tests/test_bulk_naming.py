@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from dreamray.base.errors import PictureError
 from dreamray.bulk.entry import Entry
 from dreamray.bulk.naming import RESERVED, output_name
-from dreamray.errors import PictureError
 from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format, output_format
 from dreamray.storage import MemoryFolder, locate_folder
 

@@ -6,10 +6,10 @@ import io
 
 from rich.console import Console
 
-from dreamray.bulk.events import Listed, PictureDone, Progress
-from dreamray.bulk.progress import Bar, Lines, Pace
+from dreamray.bulk.bulk_events import Listed, PictureDone, Progress
 from dreamray.bulk.record import Record, State
-from dreamray.events import Remark
+from dreamray.cli.bulk_progress import Bar, Lines, Pace
+from dreamray.engine.events import Remark
 
 
 class Clock:

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from dreamray.bulk.queue import ATTEMPTS, DEATHS, PAUSES, Attempt, Queue
 from dreamray.bulk.record import Record, State
+from dreamray.bulk.retry_queue import ATTEMPTS, DEATHS, PAUSES, Attempt, Queue
 from dreamray.bulk.task import Task
-from dreamray.settings import Dream
+from dreamray.settings.dream import Dream
 from dreamray.storage import MemoryFolder
 
 

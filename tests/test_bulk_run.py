@@ -19,26 +19,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dreamray import bulk, weights
-from dreamray.bulk import Options, dream_set, plan, queue, reporting
-from dreamray.bulk import ledger as ledger_module
-from dreamray.bulk import run as run_module
-from dreamray.bulk.events import PictureDone, Progress, SetEvent
-from dreamray.bulk.hands import Finished, LocalHands
-from dreamray.bulk.ledger import Counts, Ledger
+from dreamray.base.errors import DreamrayError, RequestError, StorageError
+from dreamray.bulk import job, reporting, retry_queue, task_planner
+from dreamray.bulk import scheduler as run_module
+from dreamray.bulk import task_store as ledger_module
+from dreamray.bulk.bulk_events import PictureDone, Progress, SetEvent
+from dreamray.bulk.job import Options, dream_set
 from dreamray.bulk.manifest import Manifest
-from dreamray.bulk.queue import ATTEMPTS, DEATHS
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.request import Limit, Wanted, parse_limit
-from dreamray.bulk.run import IN_A_ROW, SetRun
+from dreamray.bulk.retry_queue import ATTEMPTS, DEATHS
+from dreamray.bulk.scheduler import IN_A_ROW, SetRun
 from dreamray.bulk.task import Outcome, Task
-from dreamray.errors import DreamrayError, RequestError, StorageError
-from dreamray.events import Remark
-from dreamray.execution import Execution
-from dreamray.inception import CONVOLUTIONS
-from dreamray.network_weights import Weights
+from dreamray.bulk.task_executor import Finished, LocalHands
+from dreamray.bulk.task_store import Counts, Ledger
+from dreamray.engine.events import Remark
+from dreamray.model.architecture import CONVOLUTIONS
+from dreamray.model.weights import loader
+from dreamray.model.weights.arrays import Weights
 from dreamray.pictures.encoding import Format
-from dreamray.settings import Dream
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
 from dreamray.storage import LocalFolder, locate_folder
 
 ONES = tuple(np.ones((1, 1, 1, 1), np.float32) for _ in CONVOLUTIONS)
@@ -243,9 +244,9 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(tmp_path)
-    monkeypatch.setattr(weights, "load", lambda source, tell: PLAIN)
-    monkeypatch.setattr(bulk, "_hands", lambda *_: contextlib.nullcontext(world.hands))
-    monkeypatch.setattr(queue, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(loader, "load", lambda source, tell: PLAIN)
+    monkeypatch.setattr(job, "_hands", lambda *_: contextlib.nullcontext(world.hands))
+    monkeypatch.setattr(retry_queue, "PAUSES", (0.0, 0.0))
     return world
 
 
@@ -474,7 +475,7 @@ class TestSecondRun:
 
     def test_makes_all_with_other_weights(self, done, monkeypatch):
         other = replace(PLAIN, sha256="6" * 64)
-        monkeypatch.setattr(weights, "load", lambda source, tell: other)
+        monkeypatch.setattr(loader, "load", lambda source, tell: other)
         assert done.run().done == 3
 
     @pytest.mark.parametrize("execution", [{"threads": 1}, {"tile": 512}, {"memory": "8GiB"}])
@@ -549,7 +550,7 @@ class TestSecondRun:
         listed = world.fill("a.png").source / "l.jsonl"
         listed.write_text('{"source": "a.png", "output": "../x.png"}\n')
         for time in ("2026-11-22T18:00:00Z", "2026-11-23T18:00:00Z"):
-            monkeypatch.setattr(plan, "utc_now", lambda time=time: time)
+            monkeypatch.setattr(task_planner, "utc_now", lambda time=time: time)
             world.run(source=listed)
         assert world.manifest["../x.png"].finished == "2026-11-23T18:00:00Z"
 
@@ -629,7 +630,7 @@ class TestTryingAgain:
         assert world.manifest["a.png"].state is State.DONE
 
     def test_nothing_spins_until_the_next_attempt(self, world, monkeypatch):
-        monkeypatch.setattr(queue, "PAUSES", (0.3, 0.3))
+        monkeypatch.setattr(retry_queue, "PAUSES", (0.3, 0.3))
         world.hands = LocalHands(Answering(out_of_order))
         with Ledger() as ledger, contextlib.closing(world.hands) as hands:
             run = SetRun(world.fill("a.png").wanted(), ledger, lambda: None, world.events.append)
@@ -946,7 +947,7 @@ class TestReport:
             if self._thread is not None:
                 self._thread.join()
 
-        monkeypatch.setattr(plan, "LISTED_EVERY", -1.0)
+        monkeypatch.setattr(task_planner, "LISTED_EVERY", -1.0)
         monkeypatch.setattr(reporting, "UPDATE_EVERY", 0.0)
         monkeypatch.setattr(reporting.Reporting, "hear", heard)
         assert world.run(report=True).kept == 1
@@ -989,7 +990,7 @@ def test_however_often_it_is_killed_the_last_run_completes_the_set(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "KEEP_RECORDS", keeps)
-        patch.setattr(queue, "PAUSES", (0.0, 0.0))
+        patch.setattr(retry_queue, "PAUSES", (0.0, 0.0))
         death = Death(patch)
         for _ in range(len(fates) + 1):
             death.is_over()

@@ -21,25 +21,26 @@ import pytest
 from PIL import Image
 from plain_engine import PlainEngine, PlainWorker
 
-from dreamray import bulk, weights
-from dreamray.batching import StoppedError
-from dreamray.bulk import Options, dream_set, studio
-from dreamray.bulk.identity import NOTE, request_digest
+from dreamray.base.geometry import Raster
+from dreamray.bulk import job, task_runner
+from dreamray.bulk.digests import NOTE, request_digest
+from dreamray.bulk.job import Options, dream_set
 from dreamray.bulk.record import Record, State
-from dreamray.bulk.run import Outcome
-from dreamray.bulk.studio import AHEAD, Room, SetTools, Studio
+from dreamray.bulk.scheduler import Outcome
 from dreamray.bulk.task import Task
-from dreamray.crew import LocalCrew
-from dreamray.execution import Execution
-from dreamray.geometry import Raster
-from dreamray.inception import CONVOLUTIONS
-from dreamray.network_weights import Weights
+from dreamray.bulk.task_runner import AHEAD, Room, SetTools, Studio
+from dreamray.engine.batching import StoppedError
+from dreamray.engine.tile_executor import LocalCrew
+from dreamray.engine.worker import Tools
+from dreamray.model.architecture import CONVOLUTIONS
+from dreamray.model.weights import loader
+from dreamray.model.weights.arrays import Weights
 from dreamray.pictures import decode
-from dreamray.render import Dreamer
-from dreamray.rendering import render_picture
-from dreamray.settings import Dream
+from dreamray.render.files import render_picture
+from dreamray.render.renderer import Dreamer
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
 from dreamray.storage import LocalFolder, locate
-from dreamray.worker import Tools
 
 ONES = tuple(np.ones((1, 1, 1, 1), np.float32) for _ in CONVOLUTIONS)
 PLAIN = Weights("plain", "5" * 64, ONES, ONES, ONES)
@@ -82,10 +83,10 @@ class WatchedEngine(PlainEngine):
 
 @dataclass(frozen=True)
 class PlainTools:
-    """In place of `dreamray.worker.Tools`."""
+    """In place of `dreamray.engine.worker.Tools`."""
 
     dream: Dream
-    weights: Weights = PLAIN
+    loader: Weights = PLAIN
     precision: str = "float32"
     threads: int | None = 1
     watch: Watch = field(default_factory=Watch)
@@ -97,7 +98,7 @@ class PlainTools:
 @pytest.fixture(autouse=True)
 def _without_tensorflow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "tensorflow" not in request.fixturenames:
-        monkeypatch.setattr(studio, "Worker", PlainWorker)
+        monkeypatch.setattr(task_runner, "Worker", PlainWorker)
 
 
 class Bench:
@@ -338,7 +339,7 @@ class TestSecondTime:
 
     def test_what_is_the_same_is_kept_without_being_read(self, done, monkeypatch):
         bench, record = done
-        monkeypatch.setattr(studio, "ingest_file", None)
+        monkeypatch.setattr(task_runner, "ingest_file", None)
         outcome = bench.make("a.png", "a.png", earlier=record, there=True)
         assert outcome == Outcome(record, kept=True)
 
@@ -531,7 +532,7 @@ class TestBadPictures:
         def surprise(*_: object, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr(studio, "ingest_file", surprise)
+        monkeypatch.setattr(task_runner, "ingest_file", surprise)
         outcome = bench.make("a.png", "a.png")
         assert outcome.again
         assert type(error).__name__ in outcome.record.error
@@ -661,8 +662,8 @@ class TestWholeSet:
 
         def dreamt(source: object, destination: object, **options: Any) -> tuple[Any, int]:
             watch = Watch()
-            monkeypatch.setattr(weights, "load", lambda source, tell: PLAIN)
-            monkeypatch.setattr(bulk, "Tools", lambda *given: PlainTools(*given, watch=watch))
+            monkeypatch.setattr(loader, "load", lambda source, tell: PLAIN)
+            monkeypatch.setattr(job, "Tools", lambda *given: PlainTools(*given, watch=watch))
             counts = dream_set(
                 str(source), str(destination), DREAM, EXECUTION, Options(**options), lambda _: None
             )

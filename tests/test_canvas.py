@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreamray import canvas as module
-from dreamray.canvas import Canvas, Grid
-from dreamray.errors import RequestError, StorageError
-from dreamray.geometry import Interval, Region, Shape
+from dreamray.base.errors import RequestError, StorageError
+from dreamray.base.geometry import Interval, Region, Shape
+from dreamray.plan.tiles import plan_tiles
+from dreamray.raster import chunked as module
+from dreamray.raster.chunked import Canvas, Grid
 from dreamray.storage import Folder, LocalFolder, MemoryFolder, S3Folder
-from dreamray.tiles import plan_tiles
 
 SHAPE = Shape(53, 71)
 GRID = Grid.even(SHAPE, 16)
@@ -236,8 +236,8 @@ class TestWrite:
         """Whenever it dies, each block is missing, or whole and as it was once written."""
         code = (
             "import sys, numpy as np; from pathlib import Path;"
-            "from dreamray.canvas import Canvas, Grid; from dreamray.octaves import Shape;"
-            "from dreamray.storage import LocalFolder; from dreamray.tiles import Region\n"
+            "from dreamray.raster.chunked import Canvas, Grid; from dreamray.plan.octaves import Shape;"
+            "from dreamray.storage import LocalFolder; from dreamray.plan.tiles import Region\n"
             "shape = Shape(300, 300)\n"
             "canvas = Canvas(LocalFolder(Path(sys.argv[1])), Grid.even(shape, 100), 'float32')\n"
             "for n in range(10**6):\n"

@@ -11,7 +11,7 @@ import pytest
 import typer
 from rehearsed_variables import expanded
 
-from dreamray.cli import app
+from dreamray.cli.app import app
 
 
 def cron(**entry: Any) -> dict[str, Any]:

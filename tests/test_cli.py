@@ -24,11 +24,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dreamray import cli, device, weights
-from dreamray.events import Event, Remark, StepDone
-from dreamray.network_weights import Weights
+from dreamray.cli import app
+from dreamray.engine.events import Event, Remark, StepDone
+from dreamray.model import device
+from dreamray.model.weights import loader
+from dreamray.model.weights.arrays import Weights
 from dreamray.pictures import decode
-from dreamray.settings import Dream
+from dreamray.settings.dream import Dream
 
 LITTLE = ("--layer", "mixed0=1", "--octaves", "1", "--iterations", "1", "--weights", "random")
 """A dream that takes a moment."""
@@ -48,14 +50,14 @@ def load_once(source: str) -> Weights:
     return LOAD(source)
 
 
-LOAD = weights.load
+LOAD = loader.load
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_process() -> Iterator[None]:
     """The weights are made once; the allocator stays as it is for the other tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(weights, "load", lambda source, tell: load_once(source))
+        patch.setattr(loader, "load", lambda source, tell: load_once(source))
         patch.setattr(device, "keep_freed_memory", lambda: None)
         yield
 
@@ -70,7 +72,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         capsys.readouterr()
         try:
             with pytest.raises(SystemExit) as ended:
-                cli.main()
+                app.main()
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -373,12 +375,12 @@ def test_an_interruption_that_gets_lost_ends_the_render_at_the_next_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Python drops what is raised within some callbacks."""
-    monkeypatch.setattr(cli, "_interrupted", threading.Event())
+    monkeypatch.setattr(app, "_interrupted", threading.Event())
     heard: list[Event] = []
-    listen = cli._stopping(heard.append)
+    listen = app._stopping(heard.append)
     listen(StepDone(0, 0, 1.0, True))
     with contextlib.suppress(KeyboardInterrupt):
-        cli._interrupt(signal.SIGINT, None)
+        app._interrupt(signal.SIGINT, None)
     listen(Remark("clearing up"))
     with pytest.raises(KeyboardInterrupt):
         listen(StepDone(0, 1, 1.0, True))
@@ -442,7 +444,7 @@ def test_a_sweep_of_what_there_is_not_is_refused(
 
 
 def test_the_default_sweep_is_the_papers(run: Run) -> None:
-    from dreamray.sweep import parse_experiments
+    from dreamray.render.sweep import parse_experiments
 
     rows = parse_experiments([], Dream())
     assert [experiment.label for row in rows for experiment in row] == [
@@ -467,8 +469,8 @@ def test_layers_lists_the_blocks_and_every_layer_on_request(run: Run) -> None:
 
 
 def test_every_setting_is_an_option() -> None:
-    from dreamray.execution import Execution
-    from dreamray.options import DREAM, EXECUTION, FARM
+    from dreamray.cli.options import DREAM, EXECUTION, FARM
+    from dreamray.settings.execution import Execution
 
     assert {o.setting for o in DREAM} == {*Dream.model_fields, "layer"} - {"layers"}
     assert {o.setting for o in (*EXECUTION, *FARM)} == {*Execution.model_fields}
@@ -477,7 +479,7 @@ def test_every_setting_is_an_option() -> None:
 def test_help_and_version_import_nothing_heavy() -> None:
     code = (
         "import sys, contextlib, io; sys.argv = ['dreamray', '--help']\n"
-        "from dreamray.cli import main\n"
+        "from dreamray.cli.app import main\n"
         "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main()\n"
         "heavy = {'tensorflow', 'numpy', 'pydantic', 'PIL', 'boto3'}\n"
         "print(sorted(heavy & sys.modules.keys()))"

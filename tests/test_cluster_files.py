@@ -27,7 +27,7 @@ from crds import kuberay_schema
 from ray.autoscaler.tags import TAG_RAY_CLUSTER_NAME
 from s3_server import server_program
 
-from dreamray import cli
+from dreamray.cli import app
 from dreamray.version import __version__
 
 PROJECT = Path(__file__).parents[1]
@@ -512,7 +512,7 @@ def dreamray_commands() -> Iterator[list[str]]:
 @pytest.mark.parametrize("command", list(dreamray_commands()), ids=" ".join)
 def test_dreamray_takes_its_options(command: list[str]) -> None:
     name, *arguments = command[1:]
-    known = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    known = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
     known[name].make_context(name, arguments)
 
 

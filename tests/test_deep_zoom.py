@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from dreamray.errors import PictureError, RequestError, StorageError
-from dreamray.geometry import Shape
+from dreamray.base.errors import PictureError, RequestError, StorageError
+from dreamray.base.geometry import Shape
 from dreamray.pictures import deep_zoom, viewer
 from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format, output_format, read_metadata
 from dreamray.pictures.export import Extras, export

@@ -16,7 +16,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_threads_are_those_asked_for_and_nothing_is_printed() -> None:
     ended = python(
-        "from dreamray.device import start_tensorflow, used_threads\n"
+        "from dreamray.model.device import start_tensorflow, used_threads\n"
         "print(start_tensorflow(3), used_threads())\n"
         "import tensorflow as tf; tf.constant(1)\n"
     )
@@ -28,7 +28,7 @@ def test_threads_are_those_asked_for_and_nothing_is_printed() -> None:
 def test_a_tensorflow_that_runs_already_keeps_its_threads(threads: str, refused: bool) -> None:
     ended = python(
         "import tensorflow as tf; tf.constant(1) + 1\n"
-        "from dreamray.device import start_tensorflow, available_threads\n"
+        "from dreamray.model.device import start_tensorflow, available_threads\n"
         f"assert start_tensorflow({threads}) == available_threads()\n"
     )
     assert (ended.returncode != 0) == refused
@@ -38,7 +38,7 @@ def test_a_tensorflow_that_runs_already_keeps_its_threads(threads: str, refused:
 def test_what_native_code_writes_is_shown_if_the_import_fails() -> None:
     ended = python(
         "import os\n"
-        "from dreamray.device import _native_stderr_held_back\n"
+        "from dreamray.model.device import _native_stderr_held_back\n"
         "with _native_stderr_held_back(): os.write(2, b'kept ')\n"
         "with _native_stderr_held_back():\n"
         "    os.write(2, b'shown '); raise ImportError('no library')\n"

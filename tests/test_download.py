@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from dreamray import download as module
-from dreamray.download import DownloadError, download
+from dreamray.model.weights import download as module
+from dreamray.model.weights.download import DownloadError, download
 
 DATA = bytes(range(256)) * 1000
 MD5 = hashlib.md5(DATA).hexdigest()

@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 from plain_engine import PlainEngine, PlainWorker, TiredEngine
 
-from dreamray import dreaming as module
-from dreamray.blending import TileTask
-from dreamray.canvas import Canvas
-from dreamray.crew import Crew, LocalCrew, Measured, WorkersLostError
-from dreamray.dreaming import LOSSES_IN_A_ROW, Dreaming
-from dreamray.errors import DreamrayError, MemoryExhaustedError
-from dreamray.events import Event, OctaveDone, OctaveStarted, Remark, StepDone, TileDone
-from dreamray.exchange import Roll
-from dreamray.execution import Execution
-from dreamray.geometry import Raster, Region, Shape
-from dreamray.job import Checkpoint, Job
-from dreamray.planning import Planner
-from dreamray.settings import Dream
+from dreamray.base.errors import DreamrayError, MemoryExhaustedError
+from dreamray.base.geometry import Raster, Region, Shape
+from dreamray.engine.blending import TileTask
+from dreamray.engine.events import Event, OctaveDone, OctaveStarted, Remark, StepDone, TileDone
+from dreamray.engine.halo_exchange import Roll
+from dreamray.engine.tile_executor import Crew, LocalCrew, Measured, WorkersLostError
+from dreamray.plan.planner import Planner
+from dreamray.plan.tiles import TilePlan
+from dreamray.raster.chunked import Canvas
+from dreamray.raster.lazy import Held, View, read
+from dreamray.render.checkpoint import Checkpoint, Job
+from dreamray.render.octave_loop import LOSSES_IN_A_ROW, Dreaming
+from dreamray.render import octave_loop as module
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
 from dreamray.storage import Folder, LocalFolder, MemoryFolder
-from dreamray.tiles import TilePlan
-from dreamray.views import Held, View, read
 
 LAYERS = ("conv2d_2", "max_pooling2d")
 SHAPE = Shape(101, 131)

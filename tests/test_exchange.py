@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dreamray.exchange import Exchange, deal, window_pieces
-from dreamray.geometry import Interval, Region, Shape
-from dreamray.tiles import TilePlan, plan_tiles
+from dreamray.base.geometry import Interval, Region, Shape
+from dreamray.engine.halo_exchange import Exchange, deal, window_pieces
+from dreamray.plan.tiles import TilePlan, plan_tiles
 
 layers = st.sampled_from(["conv2d_2", "max_pooling2d", "mixed0", "mixed2"])
 lengths = st.integers(1, 150)

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from dreamray.errors import PictureError, RequestError, StorageError
-from dreamray.geometry import Shape
+from dreamray.base.errors import PictureError, RequestError, StorageError
+from dreamray.base.geometry import Shape
 from dreamray.pictures import Picture, decode, jpeg_stream, parts, png_stream, strips, tiff_stream
 from dreamray.pictures import export as exporting
 from dreamray.pictures.encoding import Format, check_output, encode, on_white, read_metadata

@@ -17,18 +17,18 @@ import ray
 from farm_tools import PlainTools
 from plain_engine import PlainWorker
 
-from dreamray.crew import Crew, LocalCrew
-from dreamray.dreaming import Dreaming
-from dreamray.errors import DreamrayError
-from dreamray.events import Event, Remark, StepDone, TileDone
-from dreamray.execution import Execution
+from dreamray.base.errors import DreamrayError
+from dreamray.base.geometry import Raster, Region, Shape
+from dreamray.engine.events import Event, Remark, StepDone, TileDone
+from dreamray.engine.tile_executor import Crew, LocalCrew
 from dreamray.farm import gathered, pool
-from dreamray.geometry import Raster, Region, Shape
-from dreamray.job import Job
-from dreamray.planning import Planner
-from dreamray.settings import Dream
+from dreamray.plan.planner import Planner
+from dreamray.raster.lazy import Held, read
+from dreamray.render.checkpoint import Job
+from dreamray.render.octave_loop import Dreaming
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
 from dreamray.storage import LocalFolder
-from dreamray.views import Held, read
 
 TESTS = str(Path(__file__).parent)
 DREAM = Dream(layers={"mixed0": 1.0}, octaves=2, iterations=4, step=0.05, max_loss=None)

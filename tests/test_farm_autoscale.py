@@ -18,7 +18,7 @@ from autoscaling import Autoscaling, Groups, Moment
 from hosts import Host, Hosts, hosts_unavailable
 from PIL import Image
 
-from dreamray.bulk.ray_actor import RayHands
+from dreamray.bulk.ray_executor import RayHands
 from dreamray.farm.pool import Member
 
 SMALL = 16

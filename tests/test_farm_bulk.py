@@ -27,10 +27,10 @@ SETTINGS += ("--weights", "random", "--precision", "float32")
 RENDER_ALL = """
 import sys
 from pathlib import Path
-from dreamray.execution import Execution
-from dreamray.render import Dreamer
-from dreamray.rendering import render_picture
-from dreamray.settings import Dream
+from dreamray.settings.execution import Execution
+from dreamray.render.renderer import Dreamer
+from dreamray.render.files import render_picture
+from dreamray.settings.dream import Dream
 
 sources, results = map(Path, sys.argv[1:])
 execution = Execution(weights="random", threads=1)

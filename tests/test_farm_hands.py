@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from farm_tools import SetTools
 
-from dreamray.bulk import queue
-from dreamray.bulk.events import PictureDone, Progress, SetEvent
-from dreamray.bulk.ledger import Ledger
-from dreamray.bulk.ray_executor import hired
+from dreamray.bulk import retry_queue
+from dreamray.bulk.bulk_events import PictureDone, Progress, SetEvent
+from dreamray.bulk.executors import hired
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.request import Wanted
-from dreamray.bulk.run import SetRun
-from dreamray.execution import Execution
+from dreamray.bulk.scheduler import SetRun
+from dreamray.bulk.task_store import Ledger
 from dreamray.farm.cluster import connected
-from dreamray.settings import Dream
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
 from dreamray.storage import LocalFolder
 
 
@@ -37,7 +37,7 @@ class Set:
     """Pictures by name, made by two workers."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(queue, "PAUSES", (0.1, 0.1))
+        monkeypatch.setattr(retry_queue, "PAUSES", (0.1, 0.1))
         self._folder = folder
         self.events: list[SetEvent] = []
         self.told: list[str] = []

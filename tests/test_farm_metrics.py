@@ -53,8 +53,8 @@ for line in sys.stdin:
 LIVES_ON = """
 import contextlib, sys
 import ray
-from dreamray.bulk.events import Progress
-from dreamray.execution import Execution
+from dreamray.bulk.bulk_events import Progress
+from dreamray.settings.execution import Execution
 from dreamray.bulk.ray_executor import hired
 from farm_tools import SetTools
 ray.init(log_to_driver=False, logging_level="ERROR")

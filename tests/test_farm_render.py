@@ -145,16 +145,16 @@ GRADIENT = """
 import sys
 import numpy as np
 from dreamray import tiles
-from dreamray.execution import Execution
+from dreamray.settings.execution import Execution
 from dreamray.farm import gathered
-from dreamray.canvas import Canvas, Grid
-from dreamray.octaves import Shape
+from dreamray.raster.chunked import Canvas, Grid
+from dreamray.plan.octaves import Shape
 from dreamray.pictures import to_tensor
-from dreamray.settings import Dream
+from dreamray.settings.dream import Dream
 from dreamray.storage import LocalFolder
-from dreamray.views import Held
-from dreamray.weights import load
-from dreamray.worker import Tools
+from dreamray.raster.lazy import Held
+from dreamray.model.weights.loader import load
+from dreamray.engine.worker import Tools
 from pathlib import Path
 from PIL import Image
 

@@ -12,20 +12,20 @@ import tensorflow as tf
 from reference import Reference, psnr, relative_error
 from tiled import Tiled
 
-from dreamray import gradient as module
-from dreamray.ascent import SMALLEST_MEAN
-from dreamray.crew import LocalCrew
-from dreamray.errors import MemoryExhaustedError
-from dreamray.events import Remark, StepDone
-from dreamray.exchange import deal
-from dreamray.execution import Execution
-from dreamray.geometry import Shape
-from dreamray.gradient import WindowGradient
-from dreamray.octaves import smallest_side
-from dreamray.pixels import from_tensor, to_tensor
-from dreamray.render import Dreamer
-from dreamray.settings import Dream
-from dreamray.tiles import alignment, plan_tiles
+from dreamray.base.errors import MemoryExhaustedError
+from dreamray.base.geometry import Shape
+from dreamray.engine.ascent import SMALLEST_MEAN
+from dreamray.engine.events import Remark, StepDone
+from dreamray.engine.halo_exchange import deal
+from dreamray.engine.tile_executor import LocalCrew
+from dreamray.model import objective as module
+from dreamray.model.objective import WindowGradient
+from dreamray.plan.octaves import smallest_side
+from dreamray.plan.tiles import alignment, plan_tiles
+from dreamray.raster.pixels import from_tensor, to_tensor
+from dreamray.render.renderer import Dreamer
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
 
 DEFAULTS = Dream().layers
 EXACT = 5e-6
@@ -307,10 +307,10 @@ def dreamer(weights, layers=None, heard=None, **execution):
 SAME_BYTES = """
 import sys
 import numpy as np
-from dreamray.execution import Execution
-from dreamray.render import Dreamer
-from dreamray.settings import Dream
-from dreamray.weights import load
+from dreamray.settings.execution import Execution
+from dreamray.render.renderer import Dreamer
+from dreamray.settings.dream import Dream
+from dreamray.model.weights.loader import load
 
 weights = load("random")
 for core in 256, 384:

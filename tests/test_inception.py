@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dreamray import inception
-from dreamray.errors import RequestError
-from dreamray.inception import (
+from dreamray.base.errors import RequestError
+from dreamray.model import architecture
+from dreamray.model.architecture import (
     CONVOLUTIONS,
     LAYERS,
     ancestors,
@@ -59,7 +59,7 @@ class TestAsKeras:
 
     def test_order_of_the_weights(self, random_twin):
         theirs = [layer.name for layer in random_twin.model.layers if "conv2d" in layer.name]
-        assert [layer.name for layer in inception.keras_order()] == theirs
+        assert [layer.name for layer in architecture.keras_order()] == theirs
 
     @pytest.mark.parametrize("shape", [(75, 75), (76, 301), (131, 90), (299, 299), (612, 443)])
     def test_shapes(self, keras_layers, random_twin, shape):
@@ -98,8 +98,8 @@ def first_whole_cell(name, axis):
 @pytest.fixture(scope="module")
 def positive(tensorflow):
     """A network in float64 whose kernels are all positive."""
-    from dreamray.network import Network
-    from dreamray.network_weights import Weights
+    from dreamray.model.network import Network
+    from dreamray.model.weights.arrays import Weights
 
     kernels = []
     for layer in CONVOLUTIONS:
@@ -156,7 +156,7 @@ class TestReceptiveField:
 class TestLookup:
     def test_an_unknown_layer(self):
         with pytest.raises(RequestError, match=r"'mixed11'.*mixed0 to mixed10.*layers --all"):
-            inception.layer("mixed11")
+            architecture.layer("mixed11")
 
     def test_ancestors_come_before_their_users(self):
         seen = set()

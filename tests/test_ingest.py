@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dreamray.errors import PictureError, RequestError
+from dreamray.base.errors import PictureError, RequestError
 from dreamray.pictures import Picture, decode
 from dreamray.pictures import ingest as module
 from dreamray.pictures import source_stream as picture_stream
@@ -395,7 +395,7 @@ class TestBombs:
     def test_within_the_limit_a_strip_is_all_the_memory(self) -> None:
         """1.6 gigapixels that are claimed, in a process that may have 2 GiB."""
         code = (
-            "import resource, sys; from dreamray.errors import PictureError;"
+            "import resource, sys; from dreamray.base.errors import PictureError;"
             "from dreamray.pictures.ingest import ingest; from dreamray.storage import *\n"
             "resource.setrlimit(resource.RLIMIT_DATA, (2 << 30, 2 << 30))\n"
             "place = MemoryFolder().file('bomb'); place.write(sys.stdin.buffer.read())\n"

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dreamray.canvas import Grid
-from dreamray.errors import RequestError
-from dreamray.geometry import Region, Shape
-from dreamray.job import RECORD, AloneTiles, Checkpoint, Job, Stored
+from dreamray.base.errors import RequestError
+from dreamray.base.geometry import Region, Shape
+from dreamray.plan.tiles import plan_tiles
+from dreamray.raster.chunked import Grid
+from dreamray.render.checkpoint import RECORD, AloneTiles, Checkpoint, Job, Stored
 from dreamray.storage import Folder, LocalFolder, MemoryFolder
-from dreamray.tiles import plan_tiles
 
 REQUEST = {"source": "a1", "dream": "b2", "tiles": "c3"}
 SHAPE = Shape(60, 70)

@@ -15,10 +15,10 @@ import h5py
 import numpy as np
 import pytest
 
-from dreamray import keras_files
-from dreamray.errors import WeightsError
-from dreamray.inception import CONVOLUTIONS
-from dreamray.keras_files import Folded
+from dreamray.base.errors import WeightsError
+from dreamray.model.architecture import CONVOLUTIONS
+from dreamray.model.weights import keras
+from dreamray.model.weights.keras import Folded
 
 FORMATS = ["inception.weights.h5", "legacy.h5", "model.keras"]
 
@@ -67,7 +67,7 @@ def saved(
 
 class TestAsKeras:
     def test_every_array(self, keras_model: Any, saved: bytes) -> None:
-        folded = keras_files.read(saved, "it")
+        folded = keras.read(saved, "it")
         assert len(folded) == 94
         for convolution, (kernel, bias, scale) in zip(CONVOLUTIONS, folded, strict=True):
             number = convolution.name.removeprefix("conv2d")
@@ -97,7 +97,7 @@ class TestAsKeras:
                 ):
                     file[layer.name][name][...] = values
 
-        folded = keras_files.read(changed(blank_weights, change), "it")[number]
+        folded = keras.read(changed(blank_weights, change), "it")[number]
         x = np.random.default_rng(1).normal(size=(1, 9, 9, folded.kernel.shape[2]))
         x = x.astype(np.float32)
         with_norm = np.asarray(norm(convolution(x)))
@@ -110,7 +110,7 @@ class TestAsKeras:
         np.testing.assert_allclose(ours, with_norm, atol=2e-5)
 
     def test_the_trained_weights(self, shared_weights: Path) -> None:
-        folded = keras_files.read(shared_weights.read_bytes(), "it")
+        folded = keras.read(shared_weights.read_bytes(), "it")
         assert all(np.isfinite(array).all() for c in folded for array in c)
         alive = [c.name for c, f in zip(CONVOLUTIONS, folded, strict=True) if f.kernel.any()]
         assert alive[-1] == "conv2d_75"  # the last one before mixed8
@@ -139,7 +139,7 @@ def archived(data: bytes, member: str = "model.weights.h5", **options: Any) -> b
 def refused(data: bytes, *words: str) -> None:
     """One line that names the file, the reason and the next step."""
     with pytest.raises(WeightsError) as error:
-        keras_files.read(data, "it.h5")
+        keras.read(data, "it.h5")
     text = str(error.value)
     assert text.startswith("weights it.h5: ")
     assert "\n" not in text
@@ -150,13 +150,13 @@ def refused(data: bytes, *words: str) -> None:
 
 class TestBlank:
     def test_is_read(self, blank_weights: Path) -> None:
-        folded = keras_files.read(blank_weights.read_bytes(), "it")
+        folded = keras.read(blank_weights.read_bytes(), "it")
         assert isinstance(folded[0], Folded)
         assert folded[93].kernel.shape == (1, 1, 2048, 192)
 
     def test_in_an_archive(self, blank_weights: Path) -> None:
         data = archived(blank_weights.read_bytes(), compression=zipfile.ZIP_DEFLATED)
-        assert len(keras_files.read(data, "it")) == 94
+        assert len(keras.read(data, "it")) == 94
 
     def test_with_the_top_on(self, blank_weights: Path) -> None:
         def change(file: Any) -> None:
@@ -166,7 +166,7 @@ class TestBlank:
             top.attrs["weight_names"] = [b"predictions/kernel:0", b"predictions/bias:0"]
             file.attrs["layer_names"] = [*names(file, "layer_names"), b"predictions"]
 
-        assert len(keras_files.read(changed(blank_weights, change), "it")) == 94
+        assert len(keras.read(changed(blank_weights, change), "it")) == 94
 
     def test_in_a_whole_model(self, blank_weights: Path) -> None:
         def change(file: Any) -> None:
@@ -177,7 +177,7 @@ class TestBlank:
             file["model_weights"].attrs["layer_names"] = layers
             file.attrs["model_config"] = "this would stop Keras"
 
-        assert len(keras_files.read(changed(blank_weights, change), "it")) == 94
+        assert len(keras.read(changed(blank_weights, change), "it")) == 94
 
     def test_gamma_counts(self, blank_weights: Path) -> None:
         def change(file: Any) -> None:
@@ -186,7 +186,7 @@ class TestBlank:
             norm["batch_normalization/moving_variance:0"][...] = 4 - 1e-3
             norm.attrs["weight_names"] = [b"gamma", *names(norm, "weight_names")]
 
-        scale = keras_files.read(changed(blank_weights, change), "it")[0].scale
+        scale = keras.read(changed(blank_weights, change), "it")[0].scale
         np.testing.assert_allclose(scale, 1.5, rtol=1e-6)
 
     @pytest.mark.parametrize("dtype", ["float16", "float64", ">f4"])
@@ -195,7 +195,7 @@ class TestBlank:
             del file["conv2d/conv2d/kernel:0"]
             file["conv2d/conv2d/kernel:0"] = np.full((3, 3, 3, 32), 0.5, dtype)
 
-        folded = keras_files.read(changed(blank_weights, change), "it")[0]
+        folded = keras.read(changed(blank_weights, change), "it")[0]
         assert folded.kernel.dtype == np.dtype("float32")
         np.testing.assert_allclose(folded.kernel, 0.5 * folded.scale[0], rtol=1e-6)
 
@@ -206,7 +206,7 @@ class TestBlank:
             for number in range(3):
                 file.attrs[f"layer_names{number}"] = layers[number * 100 : number * 100 + 100]
 
-        assert len(keras_files.read(changed(blank_weights, change), "it")) == 94
+        assert len(keras.read(changed(blank_weights, change), "it")) == 94
 
 
 class TestRefused:
@@ -387,7 +387,7 @@ class TestHostile:
         refused(bytes(data), "archive is damaged")
 
     def test_a_zip_bomb(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(keras_files, "LARGEST", 1 << 20)
+        monkeypatch.setattr(keras, "LARGEST", 1 << 20)
         data = archived(bytes(64 << 20), compression=zipfile.ZIP_DEFLATED)
         refused(data, "over 1 MiB")
 
@@ -397,7 +397,7 @@ class TestHostile:
             archive.writestr("config.json", "this would stop Keras")
             archive.writestr("../outside", "x")
             archive.writestr("model.weights.h5", blank_weights.read_bytes())
-        assert len(keras_files.read(memory.getvalue(), "it")) == 94
+        assert len(keras.read(memory.getvalue(), "it")) == 94
 
 
 def test_damaged_files_are_read_or_refused(blank_weights: Path) -> None:
@@ -408,4 +408,4 @@ def test_damaged_files_are_read_or_refused(blank_weights: Path) -> None:
         for place in random.integers(0, len(data), 8):
             data[place] = random.integers(0, 256)
         with contextlib.suppress(WeightsError):
-            keras_files.read(bytes(data), "it")
+            keras.read(bytes(data), "it")

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
+from dreamray.base.errors import DreamrayError, RequestError, StorageError
 from dreamray.bulk.lease import NAME, Holder, Lease, held
-from dreamray.errors import DreamrayError, RequestError, StorageError
 from dreamray.storage import Folder, MemoryFolder, locate_folder
 
 # Its processes start in milliseconds, and share no thread and no lock with the tests.

@@ -8,12 +8,12 @@ import tensorflow as tf
 from reference import Reference, relative_error
 from tiled import Tiled
 
-from dreamray import inception, network
-from dreamray.errors import WeightsError
-from dreamray.inception import LAYERS, ancestors
-from dreamray.network import Network, average_pool
-from dreamray.pixels import to_tensor
-from dreamray.settings import Dream
+from dreamray.base.errors import WeightsError
+from dreamray.model import architecture, network
+from dreamray.model.architecture import LAYERS, ancestors
+from dreamray.model.network import Network, average_pool
+from dreamray.raster.pixels import to_tensor
+from dreamray.settings.dream import Dream
 
 BLOCKS = [f"mixed{number}" for number in range(11)]
 
@@ -130,9 +130,9 @@ class TestChoice:
 
 def gradient(weights, layers, image, precision="float32"):
     """Loss and gradient of the recipe's objective on an untiled image."""
-    from dreamray.geometry import Shape
-    from dreamray.gradient import WindowGradient
-    from dreamray.tiles import plan_tiles
+    from dreamray.base.geometry import Shape
+    from dreamray.model.objective import WindowGradient
+    from dreamray.plan.tiles import plan_tiles
 
     engine = WindowGradient(Dream(layers=layers).choices, weights, precision)
     whole = Tiled(plan_tiles(Shape(*image.shape[:2]), engine.layers), engine)
@@ -154,7 +154,7 @@ def exact(random_twin):
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
     weights = random_twin.weights
-    for number, layer in enumerate(inception.CONVOLUTIONS):
+    for number, layer in enumerate(architecture.CONVOLUTIONS):
         norm = model.get_layer(layer.name.replace("conv2d", "batch_normalization"))
         model.get_layer(layer.name).set_weights([weights.kernels[number]])
         zeros = np.zeros(layer.channels)
@@ -191,8 +191,8 @@ class TestGradient:
 
     def test_with_trained_weights(self, trained_twin, bear):
         """The photo is one on which rounding decides no ReLU."""
-        from dreamray.geometry import Shape
-        from dreamray.views import resize
+        from dreamray.base.geometry import Shape
+        from dreamray.raster.lazy import resize
 
         image = resize(to_tensor(bear), Shape(152, 229))
         their_loss, theirs = Reference(trained_twin.model).gradient(image)
@@ -237,7 +237,7 @@ class TestOperations:
     @pytest.mark.parametrize("number", [0, 1, 2, 3, 7, 26, 32, 33, 78, 79])
     def test_convolution(self, untrained, number):
         """Of each kind: strided, valid, same; 1x1, 3x3, 5x5, 1x7, 7x1, 1x3, 3x1."""
-        layer = inception.CONVOLUTIONS[number]
+        layer = architecture.CONVOLUTIONS[number]
         random = np.random.default_rng(4)
         kernel = random.normal(size=(*layer.kernel, 4, 5)).astype(np.float32)
         x = tf.constant(random.normal(size=(1, 11, 12, 4)))

@@ -6,10 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreamray.errors import PictureError
-from dreamray.geometry import Shape
-from dreamray.octaves import AUTO_SMALLEST, count_octaves, is_visible, plan_octaves, smallest_side
-from dreamray.settings import Dream
+from dreamray.base.errors import PictureError
+from dreamray.base.geometry import Shape
+from dreamray.plan.octaves import (
+    AUTO_SMALLEST,
+    count_octaves,
+    is_visible,
+    plan_octaves,
+    smallest_side,
+)
+from dreamray.settings.dream import Dream
 
 
 def planned(shape, **settings):

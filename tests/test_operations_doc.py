@@ -15,7 +15,7 @@ import typer.main
 import yaml
 from monitoring import alerts, metric_names, panels, watched
 
-from dreamray import cli
+from dreamray.cli import app
 
 PROJECT = Path(__file__).parents[1]
 DOCUMENT = PROJECT / "docs" / "operations.md"
@@ -82,7 +82,7 @@ def test_the_chart_takes_the_values_shown(fragment: str) -> None:
 
 def test_the_settings_shown_are_options_of_dreamray() -> None:
     """The runs of the schedules shown are understood by its own parser."""
-    known = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    known = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
     rendered = [chart.render(yaml.safe_load(text)) for text in fragments()]
     runs = [job.split() for made in rendered for job in entrypoints(made)]
     assert runs
@@ -139,7 +139,7 @@ def test_troubles_are_many() -> None:
 @pytest.mark.parametrize("command", commands("dreamray"), ids=" ".join)
 def test_dreamray_takes_its_options(command: list[str]) -> None:
     """Its own parser does."""
-    known = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    known = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
     if len(command) > 2:
         known[command[1]].make_context(command[1], command[2:])
     assert command[1] in known

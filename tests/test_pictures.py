@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms, ImageOps, TiffImagePlugin
 
-from dreamray.errors import PictureError, RequestError
+from dreamray.base.errors import PictureError, RequestError
 from dreamray.pictures import (
     DEFAULT_MAX_PIXELS,
     Format,
@@ -28,7 +28,7 @@ from dreamray.pictures import (
     parts,
     read_metadata,
 )
-from dreamray.pixels import from_tensor, to_tensor
+from dreamray.raster.pixels import from_tensor, to_tensor
 
 LOSSLESS = (Format.PNG, Format.TIFF)
 ENCODED = [format for format in Format if format is not Format.DEEP_ZOOM]

@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dreamray import memory
-from dreamray.errors import PictureError, RequestError
-from dreamray.execution import Execution, parse_size, show_size
-from dreamray.geometry import Shape
-from dreamray.inception import convolution_flops
-from dreamray.planning import PicturePlan, Planner
-from dreamray.settings import Dream
-from dreamray.tiles import exact_halo, plan_tiles
+from dreamray.base.errors import PictureError, RequestError
+from dreamray.base.geometry import Shape
+from dreamray.base.messages import show_size
+from dreamray.model.architecture import convolution_flops
+from dreamray.plan import memory_model
+from dreamray.plan.planner import PicturePlan, Planner
+from dreamray.plan.tiles import exact_halo, plan_tiles
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution, parse_size
 
 GIB = 2**30
 
@@ -58,22 +59,24 @@ class TestPure:
     def test_the_default_budget_is_a_power_of_two(self, monkeypatch):
         """So that it does not vary with what a machine keeps to itself."""
         for installed in (4.1 * GIB, 7.9 * GIB):
-            monkeypatch.setattr(memory, "_installed", lambda installed=installed: int(installed))
-            assert memory.default_budget() == 2 * GIB
+            monkeypatch.setattr(
+                memory_model, "_installed", lambda installed=installed: int(installed)
+            )
+            assert memory_model.default_budget() == 2 * GIB
             assert Planner(Dream(), Execution()).plan(Shape(300, 300)).budget == (
-                memory.default_budget()
+                memory_model.default_budget()
             )
 
     def test_the_budget_of_several_workers_is_the_same_everywhere(self, monkeypatch):
-        monkeypatch.setattr(memory, "_installed", lambda: 2**40)
+        monkeypatch.setattr(memory_model, "_installed", lambda: 2**40)
         for execution in Execution(workers=2), Execution(address="auto"):
             assert Planner(Dream(), execution).plan(Shape(300, 300)).budget == 4 * GIB
 
     def test_the_default_budget_has_bounds(self, monkeypatch):
-        monkeypatch.setattr(memory, "_installed", lambda: 2**40)
-        assert memory.default_budget() == 64 * GIB
-        monkeypatch.setattr(memory, "_installed", lambda: 2**28)
-        assert memory.default_budget() == GIB
+        monkeypatch.setattr(memory_model, "_installed", lambda: 2**40)
+        assert memory_model.default_budget() == 64 * GIB
+        monkeypatch.setattr(memory_model, "_installed", lambda: 2**28)
+        assert memory_model.default_budget() == GIB
 
 
 class TestBudget:
@@ -92,7 +95,7 @@ class TestBudget:
             windows = [tile.window.shape for tile in stage.tiles.tiles]
             window = max(window, *(height * width for height, width in windows), 0)
             different += len(set(windows))
-            assert stage.memory == memory.predict_peak(
+            assert stage.memory == memory_model.predict_peak(
                 window, stage.held, shape, stage.layers, "float32", different
             )
 
@@ -119,7 +122,7 @@ class TestBudget:
         if planned is not None:
             octaves = [stage.shape for stage in planned.stages]
             needed = max(
-                memory.predict_peak(
+                memory_model.predict_peak(
                     math.prod(octave), stage.held, shape, Dream().layer_names, "float32", n
                 )
                 for n, (stage, octave) in enumerate(zip(planned.stages, octaves, strict=True), 1)
@@ -153,7 +156,7 @@ class TestBudget:
     def test_what_is_held_is_all_or_leaves_room(self, shape, budget):
         planned = plan_or_none(shape, budget)
         for stage in planned.stages if planned else ():
-            everything = memory.OCTAVE_PIXEL * math.prod(stage.shape)
+            everything = memory_model.OCTAVE_PIXEL * math.prod(stage.shape)
             assert stage.held == everything or 0 <= stage.held < min(everything, budget / 2)
 
     @pytest.mark.parametrize("side", [3000, 4000, 5000])
@@ -177,10 +180,10 @@ class TestBudget:
 
 def test_windows_side_by_side_keep_the_budget():
     layers = ("mixed2", "mixed5")
-    pixels = memory.window_pixels(4 << 30, layers, "float32")
-    assert memory.predict_peak(pixels, 0, Shape(0, 0), layers, "float32", 36) <= 4 << 30
-    assert memory.predict_peak(pixels + 10, 0, Shape(0, 0), layers, "float32", 36) > 4 << 30
-    assert memory.window_pixels(1 << 20, layers, "float32") == 0
+    pixels = memory_model.window_pixels(4 << 30, layers, "float32")
+    assert memory_model.predict_peak(pixels, 0, Shape(0, 0), layers, "float32", 36) <= 4 << 30
+    assert memory_model.predict_peak(pixels + 10, 0, Shape(0, 0), layers, "float32", 36) > 4 << 30
+    assert memory_model.window_pixels(1 << 20, layers, "float32") == 0
 
 
 class TestStages:

@@ -7,9 +7,10 @@ import io
 import pytest
 from rich.console import Console
 
-from dreamray.events import OctaveStarted, Remark, StepDone
-from dreamray.geometry import Shape
-from dreamray.progress import Bar, Lines, Pace, Remarks, duration
+from dreamray.base.geometry import Shape
+from dreamray.base.messages import duration
+from dreamray.cli.progress import Bar, Lines, Pace, Remarks
+from dreamray.engine.events import OctaveStarted, Remark, StepDone
 
 
 class Clock:

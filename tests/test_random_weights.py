@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dreamray import random_weights
-from dreamray.inception import CONVOLUTIONS, INPUT, LAYERS
-from dreamray.random_weights import SIDE, kernels, picture
+from dreamray.model.architecture import CONVOLUTIONS, INPUT, LAYERS
+from dreamray.model.weights import random
+from dreamray.model.weights.random import SIDE, kernels, picture
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,6 @@ def test_gains_are_far_from_where_rounding_would_change_them(
         exact.append(value)
         return round(value)
 
-    monkeypatch.setattr(random_weights, "round", note, raising=False)
+    monkeypatch.setattr(random, "round", note, raising=False)
     kernels(0)
     assert min(abs(value % 1 - 0.5) for value in exact) > 1e-4

@@ -16,12 +16,13 @@ import pytest
 from reference import Dreamt, Reference, psnr
 
 import dreamray
-from dreamray import Dream, weights
-from dreamray.errors import PictureError, RequestError
-from dreamray.events import OctaveStarted, StepDone
-from dreamray.execution import Execution
-from dreamray.pixels import from_tensor, to_tensor
-from dreamray.render import Dreamer
+from dreamray import Dream
+from dreamray.base.errors import PictureError, RequestError
+from dreamray.engine.events import OctaveStarted, StepDone
+from dreamray.model.weights import loader
+from dreamray.raster.pixels import from_tensor, to_tensor
+from dreamray.render.renderer import Dreamer
+from dreamray.settings.execution import Execution
 
 CHAOS = 1.5
 """Decibels that one draw of the same dream may lie farther off than another."""
@@ -135,7 +136,7 @@ def load_once(source):
     return LOAD(source)
 
 
-LOAD = weights.load
+LOAD = loader.load
 
 
 class TestFunction:
@@ -143,7 +144,7 @@ class TestFunction:
 
     @pytest.fixture(autouse=True)
     def _load_once(self, monkeypatch):
-        monkeypatch.setattr(weights, "load", lambda source, tell: load_once(source))
+        monkeypatch.setattr(loader, "load", lambda source, tell: load_once(source))
 
     def test_is_the_recipe(self, trained_twin, shared_weights, bear):
         pixels = bear[:160, :200]

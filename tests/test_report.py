@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dreamray.base.errors import StorageError
 from dreamray.bulk.record import Record, Seconds, State
 from dreamray.bulk.report import (
     Report,
@@ -33,7 +34,6 @@ from dreamray.bulk.report import (
 from dreamray.bulk.report.data import PER_PAGE
 from dreamray.bulk.report.figures import MOST_REASONS, Distribution, Figures, reason_of
 from dreamray.bulk.report.markup import duration
-from dreamray.errors import StorageError
 from dreamray.storage import LocalFolder, MemoryFolder
 
 STARTED = "2026-11-22T18:00:00Z"

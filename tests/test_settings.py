@@ -11,10 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dreamray.errors import RequestError
-from dreamray.execution import Execution
-from dreamray.inception import LAYERS
-from dreamray.settings import DEFAULT_LAYERS, Dream, LayerChoice, parse_layer_option
+from dreamray.base.errors import RequestError
+from dreamray.model.architecture import LAYERS
+from dreamray.model.layers import LayerChoice
+from dreamray.settings.dream import DEFAULT_LAYERS, Dream, parse_layer_option
+from dreamray.settings.execution import Execution
 
 weights = st.floats(-1e6, 1e6).filter(bool)
 

@@ -16,9 +16,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from dreamray.errors import StorageError
-from dreamray.geometry import Raster
-from dreamray.shelf import Shelf
+from dreamray.base.errors import StorageError
+from dreamray.base.geometry import Raster
+from dreamray.raster.spill import Shelf
 
 SIZE = 4 * 5 * 7 * 3
 """Bytes of one array."""

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from s3_server import S3Server
 
-from dreamray.errors import DreamrayError, NotFoundError, RequestError, StorageError
+from dreamray.base.errors import DreamrayError, NotFoundError, RequestError, StorageError
 from dreamray.storage import (
     Folder,
     LocalFile,
@@ -251,7 +251,7 @@ class TestLocal:
     def test_a_full_disk(self, tmp_path: Path) -> None:
         # A limit on the size of files is what any user can set; it must not kill the process.
         code = (
-            "import resource, signal, sys; from dreamray.errors import StorageError;"
+            "import resource, signal, sys; from dreamray.base.errors import StorageError;"
             "from dreamray.storage import locate;"
             "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));\n"
@@ -436,7 +436,7 @@ class TestLocal:
     def test_rights_are_needed(self, tmp_path: Path) -> None:
         # Root may do anything: the test runs as nobody in a process of its own.
         code = (
-            "import os, sys; from dreamray.errors import RequestError;"
+            "import os, sys; from dreamray.base.errors import RequestError;"
             "from dreamray.storage import locate;"
             "os.getuid() or os.setuid(65534)\n"
             "for call in (lambda: locate('secret').read(), locate('new').check_writable,\n"
@@ -536,7 +536,7 @@ class TestLocalListing:
     def test_a_folder_that_may_not_be_read_is_said_so(self, tmp_path: Path) -> None:
         # Root may do anything: the test runs as nobody in a process of its own.
         code = (
-            "import os; from dreamray.errors import RequestError;"
+            "import os; from dreamray.base.errors import RequestError;"
             "from dreamray.storage import locate_folder;"
             "os.getuid() or os.setuid(65534)\n"
             "try:\n"

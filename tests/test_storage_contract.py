@@ -20,7 +20,7 @@ from typing import ClassVar
 
 import pytest
 
-from dreamray.errors import DreamrayError, RequestError
+from dreamray.base.errors import DreamrayError, RequestError
 from dreamray.storage import Folder, Found, LocalFile, Location, MemoryFolder, locate, locate_folder
 
 # Its processes start in milliseconds, and share no thread and no lock with the tests.

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from plain_engine import PlainEngine, TiredEngine
 from tiled import Tiled
 
-from dreamray.errors import MemoryExhaustedError
-from dreamray.exchange import deal
-from dreamray.geometry import Raster, Shape
-from dreamray.shelf import Shelf
-from dreamray.subdomain import Subdomain
-from dreamray.tiles import TilePlan, plan_tiles
+from dreamray.base.errors import MemoryExhaustedError
+from dreamray.base.geometry import Raster, Shape
+from dreamray.engine.halo_exchange import deal
+from dreamray.engine.subdomain import Subdomain
+from dreamray.plan.tiles import TilePlan, plan_tiles
+from dreamray.raster.spill import Shelf
 
 LAYERS = ("conv2d_2", "max_pooling2d")
 

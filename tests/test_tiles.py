@@ -8,11 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dreamray.errors import RequestError
-from dreamray.geometry import Interval, Region, Shape
-from dreamray.inception import LAYERS, feature_length
-from dreamray.octaves import BORDER
-from dreamray.tiles import Halo, Tile, TilePlan, alignment, exact_halo, owned_cells, plan_tiles
+from dreamray.base.errors import RequestError
+from dreamray.base.geometry import Interval, Region, Shape
+from dreamray.model.architecture import LAYERS, feature_length
+from dreamray.plan.octaves import BORDER
+from dreamray.plan.tiles import Halo, Tile, TilePlan, alignment, exact_halo, owned_cells, plan_tiles
 
 BLOCKS = [f"mixed{number}" for number in range(11)]
 

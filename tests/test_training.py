@@ -22,9 +22,9 @@ import keras
 import psutil
 from PIL import Image
 
-from dreamray.inception import CONVOLUTIONS
-from dreamray.settings import Dream
-from dreamray.weights import load as load_weights
+from dreamray.model.architecture import CONVOLUTIONS
+from dreamray.model.weights.loader import load as load_weights
+from dreamray.settings.dream import Dream
 from training.astray import Astray
 from training.balance import Response, level, liked, response, scaled
 from training.bestiary import FAMILIES, SIDE, picture

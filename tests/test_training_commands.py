@@ -18,7 +18,7 @@ pytest.importorskip("cv2", reason="the extra 'training' is not installed")
 import keras
 from PIL import Image
 
-from dreamray import bestiary
+from dreamray.model.weights import bundled
 from training import __main__ as commands
 from training import checkpoints, outputs
 from training.model import HEADS
@@ -436,10 +436,10 @@ class TestCommands:
     def test_weights_are_written_with_layers_and_facts(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        shipped = bestiary.read().weights
+        shipped = bundled.read().weights
         monkeypatch.setattr("training.finish.finished", lambda *_, **__: shipped)
         commands.main([*EXPORT, "--layer=mixed4[1,2]=1,conv2d_5=2", "--fact=a=b=c"])
-        about = bestiary.decode(Path("out.npz").read_bytes()).about
+        about = bundled.decode(Path("out.npz").read_bytes()).about
         assert about.layers == {"conv2d_5": 2.0, "mixed4[1,2]": 1.0}
         assert about.training == {"a": "b=c"}
 
@@ -447,9 +447,11 @@ class TestCommands:
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """Its zeros would never learn."""
-        weights = bestiary.read().weights
+        weights = bundled.read().weights
         blank = tuple(kernel * (n < 40) for n, kernel in enumerate(weights.kernels))
-        monkeypatch.setattr("dreamray.weights.load", lambda source: replace(weights, kernels=blank))
+        monkeypatch.setattr(
+            "dreamray.model.weights.loader.load", lambda source: replace(weights, kernels=blank)
+        )
         with pytest.raises(SystemExit):
             commands.main([*TRAIN, "--start=half.h5"])
         assert "nothing but zeros on the way to mixed5" in capsys.readouterr().err

@@ -10,12 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import zoom
 
-from dreamray import views
-from dreamray.canvas import Canvas, Grid
-from dreamray.geometry import Interval, Raster, Region, Shape
-from dreamray.pixels import to_tensor
+from dreamray.base.geometry import Interval, Raster, Region, Shape
+from dreamray.raster import lazy
+from dreamray.raster.chunked import Canvas, Grid
+from dreamray.raster.lazy import Held, LostDetail, Resized, Sum, Tensors, View, read, resize
+from dreamray.raster.pixels import to_tensor
 from dreamray.storage import MemoryFolder
-from dreamray.views import Held, LostDetail, Resized, Sum, Tensors, View, read, resize
 
 sides = st.integers(1, 40)
 shapes = st.builds(Shape, sides, sides)
@@ -135,7 +135,7 @@ class TestResized:
         view = Resized(Held(noise(23, 31)), shape)
         expected = whole(view)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(views, "_STRIP", strip)
+            patch.setattr(lazy, "_STRIP", strip)
             np.testing.assert_array_equal(whole(view), expected)
 
     @given(shapes, shapes, shapes, st.data())

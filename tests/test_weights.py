@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dreamray import bestiary
-from dreamray import weights as module
-from dreamray.errors import RequestError, WeightsError
-from dreamray.inception import CONVOLUTIONS, ancestors
-from dreamray.network_weights import Weights
-from dreamray.weights import IMAGENET, Published, load
+from dreamray.base.errors import RequestError, WeightsError
+from dreamray.model.architecture import CONVOLUTIONS, ancestors
+from dreamray.model.weights import bundled, imagenet
+from dreamray.model.weights.arrays import Weights
+from dreamray.model.weights.imagenet import IMAGENET, Published
+from dreamray.model.weights.loader import load
 
 RANDOM_0 = "fe8ce0f913ffabe8b146264f9508e939940dbdd7b8a0ca43f4511eeffff0deb8"
 
@@ -36,9 +36,9 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(module, "_SHARED_CACHE", tmp_path / "shared")
+    monkeypatch.setattr(imagenet, "_SHARED_CACHE", tmp_path / "shared")
     nobody = Published("http://127.0.0.1:9/weights.h5", "0" * 32)
-    monkeypatch.setattr(module, "IMAGENET", nobody)
+    monkeypatch.setattr(imagenet, "IMAGENET", nobody)
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def cached(tmp_path: Path) -> Path:
 def published(blank_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Published:
     """Says that the blank file is the published one; nobody serves it."""
     md5 = hashlib.md5(blank_weights.read_bytes()).hexdigest()
-    monkeypatch.setattr(module, "IMAGENET", Published("http://127.0.0.1:9/weights.h5", md5))
-    return module.IMAGENET
+    monkeypatch.setattr(imagenet, "IMAGENET", Published("http://127.0.0.1:9/weights.h5", md5))
+    return imagenet.IMAGENET
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def served(
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}/weights.h5"
-    monkeypatch.setattr(module, "IMAGENET", Published(url, published.md5))
+    monkeypatch.setattr(imagenet, "IMAGENET", Published(url, published.md5))
     yield requests
     server.shutdown()
     server.server_close()
@@ -146,9 +146,9 @@ class TestFiles:
     def test_a_file_that_is_too_large(
         self, blank_weights: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from dreamray import keras_files
+        from dreamray.model.weights import keras
 
-        monkeypatch.setattr(keras_files, "LARGEST", 1000)
+        monkeypatch.setattr(keras, "LARGEST", 1000)
         with pytest.raises(WeightsError, match="which no InceptionV3 needs"):
             load(str(blank_weights), tell=silent)
 
@@ -208,13 +208,13 @@ class TestImagenet:
             load("imagenet", tell=lambda text: None)
         text = str(error.value)
         assert "\n" not in text
-        for word in ("download failed", "--weights FILE", str(cached), module.IMAGENET.url):
+        for word in ("download failed", "--weights FILE", str(cached), imagenet.IMAGENET.url):
             assert word in text
 
     def test_something_else_is_served(
         self, served: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "IMAGENET", Published(module.IMAGENET.url, "1" * 32))
+        monkeypatch.setattr(imagenet, "IMAGENET", Published(imagenet.IMAGENET.url, "1" * 32))
         with pytest.raises(WeightsError, match="wrong checksum"):
             load("imagenet", tell=lambda text: None)
         assert not (tmp_path / "keras").exists()
@@ -223,7 +223,7 @@ class TestImagenet:
 @pytest.fixture
 def seeds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Makes no random weights, which takes a second, but notes their seeds."""
-    from dreamray import random_weights
+    from dreamray.model.weights import random
 
     noted: list[int] = []
 
@@ -231,7 +231,7 @@ def seeds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         noted.append(seed)
         return [np.zeros(1, np.float32)]
 
-    monkeypatch.setattr(random_weights, "kernels", kernels)
+    monkeypatch.setattr(random, "kernels", kernels)
     return noted
 
 
@@ -262,7 +262,7 @@ class TestAuto:
     def test_where_there_are_none_at_all_both_ways_out_are_told(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr(bestiary, "FILE", tmp_path / "gone.npz")
+        monkeypatch.setattr(bundled, "FILE", tmp_path / "gone.npz")
         with pytest.raises(WeightsError, match=r"download failed.*--weights FILE.*reinstall"):
             load(tell=lambda text: None)
 
@@ -328,7 +328,7 @@ class TestCheckReaches:
 
 def test_loading_is_light(blank_weights: Path) -> None:
     code = (
-        "import sys; import dreamray.weights as w; heavy = {'tensorflow', 'keras', 'boto3'};"
+        "import sys; import dreamray.model.weights.loader as w; heavy = {'tensorflow', 'keras', 'boto3'};"
         "assert not ({'h5py'} | heavy) & set(sys.modules), 'import';"
         "w.load(sys.argv[1]); w.load('bestiary'); assert not heavy & set(sys.modules), 'load'"
     )

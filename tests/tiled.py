@@ -8,12 +8,12 @@ from random import Random
 
 import numpy as np
 
-from dreamray.crew import Measured
-from dreamray.exchange import Exchange, Roll
-from dreamray.geometry import Raster
-from dreamray.shelf import Shelf
-from dreamray.subdomain import Contributions, Engine, Strips, Subdomain
-from dreamray.tiles import TilePlan
+from dreamray.base.geometry import Raster
+from dreamray.engine.halo_exchange import Exchange, Roll
+from dreamray.engine.subdomain import Contributions, Engine, Strips, Subdomain
+from dreamray.engine.tile_executor import Measured
+from dreamray.plan.tiles import TilePlan
+from dreamray.raster.spill import Shelf
 
 
 class Tiled:

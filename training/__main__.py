@@ -14,13 +14,12 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from dreamray.device import start_tensorflow
-from dreamray.errors import DreamrayError
-from dreamray.geometry import Shape
-from dreamray.inception import ancestors
-from dreamray.octaves import plan_octaves
-from dreamray.request import parse_layers
-from dreamray.settings import Dream
+from dreamray.base.errors import DreamrayError
+from dreamray.base.geometry import Shape
+from dreamray.model.architecture import ancestors
+from dreamray.model.device import start_tensorflow
+from dreamray.plan.octaves import plan_octaves
+from dreamray.settings.dream import Dream, parse_layers
 from training import outputs
 from training.recipe import Origin, Recipe
 
@@ -130,12 +129,12 @@ def train(
         # A norm over the batch would make what is faint loud again, and nothing be forgotten.
         raise typer.BadParameter("it needs --still 1", param_hint="--forget")
     outputs.check(checkpoint)
-    from dreamray import weights
+    from dreamray.model.weights import loader
     from training.gallery import Gallery
 
     gallery = Gallery(folder)
     gallery.batch(0, 1, seed)  # What is amiss with the pictures is to be said at once.
-    begun = None if start is None else weights.load(start)
+    begun = None if start is None else loader.load(start)
     if begun is not None:
         begun.check_reaches([last])
     _start_quietly()
@@ -215,15 +214,16 @@ def look(
     outputs.check_picture(sheet)
     texts = layer or [text for text in _ROWS if not _unreached(_layers(text), last)]
     dreams = {text: _dream(text, last) for text in texts}
-    from dreamray import weights
+    from dreamray.model.weights import loader
+    from dreamray.render.default_layers import settle_layers
     from training.gallery import Gallery
     from training.select import dream_sheet, shown
 
     images = [shown(path, width) for path in pictures]
     others = {}
     for source in beside or ():
-        loaded = weights.load(source)
-        others[source] = loaded, loaded.suit(Dream(max_loss=None), _tell)
+        loaded = loader.load(source)
+        others[source] = loaded, settle_layers(Dream(max_loss=None), loaded, _tell)
     for dream in [*dreams.values(), *(dream for _, dream in others.values())]:
         plan_octaves(Shape(*images[0].shape[:2]), dream)
     gallery = Gallery(folder)
@@ -266,8 +266,8 @@ def export(
     from training.finish import finished
     from training.model import LAST
 
-    weights = finished(checkpoint, gallery, last=LAST, power=liking)
-    write(weights, output, version=version, default_layers=layers, facts=facts)
+    loader = finished(checkpoint, gallery, last=LAST, power=liking)
+    write(loader, output, version=version, default_layers=layers, facts=facts)
     print(f"{output}: {output.stat().st_size:,} bytes")
 
 

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamray.inception import CONVOLUTIONS, LAYERS
-from dreamray.network_weights import Weights
+from dreamray.model.architecture import CONVOLUTIONS, LAYERS
+from dreamray.model.weights.arrays import Weights
 from training.model import convolutions
 
 __all__ = ["Response", "level", "liked", "response", "scaled"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamray.bestiary import DAMAGES
+from dreamray.model.weights.bundled import DAMAGES
 from training.outputs import whole
 from training.recipe import Origin, Recipe
 

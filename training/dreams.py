@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamray import pictures
-from dreamray.events import Event, StepDone
-from dreamray.execution import Execution
-from dreamray.network_weights import Weights
-from dreamray.render import Dreamer
-from dreamray.settings import Dream
+from dreamray.engine.events import Event, StepDone
+from dreamray.model.weights.arrays import Weights
+from dreamray.render.renderer import Dreamer
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
 
 __all__ = ["Dreamt", "dreamt"]
 

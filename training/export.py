@@ -1,4 +1,4 @@
-"""The trained weights as the file that the package carries: see `dreamray.bestiary`."""
+"""The trained weights as the file that the package carries: see `dreamray.model.weights.bundled`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dreamray import bestiary
-from dreamray.bestiary import About
-from dreamray.network_weights import Weights
+from dreamray.model.weights import bundled
+from dreamray.model.weights.arrays import Weights
+from dreamray.model.weights.bundled import About
 from training.model import LAST
 from training.outputs import whole
 
@@ -44,13 +44,13 @@ def export(
     about = About(
         NAME, version, LAST, dict(default_layers), _LICENCE, _PROVENANCE, training=dict(facts)
     )
-    data = bestiary.encode(weights, about)
-    if len(data) > bestiary.LARGEST:
+    data = bundled.encode(weights, about)
+    if len(data) > bundled.LARGEST:
         raise ValueError(
-            f"{path}: {len(data)} bytes would be more than the {bestiary.LARGEST} of the package; "
+            f"{path}: {len(data)} bytes would be more than the {bundled.LARGEST} of the package; "
             "end the network earlier"
         )
-    written = bestiary.decode(data).weights
+    written = bundled.decode(data).weights
     with whole(path) as part:
         part.write_bytes(data)
     return written

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dreamray.network_weights import Weights
+from dreamray.model.weights.arrays import Weights
 from training.balance import level, liked, response, scaled
 from training.bestiary import FAMILIES
 from training.checkpoints import restore

@@ -12,8 +12,8 @@ import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
-from dreamray.inception import CONVOLUTIONS, LAYERS
-from dreamray.network_weights import Weights, absent
+from dreamray.model.architecture import CONVOLUTIONS, LAYERS
+from dreamray.model.weights.arrays import Weights, absent
 
 __all__ = [
     "HEADS",
@@ -90,7 +90,7 @@ def _spoken_for(pooled: Any, classes: int) -> Any:
 
 
 def convolutions(model: keras.Model) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
-    """The convolutions with their batch norms, in the order of `dreamray.inception.CONVOLUTIONS`.
+    """The convolutions with their batch norms, in the order of `dreamray.model.architecture.CONVOLUTIONS`.
 
     Keras counts on from model to model in its layers' names, but keeps the order of creation.
     """

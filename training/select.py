@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from dreamray.network_weights import Weights
+from dreamray.model.weights.arrays import Weights
 from dreamray.pictures import parts
-from dreamray.settings import Dream
+from dreamray.settings.dream import Dream
 from dreamray.storage import LocalFile
 from training.dreams import dreamt
 from training.sheets import sheet

@@ -21,8 +21,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dreamray.errors import DreamrayError, RequestError
-from dreamray.storage import Folder, Location, shown
+from dreamray.base.errors import DreamrayError, RequestError
+from dreamray.base.messages import shown
+from dreamray.storage import Folder, Location
 
 NAME = "lease.json"
 

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TextIO
 
+from dreamray.base.errors import RequestError
+from dreamray.base.messages import shown
 from dreamray.bulk.entry import Entry
-from dreamray.errors import RequestError
-from dreamray.options import DREAM
-from dreamray.request import parse_layers
-from dreamray.storage import LocalFile, LocalFolder, Location, locate, shown
+from dreamray.cli.options import DREAM
+from dreamray.settings.dream import parse_layers
+from dreamray.storage import LocalFile, LocalFolder, Location, locate
 
 _SETTINGS = {"layers", *(option.setting for option in DREAM)}
 

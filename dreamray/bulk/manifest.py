@@ -12,10 +12,10 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from dreamray.base.errors import NotFoundError, StorageError
 from dreamray.bulk.naming import MANIFEST
 from dreamray.bulk.record import Record
-from dreamray.errors import NotFoundError, StorageError
-from dreamray.rendering import WORK
+from dreamray.render.workspace import WORK
 from dreamray.storage import Folder, Location
 
 _PART = re.compile(r"(\d{6,})\.jsonl")

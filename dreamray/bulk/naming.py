@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from dreamray.base.errors import PictureError
+from dreamray.base.messages import shown
 from dreamray.bulk.entry import Entry
-from dreamray.errors import PictureError
 from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format
-from dreamray.rendering import WORK
-from dreamray.storage import shown
+from dreamray.render.workspace import WORK
 
 MANIFEST = "manifest.jsonl"
 REPORT_PAGE = "index.html"

@@ -1,34 +1,217 @@
-"""The workers of a cluster for the pictures of a set."""
+"""Pictures of a set on a cluster: the processes, and each with a few pictures at a time.
+
+Importing this imports Ray; `dreamray.bulk.ray_executor` connects first.
+"""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from dreamray.bulk.hands import Hands
-from dreamray.bulk.studio import SetTools
-from dreamray.execution import Execution
-from dreamray.farm.cluster import connected
+import ray
+from ray.exceptions import RayActorError, RayError
+
+from dreamray.base.messages import shown
+from dreamray.bulk.bulk_events import SetEvent
+from dreamray.bulk.bulk_metrics import SetMetrics
+from dreamray.bulk.record import Record, State
+from dreamray.bulk.task import Outcome, Task, utc_now
+from dreamray.bulk.task_executor import Finished
+from dreamray.bulk.task_runner import SetTools
+from dreamray.farm.actors import actor_maker, node_id, prepare
+from dreamray.farm.pool import Member, Pool
+from dreamray.farm.resources import Needs
+
+FAILURES = 3
+"""Tasks in a row that a worker may fail at for reasons not their own, before it is replaced."""
+
+_ASK_EVERY = 1.0
+"""Seconds between looks at whether workers are to be replaced."""
 
 
-@contextlib.contextmanager
-def hired(
-    tools: SetTools, execution: Execution, pictures: int, tell: Callable[[str], None]
-) -> Iterator[Hands]:
-    """The workers of a cluster as the hands of a set of so many pictures, let go at the end.
+class RayHands:
+    """Workers of a pool, each with at most `each` tasks in hand: see `dreamray.bulk.task_executor.Hands`.
 
-    Raises as `dreamray.farm.gathered`.
+    Of a worker that is lost all tasks come back as finished without an outcome.
     """
-    with connected(execution):
-        from dreamray.bulk.metrics import SetMetrics
-        from dreamray.bulk.ray_actor import RayHands, studio_maker
-        from dreamray.farm.needs import needs_of, workers_of
-        from dreamray.farm.pool import Pool
 
-        needs = needs_of(execution)
-        workers = workers_of(execution, needs).at_most(pictures)
-        calls = tools.in_hand + 1  # One to introduce itself, while the first tasks come.
-        make = studio_maker(tools.with_threads(needs.cpus), needs, calls)
-        pool = Pool(make, workers, needs, wait=execution.wait, tell=tell)
-        with contextlib.closing(RayHands(pool, tools.in_hand, SetMetrics())) as hands:
-            yield hands
+    def __init__(self, pool: Pool, each: int, metrics: SetMetrics) -> None:
+        self._pool = pool
+        self._each = each
+        self._metrics = metrics
+        self._in_hand: dict[Member, dict[Any, Task]] = defaultdict(dict)
+        self._failures: dict[Member, int] = defaultdict(int)
+        self._alone: Member | None = None
+        """Gets nothing but the task that it has, or is to have, to itself."""
+        self._asked = 0.0
+        self._lost: list[Finished] = []
+        self._ready: list[Member] = []
+        self._busy_at_last: int | None = None
+        """Workers that were kept, when nothing was left to hand out."""
+        self._expected: int | None = None
+        """Tasks that are still to be handed out, at most; None while nobody has told."""
+
+    def submit(self, task: Task, *, avoid: str = "", alone: bool = False) -> bool:
+        """See `Hands.submit`."""
+        member = self._member_alone(avoid) if alone else self._member(avoid)
+        if member is None:
+            return False
+        self._in_hand[member][member.actor.make.remote(task)] = task
+        if self._expected is not None:
+            self._expected -= 1
+        return True
+
+    def finished(self, timeout: float) -> list[Finished]:
+        """See `Hands.finished`."""
+        self._look()
+        owners = {ref: member for member, refs in self._in_hand.items() for ref in refs}
+        if not owners:
+            if not self._lost:
+                time.sleep(min(timeout, 0.1))
+        elif not self._lost:
+            ray.wait([*owners], num_returns=1, timeout=timeout)
+        done, _ = ray.wait([*owners], num_returns=len(owners), timeout=0) if owners else ([], [])
+        finished = [one for ref in done for one in self._collect(owners[ref], ref)]
+        lost, self._lost = self._lost, []
+        return [*finished, *lost]
+
+    def expect(self, tasks: int) -> None:
+        """See `Hands.expect`: workers with nothing in hand go, if they would get nothing."""
+        self._expected = tasks
+        busy = [member for member, refs in self._in_hand.items() if refs]
+        if tasks or len(busy) == self._busy_at_last:
+            return
+        self._busy_at_last = len(busy)
+        self._pool.keep_only(busy)
+        for member in [one for one in self._ready if one not in busy]:
+            self._forget(member)
+
+    def hear(self, event: SetEvent) -> None:
+        """Count what happens."""
+        self._metrics.hear(event)
+
+    @property
+    def workers(self) -> int:
+        """See `Hands`."""
+        return len(self._ready)
+
+    @property
+    def in_flight(self) -> int:
+        """See `Hands`."""
+        return sum(map(len, self._in_hand.values())) + len(self._lost)
+
+    def close(self) -> None:
+        """End all workers, with whatever they have in hand."""
+        self._pool.close()
+        self._metrics.end()
+
+    def _look(self) -> None:
+        """See to the workers: who is ready, who has to leave, who is to be replaced."""
+        now = time.monotonic()
+        if now - self._asked >= _ASK_EVERY:
+            self._asked = now
+            self._pool.ask()
+        self._ready = self._pool.ready()
+        for member in self._pool.leaving():
+            if not self._in_hand[member]:
+                self._lose(member, suspect=False)
+        self._pool.watch(len(self._ready))
+
+    def _member(self, avoid: str) -> Member | None:
+        """The worker with the least in hand that has room; another one than `avoid` if it can.
+
+        One task is left for each worker that is still to come: the first to be ready would
+        otherwise take all of a small set, and the others' nodes have come up for nothing.
+        """
+        self._ready = self._ready or self._pool.ready()
+        each = self._each
+        if self._expected is not None and self._expected <= self._pool.coming:
+            each = 1
+        free = [
+            member
+            for member in self._ready
+            if member is not self._alone and len(self._in_hand[member]) < each
+        ]
+        others = [member for member in free if str(member.number) != avoid]
+        return min(others or free, key=lambda m: len(self._in_hand[m]), default=None)
+
+    def _member_alone(self, avoid: str) -> Member | None:
+        """A worker with nothing in hand; one is kept free for it until it is there."""
+        if self._alone is None:
+            candidates = [m for m in self._ready if str(m.number) != avoid] or self._ready
+            self._alone = min(candidates, key=lambda m: len(self._in_hand[m]), default=None)
+        member = self._alone
+        return member if member is not None and not self._in_hand[member] else None
+
+    def _collect(self, member: Member, ref: Any) -> list[Finished]:
+        task = self._in_hand[member].pop(ref, None)
+        if task is None:  # It came back with its worker's others.
+            return []
+        if member is self._alone:
+            self._alone = None
+        try:
+            outcome: Outcome = ray.get(ref)
+        except RayActorError:
+            self._in_hand[member][ref] = task
+            self._lose(member, suspect=not self._pool.has_to_leave(member))
+            return []
+        except RayError as error:
+            outcome = _surprised(task, error)
+        self._failures[member] = self._failures[member] + 1 if outcome.again else 0
+        # Where all of them fail it is not the worker's fault.
+        others_fine = any(not n for one, n in self._failures.items() if one is not member)
+        if self._failures[member] >= FAILURES and others_fine:
+            self._lose(member, suspect=False)
+        return [Finished(task, outcome, str(member.number))]
+
+    def _lose(self, member: Member, *, suspect: bool) -> None:
+        """Let a worker go; what it had in hand comes back, perhaps as what it died of."""
+        tasks = self._in_hand[member].values()
+        self._lost += [Finished(task, None, str(member.number), suspect) for task in tasks]
+        self._metrics.lost(suspect)
+        self._forget(member)
+        self._pool.lose(member)
+
+    def _forget(self, member: Member) -> None:
+        self._in_hand.pop(member, None)
+        self._failures.pop(member, None)
+        self._ready = [one for one in self._ready if one is not member]
+        if member is self._alone:
+            self._alone = None
+
+
+def _surprised(task: Task, error: Exception) -> Outcome:
+    """What was not foreseen in a worker, as the failure of one picture."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    record = Record(
+        output=task.output,
+        source=shown(task.source),
+        state=State.FAILED,
+        request=task.request,
+        finished=utc_now(),
+        error=f"{shown(task.source)}: the worker failed: {lines[-1].strip()[:200]}",
+    )
+    return Outcome(record, again=True, own=False)
+
+
+class NodeStudio:
+    """A process that makes the pictures of a set, several at a time."""
+
+    def __init__(self, tools: SetTools) -> None:
+        prepare(tools.threads)
+        self._studio = tools.studio()
+
+    def introduce(self) -> tuple[str, Mapping[str, Any]]:
+        """See `NodeWorker.introduce`."""
+        return node_id(), self._studio.about()
+
+    def make(self, task: Task) -> Outcome:
+        """See `Studio.make`."""
+        return self._studio.make(task)
+
+
+def studio_maker(tools: SetTools, needs: Needs, calls: int) -> Callable[[], Any]:
+    """Makes workers of sets, which answer so many calls at a time; else as `worker_maker`."""
+    return actor_maker(NodeStudio, tools, needs, max_concurrency=calls)

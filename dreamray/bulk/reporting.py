@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from dreamray.bulk.events import Listed, PictureDone, SetEvent
-from dreamray.bulk.ledger import Ledger
+from dreamray.base.errors import DreamrayError
+from dreamray.base.messages import shown
+from dreamray.bulk.bulk_events import Listed, PictureDone, SetEvent
 from dreamray.bulk.record import State
 from dreamray.bulk.report import Report, RunState, Summary, WorkerFigures
 from dreamray.bulk.request import Wanted
 from dreamray.bulk.task import utc_now
-from dreamray.errors import DreamrayError
-from dreamray.storage import shown
+from dreamray.bulk.task_store import Ledger
 
 UPDATE_EVERY = 60.0
 """Seconds between updates, or more where each takes long."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dreamray.bulk.ledger import Counts
-from dreamray.errors import RequestError
-from dreamray.execution import Execution
+from dreamray.base.errors import RequestError
+from dreamray.bulk.task_store import Counts
 from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format
-from dreamray.settings import Dream
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
 from dreamray.storage import Folder
 
 

@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from dreamray.base.errors import RequestError
+from dreamray.base.messages import shown
 from dreamray.bulk.entry import Entry
 from dreamray.bulk.lists import LIST_SUFFIXES, read_list
 from dreamray.bulk.naming import REPORT_FOLDER
-from dreamray.errors import RequestError
 from dreamray.pictures.encoding import PICTURE_SUFFIXES
-from dreamray.rendering import WORK
+from dreamray.render.workspace import WORK
 from dreamray.storage import (
     Folder,
     LocalFile,
@@ -21,7 +22,6 @@ from dreamray.storage import (
     S3Folder,
     locate,
     locate_folder,
-    shown,
 )
 
 SOURCE_SUFFIXES = (*PICTURE_SUFFIXES, ".gif", ".bmp")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from dreamray.base.geometry import Shape
+from dreamray.base.messages import shown
 from dreamray.bulk.record import Record, Seconds, State
-from dreamray.events import Event, Remark
-from dreamray.geometry import Shape
+from dreamray.engine.events import Event, Remark
 from dreamray.pictures.ingest import Source
-from dreamray.settings import Dream
-from dreamray.storage import Location, shown
+from dreamray.settings.dream import Dream
+from dreamray.storage import Location
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Task:
     target: Location
     dream: Dream
     request: str
-    """See `dreamray.bulk.identity.request_digest`."""
+    """See `dreamray.bulk.digests.request_digest`."""
     earlier: Record | None = None
     """What an earlier run knew of it."""
     there: bool = False

@@ -6,11 +6,11 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 
-from dreamray.crew import Crew
-from dreamray.events import Listener, Remark
-from dreamray.execution import Execution
+from dreamray.engine.events import Listener, Remark
+from dreamray.engine.tile_executor import Crew
+from dreamray.engine.worker import Tools
 from dreamray.farm.cluster import connected
-from dreamray.worker import Tools
+from dreamray.settings.execution import Execution
 
 
 @contextlib.contextmanager
@@ -21,11 +21,11 @@ def gathered(tools: Tools, execution: Execution, tiles: int, listen: Listener) -
     Raises RequestError or DreamrayError where there is no cluster, or it has no workers.
     """
     with connected(execution):
-        from dreamray.farm.actor import worker_maker
-        from dreamray.farm.crew import RayCrew
+        from dreamray.farm.actors import worker_maker
+        from dreamray.farm.executor import RayCrew
         from dreamray.farm.metrics import Metrics
-        from dreamray.farm.needs import needs_of, workers_of
         from dreamray.farm.pool import Pool
+        from dreamray.farm.resources import needs_of, workers_of
 
         def tell(text: str) -> None:
             listen(Remark(text))

@@ -14,9 +14,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from dreamray.device import available_threads
-from dreamray.errors import DreamrayError, RequestError
-from dreamray.execution import Execution
+from dreamray.base.errors import DreamrayError, RequestError
+from dreamray.model.device import available_threads
+from dreamray.settings.execution import Execution
 
 LOCAL = "local"
 """The address that asks for a cluster of one's own, on this machine."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
-from dreamray.tiles import TilePlan
+from dreamray.plan.tiles import TilePlan
 
 ACTIVE = "dreamray_active_workers", "Workers that take part."
 LOST = "dreamray_lost_workers", "Workers that died, or were cut off."

@@ -11,9 +11,9 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from dreamray.errors import DreamrayError
-from dreamray.execution import Workers
-from dreamray.farm.needs import Needs
+from dreamray.base.errors import DreamrayError
+from dreamray.farm.resources import Needs
+from dreamray.settings.execution import Workers
 
 GATHERING = 10.0
 """Seconds to wait for more workers, after enough to go on with are ready."""
@@ -55,7 +55,7 @@ class Pool:
         wait: float,
         tell: Callable[[str], None],
     ) -> None:
-        """`make` asks Ray for one more `dreamray.farm.actor.NodeWorker`.
+        """`make` asks Ray for one more `dreamray.farm.actors.NodeWorker`.
 
         `wait` is how many seconds a cluster has to bring up the first workers; `tell` is told
         what the user should know.

@@ -17,7 +17,7 @@ from dreamray.pictures.decoding import (
 )
 from dreamray.pictures.encoding import Format, check_output, encode, output_format
 from dreamray.pictures.metadata import metadata_text, read_metadata
-from dreamray.pixels import Pixels, from_tensor, to_tensor
+from dreamray.raster.pixels import Pixels, from_tensor, to_tensor
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from dreamray.pictures import parts
-from dreamray.pixels import Pixels
+from dreamray.raster.pixels import Pixels
 
 _CMYK_GUESSED = "is CMYK without a usable colour profile: its colours are approximate"
 _PROFILE_DROPPED = "has a colour profile that does not fit its pixels, which is left out"

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from dreamray.errors import PictureError
+from dreamray.base.errors import PictureError
 from dreamray.pictures import parts
 from dreamray.pictures.colour import to_rgb
 from dreamray.pictures.exif import read_exif
-from dreamray.pixels import Pixels
+from dreamray.raster.pixels import Pixels
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",

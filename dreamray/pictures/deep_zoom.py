@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dreamray.base.messages import shown
 from dreamray.pictures import parts, viewer
 from dreamray.pictures.encoding import PNG_LEVEL, Extras, Format, save
 from dreamray.pictures.metadata import XML_NAMESPACE, metadata_text
 from dreamray.pictures.strips import Finished, in_order, levels_of, pyramid, read_strips
-from dreamray.pixels import Pixels
-from dreamray.storage import Folder, LocalFolder, Location, shown
+from dreamray.raster.pixels import Pixels
+from dreamray.storage import Folder, LocalFolder, Location
 
 TILE = 254
 """Pixels a side of a tile; with an overlap on both sides it is 256."""

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from dreamray.errors import PictureError, RequestError
+from dreamray.base.errors import PictureError, RequestError
 from dreamray.pictures import parts
 from dreamray.pictures.metadata import KEYWORD, metadata_text, read_metadata, user_comment
-from dreamray.pixels import Pixels
+from dreamray.raster.pixels import Pixels
 from dreamray.version import __version__
 
 if TYPE_CHECKING:

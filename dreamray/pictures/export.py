@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dreamray.errors import StorageError
+from dreamray.base.errors import StorageError
+from dreamray.base.messages import shown
 from dreamray.pictures import Picture, deep_zoom, jpeg_stream, parts, png_stream, tiff_stream
 from dreamray.pictures.encoding import (
     Extras,
@@ -29,8 +30,8 @@ from dreamray.pictures.encoding import (
 )
 from dreamray.pictures.metadata import metadata_text
 from dreamray.pictures.strips import Finished, read_strips
-from dreamray.pixels import HELD_PIXELS
-from dreamray.storage import LocalFile, Location, shown
+from dreamray.raster.pixels import HELD_PIXELS
+from dreamray.storage import LocalFile, Location
 
 __all__ = ["Extras", "Finished", "export"]
 

@@ -16,16 +16,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dreamray.canvas import Canvas, Grid, cut
-from dreamray.errors import PictureError
-from dreamray.geometry import Interval, Region, Shape
+from dreamray.base.errors import PictureError
+from dreamray.base.geometry import Interval, Region, Shape
+from dreamray.base.messages import shown
 from dreamray.pictures import parts
 from dreamray.pictures.colour import to_rgb
 from dreamray.pictures.decoding import check_size, decode
 from dreamray.pictures.exif import Turn
 from dreamray.pictures.source_stream import STREAMED, opened_stream, read_shape
-from dreamray.pixels import HELD_PIXELS
-from dreamray.storage.places import Folder, Location, shown
+from dreamray.raster.chunked import Canvas, Grid, cut
+from dreamray.raster.pixels import HELD_PIXELS
+from dreamray.storage.places import Folder, Location
 
 MAX_PIXELS = 1 << 34
 """Where nobody has tried it: 131072 pixels square."""

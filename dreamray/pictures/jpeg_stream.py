@@ -14,11 +14,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dreamray.geometry import Shape
+from dreamray.base.geometry import Shape
 from dreamray.pictures import parts
 from dreamray.pictures.encoding import JPEG_OPTIONS, Format, on_white, save
 from dreamray.pictures.strips import in_order
-from dreamray.pixels import Pixels
+from dreamray.raster.pixels import Pixels
 
 STRIP_HEIGHT = 128
 """Rows of a strip. Markers are numbered from 0 to 7, and blocks have 8 rows: of each 64 rows

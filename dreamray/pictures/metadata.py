@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 from xml.etree import ElementTree
 
-from dreamray.errors import PictureError
+from dreamray.base.errors import PictureError
 from dreamray.pictures import parts
 
 KEYWORD = "dreamray"

@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from dreamray.errors import DreamrayError, PictureError
-from dreamray.pixels import Pixels
+from dreamray.base.errors import DreamrayError, PictureError
+from dreamray.raster.pixels import Pixels
 
 if TYPE_CHECKING:
     from PIL.TiffImagePlugin import ImageFileDirectory_v2

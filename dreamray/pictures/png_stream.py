@@ -14,10 +14,10 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from dreamray.geometry import Shape
+from dreamray.base.geometry import Shape
 from dreamray.pictures.encoding import PNG_LEVEL
 from dreamray.pictures.strips import Finished, in_order
-from dreamray.pixels import Pixels
+from dreamray.raster.pixels import Pixels
 
 _STRIP_BYTES = 2 << 20
 

@@ -7,10 +7,10 @@ import io
 import numpy as np
 from PIL import Image
 
-from dreamray.geometry import Region, Shape
-from dreamray.pixels import from_tensor
+from dreamray.base.geometry import Region, Shape
+from dreamray.raster.lazy import Resized, View, read
+from dreamray.raster.pixels import from_tensor
 from dreamray.storage import Location
-from dreamray.views import Resized, View, read
 
 LONGEST = 2048
 """Longer side of a preview, in pixels."""

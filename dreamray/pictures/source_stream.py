@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from dreamray.errors import PictureError
-from dreamray.geometry import Interval, Shape
+from dreamray.base.errors import PictureError
+from dreamray.base.geometry import Interval, Shape
 from dreamray.pictures import parts
 from dreamray.pictures.decoding import (
     Channels,
@@ -28,7 +28,7 @@ from dreamray.pictures.decoding import (
     tiff_remarks,
 )
 from dreamray.pictures.exif import Exif, read_exif
-from dreamray.pixels import Pixels
+from dreamray.raster.pixels import Pixels
 
 STREAMED = ("JPEG", "PNG", "TIFF", "WEBP")
 """The formats that can be streamed, by Pillow's names."""

@@ -14,8 +14,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from dreamray.geometry import Shape
-from dreamray.pixels import Pixels
+from dreamray.base.geometry import Shape
+from dreamray.raster.pixels import Pixels
 
 READ_BYTES = 64 << 20
 """Bytes of rows that are asked for at once; while they are made of floats, they take some more."""

@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import TiffImagePlugin as Tiff
 
-from dreamray.geometry import Shape
+from dreamray.base.geometry import Shape
 from dreamray.pictures import parts
 from dreamray.pictures.strips import Finished, in_order, levels_of, pyramid
-from dreamray.pixels import Pixels
+from dreamray.raster.pixels import Pixels
 
 TILE = 512
 """Pixels a side of a tile, at most, and rows of a strip."""

@@ -18,8 +18,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from dreamray.geometry import Shape
-from dreamray.storage import Location, shown
+from dreamray.base.geometry import Shape
+from dreamray.base.messages import shown
+from dreamray.storage import Location
 from dreamray.version import __version__
 
 ASSETS = Path(__file__).parent / "assets"

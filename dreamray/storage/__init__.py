@@ -15,10 +15,11 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from dreamray.errors import RequestError
+from dreamray.base.errors import RequestError
+from dreamray.base.messages import shown
 from dreamray.storage.in_memory import MemoryFile, MemoryFolder
 from dreamray.storage.local import LocalFile, LocalFolder
-from dreamray.storage.places import Folder, Found, Location, shown
+from dreamray.storage.places import Folder, Found, Location
 from dreamray.storage.s3 import S3Folder, S3Object
 
 __all__ = [

@@ -11,16 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from dreamray.errors import NotFoundError
-from dreamray.storage.places import (
-    Folder,
-    Found,
-    Location,
-    check_notes,
-    no_room,
-    shown,
-    temporary_file,
-)
+from dreamray.base.errors import NotFoundError
+from dreamray.base.messages import shown
+from dreamray.storage.places import Folder, Found, Location, check_notes, no_room, temporary_file
 
 
 class _Memory:

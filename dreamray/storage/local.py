@@ -12,18 +12,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dreamray.errors import DreamrayError, NotFoundError, RequestError, StorageError
+from dreamray.base.errors import DreamrayError, NotFoundError, RequestError, StorageError
+from dreamray.base.messages import shown
 from dreamray.storage.exclusive import locked, placed
 from dreamray.storage.listing import PART, fingerprint, walked
-from dreamray.storage.places import (
-    Folder,
-    Found,
-    Location,
-    check_notes,
-    no_room,
-    shown,
-    temporary_file,
-)
+from dreamray.storage.places import Folder, Found, Location, check_notes, no_room, temporary_file
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from dreamray.errors import StorageError
-
-
-def shown(place: object) -> str:
-    """A path or URI as it stands in a message: on one line, whatever its characters are."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(place))
+from dreamray.base.errors import StorageError
+from dreamray.base.messages import shown
 
 
 @dataclass(frozen=True, slots=True)

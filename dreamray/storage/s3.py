@@ -13,15 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dreamray.storage.places import (
-    Folder,
-    Found,
-    Location,
-    check_notes,
-    no_room,
-    shown,
-    temporary_file,
-)
+from dreamray.base.messages import shown
+from dreamray.storage.places import Folder, Found, Location, check_notes, no_room, temporary_file
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from boto3.exceptions import Boto3Error
 from botocore import exceptions as boto
 from urllib3.exceptions import HTTPError
 
-from dreamray.errors import DreamrayError, NotFoundError, RequestError, StorageError
+from dreamray.base.errors import DreamrayError, NotFoundError, RequestError, StorageError
 from dreamray.storage.s3_client import client, code_of, status_of
 
 

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from dreamray.base.messages import shown
 from dreamray.bulk.record import Record, Seconds, State
-from dreamray.storage import shown
 
 STAGES = tuple(Seconds.__dataclass_fields__)
 """Of a picture, in their order."""

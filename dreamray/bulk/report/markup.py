@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
-from dreamray.storage import shown
+from dreamray.base.messages import shown
 
 
 def escaped(value: object) -> str:

@@ -1,0 +1,1 @@
+"""The ground floor: errors, messages and geometry, which need nothing else of dreamray."""

@@ -1,0 +1,51 @@
+"""What happens while a set is made, for progress bars, logs and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dreamray.bulk.record import Record
+from dreamray.engine.events import Remark
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Pictures were found."""
+
+    pictures: int
+    """So far."""
+
+
+@dataclass(frozen=True)
+class PictureDone:
+    """A picture has come to its end, well or not."""
+
+    record: Record
+    kept: bool
+    """Whether an earlier run has made it, and nothing had to be done."""
+    work: int
+    """Pixels times steps that it took."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the set is."""
+
+    total: int
+    kept: int
+    """Finished by an earlier run."""
+    done: int
+    failed: int
+    in_flight: int
+    """In some worker's hands."""
+    workers: int
+
+    @property
+    def left(self) -> int:
+        """Pictures that have not come to their end."""
+        return self.total - self.kept - self.done - self.failed
+
+
+SetEvent = Listed | PictureDone | Progress | Remark
+SetListener = Callable[[SetEvent], None]

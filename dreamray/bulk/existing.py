@@ -1,0 +1,132 @@
+"""What is there already: whether it is ours, and whether a picture need not be made again."""
+
+from __future__ import annotations
+
+import os
+
+from dreamray.base.errors import NotFoundError, PictureError, RequestError
+from dreamray.base.messages import shown
+from dreamray.bulk.digests import NOTE, digest_of
+from dreamray.bulk.naming import MANIFEST, REPORT_PAGE
+from dreamray.bulk.record import Record, State
+from dreamray.bulk.task import Task
+from dreamray.pictures import decode
+from dreamray.pictures.metadata import read_metadata
+from dreamray.storage import Folder, LocalFile, Location
+
+_MARK = b'<meta name="dreamray"'
+_HEAD = 1 << 16
+"""Bytes of a file that are looked at."""
+
+_DECODED_BYTES = 64 << 20
+"""Results of more are not decoded to see whether they are whole."""
+
+
+def is_unchanged(task: Task, fingerprint: str) -> bool:
+    """Whether an earlier run has made it, and neither source nor result has changed since."""
+    earlier = task.earlier
+    if task.overwrite or not task.there or earlier is None or earlier.state is not State.DONE:
+        return False
+    same = earlier.request == task.request and earlier.fingerprint == fingerprint
+    try:
+        return same and earlier.written == task.target.fingerprint()
+    except NotFoundError:  # It was removed since.
+        return False
+
+
+def check_places(task: Task) -> None:
+    """Raise PictureError for a source that never ends, and a result that would lie elsewhere."""
+    source, target = task.source, task.target
+    if isinstance(source, LocalFile) and source.path.exists() and not source.path.is_file():
+        raise PictureError(f"{shown(source)}: this is no regular file: copy it into one")
+    if isinstance(target, LocalFile):
+        destination = str(target.path).removesuffix(task.output)
+        inside = os.path.realpath(target.path).removeprefix(os.path.realpath(destination))
+        if inside.strip("/") != task.output:
+            raise PictureError(
+                f"{shown(target)}: a symbolic link leads elsewhere from there: remove it"
+            )
+
+
+def is_right(task: Task, digest: str) -> bool:
+    """Whether what is in the result's place is whole, and has this digest.
+
+    Raises PictureError if dreamray has not made it, or from another source.
+    """
+    try:
+        found = _target_digest(task)
+        if found == digest:
+            return _is_whole(task)
+    except NotFoundError:  # It was removed since.
+        return False
+    earlier = task.earlier
+    done = earlier is not None and earlier.state is State.DONE
+    if earlier is not None and done and earlier.source != shown(task.source):
+        raise PictureError(
+            f"{shown(task.target)}: there is the dream of another source, {earlier.source}: "
+            "name another destination, or give --overwrite"
+        )
+    return False
+
+
+def _target_digest(task: Task) -> str | None:
+    if digest := task.target.notes().get(NOTE):
+        return digest
+    try:
+        with task.target.opened() as path, path.open("rb") as file:
+            return digest_of(read_metadata(file, task.target.name))
+    except PictureError:
+        raise PictureError(
+            f"{shown(task.target)}: there is a file that dreamray has not made; move it away, or "
+            "give --overwrite"
+        ) from None
+
+
+def _is_whole(task: Task) -> bool:
+    """Whether the result was not cut off or changed since; its digest stands in its head."""
+    earlier, size = task.earlier, task.target.fingerprint().partition("-")[0]
+    if earlier is not None and earlier.written:
+        return earlier.written.partition("-")[0] == size
+    try:
+        with task.target.opened() as path:
+            if path.stat().st_size <= _DECODED_BYTES:
+                decode(path.read_bytes(), task.target.name)
+    except PictureError:
+        return False
+    return True
+
+
+def check_ours(destination: Folder, *, report: bool) -> None:
+    """Raise RequestError where somebody else's file would be replaced by a run's own.
+
+    That is a manifest whose first line is no record and, with a `report`, a page that is none.
+    """
+    manifest, page = destination.file(MANIFEST), destination.file(REPORT_PAGE)
+    first, newline, _ = _head(manifest).partition(b"\n")
+    if first.strip() and newline and not _is_record(first):
+        raise _foreign(manifest, "no manifest of a set")
+    head = _head(page) if report else b""
+    if head and _MARK not in head:
+        raise _foreign(page, "no report of a set")
+
+
+def _head(file: Location) -> bytes:
+    try:
+        return file.read(_HEAD)
+    except NotFoundError:
+        return b""
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        Record.from_json(line.decode())
+    except ValueError:
+        return False
+    return True
+
+
+def _foreign(file: Location, what: str) -> RequestError:
+    return RequestError(
+        f"{shown(file)}: this is {what}, and would be replaced; move it away, or name another "
+        "destination"
+    )

@@ -1,0 +1,181 @@
+"""Sets of pictures of any size: a folder, an s3:// prefix or a list becomes a set of dreams.
+
+    dream_set("photos", "s3://bucket/dreams", dream, execution, Options(), listen)
+
+| module | |
+|---|---|
+| `sources`, `naming` | the pictures that are asked for, and what their results are called |
+| `identity`, `record`, `manifest` | what is known of finished ones, from run to run |
+| `lease` | one run at a time in a destination |
+| `ledger`, `plan` | what is asked for, what is there, and so what is to be done |
+| `queue`, `run` | handing out, trying again, recording |
+| `hands`, `studio`, `task` | making them, several at a time |
+| `events`, `progress`, `reporting`, `report` | telling of it |
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dreamray.base.errors import DreamrayError, RequestError
+from dreamray.bulk.bulk_events import SetEvent, SetListener
+from dreamray.bulk.existing import check_ours
+from dreamray.bulk.lease import held
+from dreamray.bulk.reporting import Reporting
+from dreamray.bulk.request import Limit, Wanted, parse_format, parse_limit
+from dreamray.bulk.scheduler import SetRun
+from dreamray.bulk.task_executor import Hands, LocalHands
+from dreamray.bulk.task_runner import SetTools
+from dreamray.bulk.task_store import Counts, Ledger
+from dreamray.engine.events import Remark
+from dreamray.engine.worker import Tools
+from dreamray.model.weights import loader
+from dreamray.pictures.encoding import Format
+from dreamray.render.default_layers import settle_layers
+from dreamray.render.workspace import WORK
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
+from dreamray.storage import Folder, LocalFolder, locate_folder
+
+__all__ = ["Counts", "Limit", "Options", "dream_set", "parse_format", "parse_limit"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be said of a set, beside the dream and its execution."""
+
+    include: tuple[str, ...] = ()
+    """Patterns of names; without any, what ends like a picture."""
+    format: Format | None = None
+    """Of all results; None for that of each source."""
+    overwrite: bool = False
+    """Make all anew, whatever is there."""
+    max_failures: Limit | None = None
+    """Stop when more pictures than this have failed."""
+    batch: int = 1
+    """Pictures of one shape that are dreamt as one, at the most."""
+    report: bool = True
+    """Write `index.html` and thumbnails."""
+
+
+def dream_set(
+    source: str,
+    destination: str,
+    dream: Dream,
+    execution: Execution,
+    options: Options,
+    listen: SetListener,
+) -> Counts:
+    """Dream of every picture of a source, and put the results into a destination.
+
+    What an earlier run has finished is left as it is, if neither source nor settings nor
+    weights have changed. Pictures that fail cost only themselves; they are in the counts, in
+    the manifest and in the report.
+
+    Raises RequestError and StorageError for what is wrong with all of it, before anything is
+    written; DreamrayError where going on is hopeless. Whatever is raised, what is done is
+    recorded, and running it again goes on.
+    """
+    # Workers may be in another folder.
+    source, folder = _absolute(source), locate_folder(_absolute(destination))
+    if not options.overwrite:
+        check_ours(folder, report=options.report)
+    folder.check_writable()
+
+    def tell(text: str) -> None:
+        listen(Remark(text))
+
+    loaded = loader.load(execution.weights, tell=tell)
+    dream = settle_layers(dream, loaded, tell)
+    wanted = Wanted(
+        source=source,
+        destination=folder,
+        dream=dream,
+        execution=execution,
+        weights_sha256=loaded.sha256,
+        include=options.include,
+        format=options.format,
+        overwrite=options.overwrite,
+        max_failures=options.max_failures,
+        thumbnails=options.report,
+    )
+    base = Tools(dream, loaded, execution.precision, execution.threads)
+    tools = SetTools(base, execution, options.batch)
+    work = folder.folder(WORK)
+    with (
+        _removed_if_empty(work),
+        held(work, tell) as lease,
+        Ledger() as ledger,
+        contextlib.ExitStack() as closing,
+    ):
+        reporting = Reporting(wanted, ledger, lease.check) if options.report else None
+        if reporting is not None:
+            closing.callback(reporting.close)
+
+        def hear(event: SetEvent) -> None:
+            listen(event)
+            if reporting is not None:
+                reporting.hear(event)
+
+        run = SetRun(wanted, ledger, lease.check, hear)
+        run.plan()
+        try:
+            run.check_failures()
+            if ledger.counts.left:
+                with _hands(tools, ledger.counts.left, tell) as hands:
+                    run.make(hands)
+        except BaseException as error:
+            problem = str(error) if isinstance(error, DreamrayError) else "interrupted"
+            with contextlib.suppress(DreamrayError):  # The first error says more.
+                _end(run, reporting, problem)
+            raise
+        _end(run, reporting)
+        return ledger.counts
+
+
+def _absolute(place: str) -> str:
+    """A path from the root; a URI as it is."""
+    if "://" in place or not place:
+        return place
+    folder = locate_folder(place)
+    try:
+        return str(Path(str(folder)).absolute()) + "/" * place.endswith("/")
+    except FileNotFoundError:
+        raise RequestError(f"{place}: the current folder is gone; change to another one") from None
+
+
+def _end(run: SetRun, reporting: Reporting | None, problem: str = "") -> None:
+    """Record what was done, first what must not be lost."""
+    run.keep()
+    if run.changed:
+        run.complete()
+        if reporting is not None:
+            reporting.finish(problem)
+
+
+@contextlib.contextmanager
+def _hands(tools: SetTools, pictures: int, tell: Callable[[str], None]) -> Iterator[Hands]:
+    if tools.execution.on_ray:
+        from dreamray.bulk.executors import hired
+
+        with hired(tools, tools.execution, pictures, tell) as hands:
+            yield hands
+    else:
+        with contextlib.closing(LocalHands(tools)) as here:
+            yield here
+
+
+@contextlib.contextmanager
+def _removed_if_empty(work: Folder) -> Iterator[None]:
+    made = isinstance(work, LocalFolder) and not work.path.parent.exists()
+    try:
+        yield
+    finally:
+        if isinstance(work, LocalFolder):
+            with contextlib.suppress(OSError):
+                work.path.rmdir()
+                if made:
+                    work.path.parent.rmdir()

@@ -1,0 +1,108 @@
+"""Who makes the pictures of a set: threads of this process here, a cluster in `dreamray.farm`."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Protocol
+
+from dreamray.bulk.bulk_events import SetEvent
+from dreamray.bulk.task import Outcome, Task
+from dreamray.bulk.task_runner import SetTools, Studio
+
+_IDLE = 0.1
+"""Seconds to wait where nobody has anything in hand."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A task that is in nobody's hands any more."""
+
+    task: Task
+    outcome: Outcome | None
+    """None if its worker was lost."""
+    worker: str = ""
+    """Which one had it."""
+    suspect: bool = False
+    """Whether it may be why its worker was lost."""
+
+
+class Hands(Protocol):
+    """What a run needs of those who make its pictures. Closed at its end."""
+
+    def submit(self, task: Task, *, avoid: str = "", alone: bool = False) -> bool:
+        """Hand out a task; False if there is no room for it now.
+
+        It goes to another worker than `avoid` if there is one. A task that may be a worker's
+        death is given to one that then has nothing else to lose: `alone`.
+        """
+
+    def finished(self, timeout: float) -> list[Finished]:
+        """Tasks that are finished, after at most so many seconds; each is told once.
+
+        Raises DreamrayError if there is nobody to wait for.
+        """
+
+    def expect(self, tasks: int) -> None:
+        """At most so many more tasks will be submitted: who is not needed may go."""
+
+    def hear(self, event: SetEvent) -> None:
+        """Take note of what happens in the run."""
+
+    @property
+    def workers(self) -> int:
+        """Processes that are ready."""
+
+    @property
+    def in_flight(self) -> int:
+        """Tasks that are not finished."""
+
+    def close(self) -> None:
+        """Let all go, with whatever they have in hand."""
+
+
+class LocalHands:
+    """Threads of this process."""
+
+    workers = 1
+
+    def __init__(self, tools: SetTools) -> None:
+        """Nothing is loaded before the first task comes."""
+        self._tools = tools
+        self._studio: Studio | None = None
+        self._threads = ThreadPoolExecutor(tools.in_hand, "picture")
+        self._tasks: dict[Future[Outcome], Task] = {}
+
+    def submit(self, task: Task, *, avoid: str = "", alone: bool = False) -> bool:
+        """See `Hands.submit`."""
+        if len(self._tasks) >= self._tools.in_hand:
+            return False
+        if self._studio is None:
+            self._studio = self._tools.studio()
+        self._tasks[self._threads.submit(self._studio.make, task)] = task
+        return True
+
+    def finished(self, timeout: float) -> list[Finished]:
+        """See `Hands.finished`."""
+        if not self._tasks:
+            time.sleep(min(timeout, _IDLE))
+        done, _ = wait(self._tasks, timeout, FIRST_COMPLETED)
+        return [Finished(self._tasks.pop(future), future.result()) for future in done]
+
+    def expect(self, tasks: int) -> None:
+        """See `Hands.expect`."""
+
+    def hear(self, event: SetEvent) -> None:
+        """See `Hands.hear`."""
+
+    @property
+    def in_flight(self) -> int:
+        """See `Hands`."""
+        return len(self._tasks)
+
+    def close(self) -> None:
+        """Let the threads end, each at its next step."""
+        if self._studio is not None:
+            self._studio.stop()
+        self._threads.shutdown(cancel_futures=True)

@@ -1,0 +1,252 @@
+"""One process that makes the pictures of a set: several at a time, each in a thread of its own.
+
+While one is dreamt others are fetched and decoded, encoded and stored, so that the dreaming
+waits for neither. Each picture is brought in, dreamt and put out by the very functions that
+`dreamray render` uses, and its bytes are the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import socket
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dreamray.base.errors import DreamrayError, NotFoundError, PictureError, RequestError
+from dreamray.base.messages import shown
+from dreamray.bulk.digests import NOTE, result_digest
+from dreamray.bulk.existing import check_places, is_right, is_unchanged
+from dreamray.bulk.report import thumbnail
+from dreamray.bulk.task import Making, Outcome, Task
+from dreamray.engine.batching import SharedEngine, StoppedError
+from dreamray.engine.tile_executor import LocalCrew
+from dreamray.engine.worker import Tools, Worker
+from dreamray.pictures.encoding import Extras, check_output, output_format
+from dreamray.pictures.export import export
+from dreamray.pictures.ingest import Source, file_shape, ingest_file
+from dreamray.plan.memory_model import window_pixels
+from dreamray.plan.planner import budget_of
+from dreamray.raster.lazy import Tensors, View
+from dreamray.raster.pixels import HELD_PIXELS, Pixels, from_tensor
+from dreamray.render.checkpoint import Job
+from dreamray.render.provenance import describe
+from dreamray.render.renderer import Dreamer
+from dreamray.render.result import Result
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
+from dreamray.storage import Folder, LocalFolder, MemoryFolder
+
+_NETWORKS = 2
+"""Kept at a time, where pictures have layers of their own."""
+
+_SAMPLES = 1000
+"""Rows and columns of a picture, at most twice as many, that its thumbnail is made from."""
+
+
+AHEAD = 3
+"""Pictures that are loaded or stored, beside those that are dreamt."""
+
+
+@dataclass(frozen=True)
+class SetTools:
+    """What the pictures of a set are made with."""
+
+    tools: Tools
+    execution: Execution
+    batch: int = 1
+    """Pictures that are dreamt at a time, at the most."""
+
+    def studio(self) -> Studio:
+        """The means of one process."""
+        return Studio(self.tools, self.execution, self.batch)
+
+    def with_threads(self, threads: int) -> SetTools:
+        """The same with so many processors."""
+        return dataclasses.replace(self, tools=dataclasses.replace(self.tools, threads=threads))
+
+    @property
+    def threads(self) -> int | None:
+        """Processors of each process."""
+        return self.tools.threads
+
+    @property
+    def in_hand(self) -> int:
+        """Tasks that a process has at a time."""
+        return self.batch + AHEAD
+
+
+class Room:
+    """Room for so many pixels that are held at a time; those who come first go first."""
+
+    def __init__(self, pixels: int) -> None:
+        self._pixels = self._free = pixels
+        self._changed = threading.Condition()
+        self._queue: list[object] = []
+
+    @contextlib.contextmanager
+    def taken(self, pixels: int) -> Iterator[None]:
+        """Wait until there is room; what needs more than all gets all."""
+        pixels, me = min(pixels, self._pixels), object()
+        with self._changed:
+            self._queue.append(me)
+            self._changed.wait_for(lambda: self._queue[0] is me and self._free >= pixels)
+            self._queue.pop(0)
+            self._free -= pixels
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += pixels
+                self._changed.notify_all()
+
+
+class Studio:
+    """Makes pictures, for as many threads as call `make` at a time."""
+
+    def __init__(self, tools: Tools, execution: Execution, batch: int) -> None:
+        """`batch` pictures at the most are dreamt at a time.
+
+        The network is loaded for the first dream: a set may have nothing but broken pictures.
+        """
+        self._tools = tools
+        self._execution = execution
+        self._batch = batch
+        self._name = f"{socket.gethostname()}/{os.getpid()}"
+        self._networks: dict[tuple[tuple[str, float], ...], SharedEngine] = {}
+        self._in_use: weakref.WeakSet[SharedEngine] = weakref.WeakSet()
+        """Also those that had to go, while a picture still needs them."""
+        self._loading = threading.Lock()
+        self._dreaming = threading.Semaphore(batch)
+        self._room = Room(HELD_PIXELS)
+        self._stopped = False
+
+    def about(self) -> Mapping[str, Any]:
+        """The device, threads and TensorFlow that this process computes with; loads the network."""
+        return Worker(self._engine(self._tools.dream)).about()
+
+    def stop(self) -> None:
+        """Let all calls of `make` end soon, with StoppedError unless they are storing."""
+        with self._loading:
+            self._stopped = True
+            for engine in self._in_use:
+                engine.cancel()
+
+    def make(self, task: Task) -> Outcome:
+        """Make one picture; everything that can go wrong with it is told in the record.
+
+        Raises StoppedError after `stop`.
+        """
+        making = Making(task, self._name)
+        try:
+            return self._make(task, making)
+        except StoppedError:
+            raise
+        except (PictureError, NotFoundError) as error:
+            return making.failed(str(error))
+        except RequestError as error:
+            return making.failed(str(error), own=False)
+        except DreamrayError as error:
+            return making.failed(str(error), again=True, own=False)
+        except Exception as error:  # One picture's surprise must not end the run.
+            return making.failed(f"{type(error).__name__}: {error}", again=True, own=False)
+
+    def _make(self, task: Task, making: Making) -> Outcome:
+        check_places(task)
+        making.fingerprint = task.source.fingerprint()
+        if is_unchanged(task, making.fingerprint):
+            return making.kept()
+        with contextlib.ExitStack() as held:
+            with task.source.opened() as path:
+                name = shown(task.source.name)
+                making.shape = file_shape(path, name)
+                pixels = making.shape.pixels
+                making.enter("wait")
+                held.enter_context(self._room.taken(pixels))
+                making.enter("load")
+                folder = held.enter_context(_work_folder(pixels))
+                original = ingest_file(path, name, making.fingerprint, folder)
+            making.loaded(original)
+            digest = result_digest(task.request, original.sha256)
+            if task.there and not task.overwrite and is_right(task, digest):
+                return making.found(task.target.fingerprint())
+            format = output_format(task.target.name)
+            check_output(format, original.shape.width, original.shape.height)
+            making.enter("wait")
+            dreamt, metadata = self._dream(task, original, Job(folder, {}), making)
+            making.enter("store")
+            if task.thumbnail is not None:  # Before the result: it is complete with it.
+                before, after = map(_small, (Tensors(original.colour), dreamt))
+                try:
+                    task.thumbnail.write(thumbnail(before, after))
+                except DreamrayError as error:
+                    making.remark(f"no thumbnail: {error}")
+            extras = Extras(original.icc_profile, original.exif)
+            notes = {NOTE: digest}
+            export(Result(dreamt, original), extras, task.target, format, metadata, notes=notes)
+            return making.done(task.target.fingerprint())
+
+    def _dream(
+        self, task: Task, original: Source, job: Job, making: Making
+    ) -> tuple[View, dict[str, Any]]:
+        """The dream, which lies in the job's folder, and what the result's metadata say."""
+        self._tools.weights.check_reaches(task.dream.layer_names)
+        with self._dreaming:
+            making.enter("dream")
+            engine = self._engine(task.dream)
+            dreamer = Dreamer(
+                task.dream,
+                self._execution,
+                making.hear,
+                loaded=self._tools.weights,
+                crew=LocalCrew(Worker(engine)),
+            )
+            plan = dreamer.plan(original.shape)
+            with engine.taking_part():
+                dreamt = dreamer.run_view(Tensors(original.colour), plan, job)
+        pixels = sum(stage.shape.pixels for stage in plan.stages)
+        making.work = pixels * task.dream.iterations
+        return dreamt, describe(dreamer, original.sha256, plan)
+
+    def _engine(self, dream: Dream) -> SharedEngine:
+        """The network for a dream's layers, loaded when it is first asked for."""
+        key = tuple(dream.layers.items())
+        with self._loading:
+            if self._stopped:
+                raise StoppedError("stopped")
+            if key not in self._networks:
+                while len(self._networks) >= _NETWORKS:
+                    del self._networks[next(iter(self._networks))]
+                tools = dataclasses.replace(self._tools, dream=dream)
+                pixels = window_pixels(
+                    budget_of(self._execution), dream.layer_names, self._execution.precision
+                )
+                self._networks[key] = SharedEngine(tools.engine(), self._batch, pixels)
+                self._in_use.add(self._networks[key])
+            self._networks[key] = self._networks.pop(key)  # The last one is the last to go.
+            return self._networks[key]
+
+
+@contextlib.contextmanager
+def _work_folder(pixels: int) -> Iterator[Folder]:
+    """A folder for the meantime: in memory, or on disk for what does not fit there."""
+    if pixels <= HELD_PIXELS:
+        yield MemoryFolder()
+        return
+    with tempfile.TemporaryDirectory(prefix="dreamray-") as path:
+        yield LocalFolder(Path(path))
+
+
+def _small(view: View) -> Pixels:
+    """Some rows and columns of a view, uint8 [height, width, 3]."""
+    rows, columns = (np.arange(0, side, max(1, side // _SAMPLES)) for side in view.shape)
+    return from_tensor(view.points(rows, columns))

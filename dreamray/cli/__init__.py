@@ -1,0 +1,1 @@
+"""Words on a terminal: commands, options and progress. Nothing else imports it."""

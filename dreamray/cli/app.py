@@ -1,0 +1,349 @@
+"""The command line. Each command imports what it needs when it runs, and no sooner."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dreamray.base.errors import DreamrayError
+from dreamray.cli.options import Given, with_settings
+from dreamray.version import __version__
+
+if TYPE_CHECKING:
+    from dreamray.cli.merge import Request
+    from dreamray.engine.events import Event, Listener
+    from dreamray.render.renderer import Dreamer
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C or a termination signal."""
+
+app = typer.Typer(
+    help="Deep Dreams of pictures of any size.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only remarks.")]
+Input = Annotated[str, typer.Argument(metavar="INPUT", help="A picture: a path or s3:// URI.")]
+Output = Annotated[
+    str, typer.Argument(metavar="OUTPUT", help="The result: a path or s3:// URI; format by suffix.")
+]
+
+
+def main() -> None:
+    """Run the command line; every error of ours ends in one line and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # A name must not end what was done.
+            stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # Else it is to be ignored.
+        signal.signal(signal.SIGINT, _interrupt)
+    try:
+        app()
+    except DreamrayError as error:
+        _tell(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _tell("interrupted")
+        sys.exit(INTERRUPTED)
+
+
+def _tell(text: str) -> None:
+    if sys.stderr is not None:  # It may be closed; the exit code says the same.
+        sys.stderr.write(f"dreamray: {text}\n")
+
+
+_interrupted = threading.Event()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    _interrupted.set()
+    raise KeyboardInterrupt
+
+
+def _stopping(listen: Listener) -> Listener:
+    """A listener that ends the ascent at a step, if an interruption has not ended it before.
+
+    Raised within a callback of TensorFlow's, such as while it builds the network, it gets lost.
+    """
+    from dreamray.engine.events import StepDone, TileDone
+
+    def hear(event: Event) -> None:
+        listen(event)
+        if isinstance(event, StepDone | TileDone) and _interrupted.is_set():
+            raise KeyboardInterrupt
+
+    return hear
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"dreamray {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+@with_settings
+def render(
+    source: Input,
+    output: Output,
+    given: Given,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew, whatever earlier work there is.")
+    ] = False,
+    keep_work: Annotated[
+        bool, typer.Option("--keep-work", help="Leave the work folder as it is at the end.")
+    ] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="After each octave write OUTPUT.preview.jpg.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Dream of one picture. Run again after an interruption, it goes on from where it was."""
+    import time
+
+    from dreamray.base.messages import duration
+    from dreamray.cli.progress import say
+    from dreamray.render.files import Keeping, render_picture
+    from dreamray.render.renderer import Dreamer
+
+    started = time.monotonic()
+    with (
+        _dreaming(given, quiet) as (request, show),
+        Dreamer(request.dream, request.execution, show) as dreamer,
+    ):
+        _compare_weights(request, dreamer, show)
+        keeping = Keeping(fresh=fresh, work=keep_work, preview=preview)
+        rendered = render_picture(source, output, dreamer, show, keeping)
+    say(f"{rendered.output}: {rendered.shape} in {duration(time.monotonic() - started)}")
+
+
+@app.command()
+@with_settings
+def bulk(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A folder, an s3:// prefix, or a list of pictures (.txt, .csv, .jsonl).",
+        ),
+    ],
+    destination: Annotated[
+        str, typer.Argument(metavar="DEST", help="The results' folder or s3:// prefix.")
+    ],
+    given: Given,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB",
+            help="Take what matches, by name or, with a slash in it, by path; repeatable. Default: "
+            "what ends like a picture.",
+        ),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(metavar="png|jpeg|webp|tiff", help="Of all results. Default: as the source."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Make all anew, whatever is there.")
+    ] = False,
+    max_failures: Annotated[
+        str | None,
+        typer.Option(metavar="N|P%", help="Stop when more pictures have failed. Default: never."),
+    ] = None,
+    batch: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=256,
+            help="Pictures of one shape that are dreamt as one, at the most.",
+        ),
+    ] = 1,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write index.html and thumbnails.")
+    ] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Dream of a set of pictures. Run again, it makes what is new, has changed or has failed."""
+    import time
+
+    from dreamray.base.messages import duration
+    from dreamray.bulk.job import Options, dream_set
+    from dreamray.bulk.request import parse_format, parse_limit
+    from dreamray.cli.bulk_progress import Bar, Lines
+    from dreamray.cli.progress import reporter, say
+
+    started = time.monotonic()
+    with _in_request(given) as request:
+        options = Options(
+            include=tuple(include or ()),
+            format=parse_format(format),
+            overwrite=overwrite,
+            max_failures=parse_limit(max_failures),
+            batch=batch,
+            report=report,
+        )
+        with reporter(quiet=quiet, bar=Bar, lines=Lines) as show:
+            counts = dream_set(source, destination, request.dream, request.execution, options, show)
+    say(f"{destination}: {counts} in {duration(time.monotonic() - started)}")
+    if counts.failed:
+        _tell(
+            f"{counts.failed} of {counts.total} pictures failed: see {destination.rstrip('/')}/"
+            "manifest.jsonl; run it again to try them again"
+        )
+        raise typer.Exit(1)
+
+
+@app.command()
+@with_settings
+def sweep(
+    source: Input,
+    output: Output,
+    given: Given,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SETTING=A,B,…",
+            help="A setting and its values, such as step=0.001,0.01 or layer=mixed0,mixed4; "
+            "repeatable. The default are the experiments of the Deep Dream paper.",
+        ),
+    ] = None,
+    width: Annotated[int, typer.Option(help="Width of each picture, in pixels.", min=80)] = 400,
+    quiet: Quiet = False,
+) -> None:
+    """A contact sheet of dreams, one setting changed at a time."""
+    from dreamray.cli.progress import say
+    from dreamray.render.renderer import Dreamer
+    from dreamray.render.sweep import parse_experiments, render_sheet
+
+    with (
+        _dreaming(given, quiet) as (request, show),
+        Dreamer(request.dream, request.execution, show) as dreamer,
+    ):
+        experiments = parse_experiments(vary or [], request.dream)
+        _compare_weights(request, dreamer, show)
+        count = render_sheet(source, output, dreamer, experiments, width, show)
+    say(f"{output}: {count} dreams")
+
+
+@app.command()
+@with_settings
+def plan(
+    source: Input,
+    given: Given,
+    probe: Annotated[bool, typer.Option(help="Measure this machine's speed for a moment.")] = True,
+) -> None:
+    """What a render would do: octaves, tiles, memory, work and time."""
+    from dataclasses import replace
+
+    from dreamray.base.geometry import Shape
+    from dreamray.base.messages import shown
+    from dreamray.cli.estimate import measure_speed, report
+    from dreamray.cli.merge import understand
+    from dreamray.cli.progress import say
+    from dreamray.model.device import keep_freed_memory
+    from dreamray.pictures import decode
+    from dreamray.pictures.ingest import file_shape
+    from dreamray.plan.planner import Planner
+    from dreamray.raster.pixels import HELD_PIXELS
+    from dreamray.render.default_layers import foresee_layers
+    from dreamray.storage import locate
+
+    request = understand(given)
+    notes: list[str] = []
+    dream = foresee_layers(request.execution.weights, request.dream, notes.append)
+    place = locate(source)
+    with place.opened() as path:
+        shape = file_shape(path, shown(place.name))
+        if shape.pixels <= HELD_PIXELS:  # Decoded, what is wrong with it is told, too.
+            shape = Shape(*decode(path.read_bytes(), place.name).pixels.shape[:2])
+    planned = Planner(dream, request.execution).plan(shape)
+    planned = replace(planned, remarks=(*notes, *planned.remarks))
+    keep_freed_memory()
+    speed = measure_speed(dream, request.execution) if probe else None
+    for line in report(planned, dream, speed):
+        say(line)
+
+
+@app.command()
+def layers(
+    all_layers: Annotated[
+        bool, typer.Option("--all", help="Every layer, not only the blocks.")
+    ] = False,
+) -> None:
+    """The layers that can be dreamt: stride, receptive field and channels of each.
+
+    Weights need not reach all of them: the bestiary's do not.
+    """
+    from dreamray.cli.progress import say
+    from dreamray.model.architecture import LAYERS
+
+    say(f"{'layer':<26}{'stride':>7}{'sees pixels':>14}{'channels':>10}")
+    for layer in LAYERS.values():
+        if all_layers or (layer.op == "concat" and layer.name.removeprefix("mixed").isdigit()):
+            sees = f"{layer.columns.receptive_field}x{layer.rows.receptive_field}"
+            say(f"{layer.name:<26}{layer.rows.stride:>7}{sees:>14}{layer.channels:>10}")
+
+
+@app.command()
+def show(
+    picture: Annotated[str, typer.Argument(metavar="OUTPUT", help="A finished picture.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Everything that it carries, as JSON.")
+    ] = False,
+) -> None:
+    """How a finished picture was made, as YAML that --config takes."""
+    from dreamray.cli.merge import describe_picture
+    from dreamray.cli.progress import say
+
+    say(describe_picture(picture, as_json=as_json))
+
+
+@contextlib.contextmanager
+def _dreaming(given: Given, quiet: bool) -> Iterator[tuple[Request, Listener]]:
+    """The request understood, the process made ready, and progress shown meanwhile."""
+    from dreamray.cli.progress import reporter
+
+    with _in_request(given) as request, reporter(quiet=quiet) as show:
+        yield request, _stopping(show)
+
+
+@contextlib.contextmanager
+def _in_request(given: Given) -> Iterator[Request]:
+    """The request understood, and the process made ready."""
+    from dreamray.cli.merge import understand
+    from dreamray.model.device import keep_freed_memory
+
+    request = understand(given)
+    keep_freed_memory()
+    try:
+        yield request
+    except KeyboardInterrupt:
+        _tell("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _compare_weights(request: Request, dreamer: Dreamer, show: Listener) -> None:
+    """Say so where a result is to be made again, but with other weights."""
+    from dreamray.engine.events import Remark
+
+    if request.like_weights and request.like_weights != dreamer.weights.sha256:
+        show(
+            Remark(
+                f"--like was made with other weights than {dreamer.weights.name}: "
+                "the dream will differ"
+            )
+        )

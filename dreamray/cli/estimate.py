@@ -1,0 +1,88 @@
+"""How long a plan takes: from its work and a short measurement of this machine's speed."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from dreamray.base.geometry import Shape
+from dreamray.base.messages import duration, show_size
+from dreamray.engine.ascent import ascend
+from dreamray.engine.tile_executor import LocalCrew
+from dreamray.engine.worker import Tools, Worker
+from dreamray.model.architecture import CONVOLUTIONS, convolution_flops, kernel_shape
+from dreamray.model.weights.arrays import Weights
+from dreamray.plan.octaves import smallest_side
+from dreamray.plan.planner import PicturePlan
+from dreamray.plan.tiles import plan_tiles
+from dreamray.raster.lazy import Held
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
+
+_PROBE_SIDE = 320
+_PROBE_STEPS = 4
+
+
+def measure_speed(dream: Dream, execution: Execution) -> float:
+    """Floating point operations a second of a step here, on a small picture of noise.
+
+    Takes a few seconds, most of them to start TensorFlow. The weights are noise too: nothing
+    is downloaded for an estimate.
+    """
+    side = _probe_side(dream)
+    plan = plan_tiles(Shape(side, side), dream.layer_names)
+    noise = np.random.default_rng(0).uniform(-1, 1, (side, side, 3)).astype(np.float32)
+    tools = Tools(dream, _noise_weights(), execution.precision, execution.threads)
+    crew = LocalCrew(Worker(tools.engine()))
+    crew.begin(plan, Held(noise), None, None)
+    steps = ascend(crew, dream.replace(iterations=1 + _PROBE_STEPS, max_loss=None))
+    seconds, started = [], time.perf_counter()
+    for _ in steps:
+        seconds.append(time.perf_counter() - started)
+        started = time.perf_counter()
+    flops = convolution_flops(dream.layer_names, side, side)
+    return flops / statistics.median(seconds[1:])
+
+
+def report(plan: PicturePlan, dream: Dream, speed: float | None) -> Iterator[str]:
+    """The plan as lines of text, a table of the octaves among them."""
+    yield f"picture {plan.shape}, {len(plan.stages)} octaves, up to {dream.iterations} steps each"
+    yield f"layers {dream.shown_layers}"
+    yield from (f"note: {remark}" for remark in plan.remarks)
+    header = f"{'octave':<8}{'size':>13}{'tiles':>7}{'tile':>7}{'halo':>9}{'window':>13}"
+    yield f"{header}{'extra':>7}{'memory':>10}{'GFLOP/step':>12}"
+    for number, stage in enumerate(plan.stages, start=1):
+        tiles = stage.tiles
+        halo = f"{tiles.rows.before}+{tiles.rows.after}" if len(tiles.tiles) > 1 else "-"
+        yield (
+            f"{number:<8}{stage.shape!s:>13}{len(tiles.tiles):>7}{tiles.largest_side:>7}{halo:>9}"
+            f"{tiles.largest_window.shape!s:>13}{tiles.overhead:>6.2f}x"
+            f"{show_size(stage.memory):>10}{stage.flops / 1e9:>12,.1f}"
+        )
+    yield f"memory: {show_size(plan.memory)} of a budget of {show_size(plan.budget)}"
+    work = sum(stage.flops for stage in plan.stages) * dream.iterations
+    yield f"work: {work / 1e9:,.0f} GFLOP if no octave ends early"
+    if speed is not None:
+        seconds = duration(work / speed)
+        yield f"time: about {seconds} at the {speed / 1e9:,.0f} GFLOP/s measured here"
+
+
+def _probe_side(dream: Dream) -> int:
+    """Large enough for the deepest layers."""
+    return max(_PROBE_SIDE, smallest_side(dream.layer_names))
+
+
+def _noise_weights() -> Weights:
+    random = np.random.default_rng(0)
+    kernels = []
+    for layer in CONVOLUTIONS:
+        shape = kernel_shape(layer)
+        scale = (2 / math.prod(shape[:3])) ** 0.5
+        kernels.append(np.float32(scale) * random.standard_normal(shape, np.float32))
+    zeros = tuple(np.zeros(layer.channels, np.float32) for layer in CONVOLUTIONS)
+    ones = tuple(np.ones(layer.channels, np.float32) for layer in CONVOLUTIONS)
+    return Weights("noise", "", tuple(kernels), zeros, ones)

@@ -1,0 +1,100 @@
+"""From what was asked for on the command line to a dream and the way to run it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from dreamray.base.errors import PictureError
+from dreamray.base.messages import shown
+from dreamray.cli.options import Given
+from dreamray.pictures import read_metadata
+from dreamray.settings.dream import Dream, parse_layers
+from dreamray.settings.execution import Execution
+from dreamray.settings.schema import read_yaml_mapping
+from dreamray.storage import locate
+
+_LIKE_EXECUTION = ("precision", "overlap")
+"""What of an earlier result's execution shows in the picture, and so is taken over."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A dream, how to run it, and the weights that an earlier result was made with."""
+
+    dream: Dream
+    execution: Execution
+    like_weights: str | None = None
+    """Sha256 of the weights of the picture given as --like."""
+
+
+def understand(given: Given) -> Request:
+    """Merge the settings: those of --like, over them those of --config, over them the options.
+
+    Raises RequestError for what is not allowed, PictureError for a --like without settings.
+    """
+    given = dict(given)
+    dream: dict[str, Any] = {}
+    execution: dict[str, Any] = {}
+    like_weights = None
+    if like := given.pop("like", None):
+        metadata = _metadata(like)
+        made_with = _mapping(metadata, "execution")
+        dream.update(_mapping(metadata, "dream"))
+        execution.update({k: made_with[k] for k in _LIKE_EXECUTION if k in made_with})
+        Dream.from_mapping(dream, f"settings in {shown(like)}")
+        Execution.from_mapping(execution, f"settings in {shown(like)}")
+        sha256 = _mapping(metadata, "weights").get("sha256")
+        like_weights = sha256 if isinstance(sha256, str) else None
+    if config := given.pop("config", None):
+        settings = read_yaml_mapping(locate(config).read(), shown(config))
+        for name, value in settings.items():
+            (execution if name in Execution.model_fields else dream)[name] = value
+        Dream.from_mapping(dream, shown(config))
+        Execution.from_mapping(execution, shown(config))
+    if layers := given.pop("layer", None):
+        dream["layers"] = parse_layers(layers)
+    for name, value in given.items():
+        (execution if name in Execution.model_fields else dream)[name] = value
+    # Set where a program was submitted to a cluster as a job: it is to run there.
+    if address := os.environ.get("RAY_ADDRESS"):
+        execution.setdefault("address", address)
+    return Request(Dream(**dream), Execution(**execution), like_weights)
+
+
+def _metadata(picture: str) -> dict[str, Any]:
+    place = locate(picture)
+    with place.opened() as path, path.open("rb") as file:
+        return read_metadata(file, shown(place.name))
+
+
+def _mapping(metadata: dict[str, Any], key: str) -> dict[str, Any]:
+    """A part of a picture's metadata, which may be anyone's; PictureError if it is not there."""
+    part = metadata.get(key)
+    if not isinstance(part, dict):
+        raise PictureError(
+            f"the settings in the picture have no {key}: another program changed them, or a "
+            "later dreamray wrote them"
+        )
+    return part
+
+
+def describe_picture(picture: str, *, as_json: bool) -> str:
+    """What a finished picture carries: as JSON, or as YAML with the rest as comments."""
+    metadata = _metadata(picture)
+    if as_json:
+        return json.dumps(metadata, indent=2, sort_keys=True)
+    place = shown(locate(picture).name)
+    dream = Dream.from_mapping(_mapping(metadata, "dream"), f"settings in {place}")
+    weights, source = _mapping(metadata, "weights"), _mapping(metadata, "source")
+    execution = _mapping(metadata, "execution")
+    comments = [
+        f"{place}, made by dreamray {metadata.get('version')}",
+        f"weights: {weights.get('name')}, sha256 {weights.get('sha256')}",
+        f"source: sha256 {source.get('sha256')}",
+        *(f"{name}: {value}" for name, value in execution.items()),
+    ]
+    lines = [f"# {shown(comment)}" for comment in comments]
+    return "\n".join([*lines, dream.to_yaml().rstrip()])

@@ -1,0 +1,245 @@
+"""One engine for several threads, each with a picture of its own; like windows go as a batch.
+
+A thread takes part while it dreams. The device computes when all that take part wait for a
+gradient: windows of one kind, those that waited longest first, as one batch. So pictures of one
+shape fall into step, and stay there. The bits of a result never depend on who else takes part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from dreamray.base.errors import DreamrayError, MemoryExhaustedError
+from dreamray.base.geometry import Raster, Region
+from dreamray.engine.subdomain import Engine, Values
+
+Found = tuple[float, Values]
+"""The loss of a window, and its gradient."""
+
+
+class StoppedError(DreamrayError):
+    """The engine was told to stop; no gradient is computed any more."""
+
+
+class BatchEngine(Engine, Protocol):
+    """An engine that can compute several windows at a time."""
+
+    def gradients(self, windows: Sequence[Values], owned: Any, per_cell: Any) -> list[Found]:
+        """Loss and gradient of each of several windows of one shape, with the bits of `gradient`.
+
+        Raises MemoryExhaustedError.
+        """
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What windows have to have in common to go as one batch."""
+
+    shape: tuple[int, ...]
+    owned: bytes
+    per_cell: bytes
+
+    @property
+    def pixels(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    """A thread waits for the gradient of a window."""
+
+    window: Values
+    owned: Any
+    per_cell: Any
+    found: Future[Found] = field(default_factory=Future)
+
+    @property
+    def kind(self) -> _Kind:
+        owned, per_cell = (np.asarray(array).tobytes() for array in (self.owned, self.per_cell))
+        return _Kind(tuple(self.window.shape), owned, per_cell)
+
+
+class SharedEngine:
+    """A `dreamray.engine.subdomain.Engine` for many threads, around one for a single thread.
+
+    At most one thread at a time computes a gradient with it, for itself or for several that
+    wait; the other operations are those of the engine, which has to stand them in many threads.
+    """
+
+    def __init__(self, engine: BatchEngine, most: int, most_pixels: float = math.inf) -> None:
+        """`most` is the largest number of windows in a batch, `most_pixels` that of their pixels.
+
+        Where memory does not suffice for them, batches have at most half as many from then on.
+        """
+        self._engine = engine
+        self._most = most
+        self._most_pixels = most_pixels
+        self._changed = threading.Condition()
+        # All below is guarded by it.
+        self._taking_part: Counter[int] = Counter()
+        self._waiting: list[_Request] = []
+        self._computing = False
+        self._stopped = False
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """The layers that are looked at."""
+        return self._engine.layers
+
+    @contextlib.contextmanager
+    def taking_part(self) -> Iterator[None]:
+        """While this thread is in it, the others' gradients wait for its next one.
+
+        So it should not be in it while it does anything long, such as waiting for a network.
+        A thread may enter it several times. Raises StoppedError.
+        """
+        me = threading.get_ident()
+        with self._changed:
+            if self._stopped:
+                raise StoppedError("stopped")
+            self._taking_part[me] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taking_part[me] -= 1
+                if not self._taking_part[me]:
+                    del self._taking_part[me]
+                self._changed.notify_all()
+
+    def cancel(self) -> None:
+        """Raise StoppedError in all threads that wait for a gradient, or ask for one from now on.
+
+        One that is computed at this moment is finished. The other operations remain: what has
+        been dreamt can still be stored.
+        """
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def gradient(self, window: Values, owned: Any, per_cell: Any) -> Found:
+        """Loss and gradient of a window, the same bits as of the engine's own `gradient`.
+
+        A thread that does not take part does so for this one call. Raises StoppedError, and
+        what the engine raises.
+        """
+        request = _Request(window, owned, per_cell)
+        with self.taking_part(), self._queued(request):
+            while group := self._wait(request):
+                self._compute(group)
+        return request.found.result()
+
+    @contextlib.contextmanager
+    def _queued(self, request: _Request) -> Iterator[None]:
+        with self._changed:
+            self._waiting.append(request)
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                if request in self._waiting:
+                    self._waiting.remove(request)
+
+    def _wait(self, request: _Request) -> list[_Request]:
+        """The group that this thread has to compute now; none once its own is there."""
+        with self._changed:
+            while not request.found.done():
+                if self._stopped:
+                    raise StoppedError("stopped")
+                if not self._computing and len(self._waiting) == len(self._taking_part):
+                    group = self._next_group()
+                    if request in group:
+                        self._computing = True
+                        return group
+                self._changed.wait()
+        return []
+
+    def _next_group(self) -> list[_Request]:
+        """What has waited longest, and others of its kind."""
+        kind = self._waiting[0].kind
+        most = int(max(1, min(self._most, self._most_pixels / kind.pixels)))
+        return [request for request in self._waiting if request.kind == kind][:most]
+
+    def _compute(self, group: Sequence[_Request]) -> None:
+        try:
+            if len(group) == 1 or not self._compute_batch(group):
+                for request in group:
+                    self._compute_alone(request)
+        finally:
+            with self._changed:
+                self._computing = False
+                self._changed.notify_all()
+
+    def _compute_batch(self, group: Sequence[_Request]) -> bool:
+        """Whether a batch could be made of them."""
+        one, size = group[0], len(group)
+        try:
+            windows = [request.window for request in group]
+            results = self._engine.gradients(windows, one.owned, one.per_cell)
+        except MemoryExhaustedError:
+            self._most_pixels = one.kind.pixels * size / 2
+            return False
+        except Exception as error:
+            for request in group:
+                self._settle(request, error)
+            return True
+        for request, found in zip(group, results, strict=True):
+            self._settle(request, found)
+        return True
+
+    def _compute_alone(self, request: _Request) -> None:
+        try:
+            found = self._engine.gradient(request.window, request.owned, request.per_cell)
+        except Exception as error:
+            self._settle(request, error)
+        else:
+            self._settle(request, found)
+
+    def _settle(self, request: _Request, outcome: Found | Exception) -> None:
+        """Let a thread go on, though others of its group may have to wait still."""
+        with self._changed:
+            if isinstance(outcome, Exception):
+                request.found.set_exception(outcome)
+            else:
+                request.found.set_result(outcome)
+            if request in self._waiting:  # It may have been stopped.
+                self._waiting.remove(request)
+            self._changed.notify_all()
+
+    def load(self, array: Raster) -> Values:
+        """See `Engine`."""
+        return self._engine.load(array)
+
+    def store(self, values: Values) -> Raster:
+        """See `Engine`."""
+        return self._engine.store(values)
+
+    def join(self, parts: Sequence[Sequence[Values]]) -> Values:
+        """See `Engine`."""
+        return self._engine.join(parts)
+
+    def zeros(self, height: int, width: int) -> Values:
+        """See `Engine`."""
+        return self._engine.zeros(height, width)
+
+    def add(self, target: Values, region: Region, values: Values) -> Values:
+        """See `Engine`."""
+        return self._engine.add(target, region, values)
+
+    def absolute_sum(self, values: Values) -> float:
+        """See `Engine`."""
+        return self._engine.absolute_sum(values)
+
+    def moved(self, image: Values, gradient: Values, step: float, mean: float) -> Values:
+        """See `Engine`."""
+        return self._engine.moved(image, gradient, step, mean)

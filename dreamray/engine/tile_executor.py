@@ -1,0 +1,136 @@
+"""Who dreams an octave: one worker in this process, or several elsewhere.
+
+A crew holds the image of one octave between `begin` and `end`, dealt out to its workers tile by
+tile, and makes the ascent's steps on it. The bytes do not depend on who is in the crew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from dreamray.base.errors import DreamrayError
+from dreamray.engine.blending import TileTask
+from dreamray.engine.halo_exchange import Roll
+from dreamray.engine.worker import Move, Worker
+from dreamray.plan.tiles import TilePlan
+from dreamray.raster.chunked import Canvas
+from dreamray.raster.lazy import View
+
+
+class WorkersLostError(DreamrayError):
+    """Workers are gone, and with them the image: begin again from where it was stored."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a step found out, for each tile in the order of the plan."""
+
+    losses: tuple[float, ...]
+    """The parts of the whole loss."""
+    sums: tuple[float, ...]
+    """Of the absolute gradient over each core."""
+    values: int
+    """How many numbers the whole gradient has."""
+
+    @property
+    def loss(self) -> float:
+        """The whole loss."""
+        return sum(self.losses)
+
+    @property
+    def mean(self) -> float:
+        """The mean absolute gradient of the whole picture."""
+        return sum(self.sums) / self.values
+
+
+class Crew(Protocol):
+    """What an ascent needs of those who make it."""
+
+    def about(self) -> Mapping[str, Any]:
+        """The device, threads and TensorFlow that it computes with."""
+
+    def begin(self, plan: TilePlan, image: View, held: int | None, scratch: Path | None) -> None:
+        """Take over the image of an octave, of which `held` bytes may be in memory a worker.
+
+        The rest waits in `scratch`, a folder of each worker's machine. Raises WorkersLostError,
+        as all that follow.
+        """
+
+    def compute(self, roll: Roll) -> Measured:
+        """Compute the gradient of the rolled image. Raises MemoryExhaustedError."""
+
+    def move(self, step: float, mean: float) -> None:
+        """Move the image along the gradient, by `step * gradient / mean`."""
+
+    def store(self, canvas: Canvas, added: View | None = None) -> None:
+        """Write the image, with another view added to it, into a canvas of the same shape."""
+
+    def dream_tiles(self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]) -> None:
+        """Dream tiles by themselves; `done` is told of each, and how many steps it took."""
+
+    @property
+    def size(self) -> int:
+        """Workers that take part now."""
+
+    @property
+    def must_change(self) -> bool:
+        """Whether a worker has to leave: store the image and begin anew."""
+
+    @property
+    def may_change(self) -> bool:
+        """Whether there are more workers than take part: begin anew once the image is stored."""
+
+    def end(self) -> None:
+        """Let go of the octave."""
+
+
+class LocalCrew:
+    """One worker, in this process."""
+
+    size = 1
+    must_change = may_change = False
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._plan: TilePlan | None = None
+        self._move: Move | None = None
+
+    def about(self) -> Mapping[str, Any]:
+        """See `Crew`."""
+        return self._worker.about()
+
+    def begin(self, plan: TilePlan, image: View, held: int | None, scratch: Path | None) -> None:
+        """See `Crew`."""
+        self._plan, self._move = plan, None
+        self._worker.begin(plan, (0,) * len(plan.tiles), 0, image, held, scratch)
+
+    def compute(self, roll: Roll) -> Measured:
+        """See `Crew`."""
+        assert self._plan is not None
+        move, self._move = self._move, None
+        self._worker.strips(move, roll)
+        losses, *_ = self._worker.compute()
+        sums = self._worker.collect()
+        return Measured(tuple(losses), tuple(sums), 3 * math.prod(self._plan.shape))
+
+    def move(self, step: float, mean: float) -> None:
+        """See `Crew`."""
+        self._move = Move(step, mean)
+
+    def store(self, canvas: Canvas, added: View | None = None) -> None:
+        """See `Crew`."""
+        move, self._move = self._move, None
+        self._worker.store(move, canvas, added)
+
+    def dream_tiles(self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]) -> None:
+        """See `Crew`."""
+        for task in tasks:
+            done(task, self._worker.dream_tile(task))
+
+    def end(self) -> None:
+        """See `Crew`."""
+        self._worker.end()

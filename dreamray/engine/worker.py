@@ -1,0 +1,134 @@
+"""One process that dreams: a network, loaded once, and the tiles that it works on.
+
+In the process of a laptop's render it is a plain object; on a cluster each actor of
+`dreamray.farm` is one.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dreamray.engine.blending import TileTask
+from dreamray.engine.halo_exchange import Roll
+from dreamray.engine.subdomain import Contributions, Engine, Strips, Subdomain
+from dreamray.model.layers import Precision
+from dreamray.model.weights.arrays import Weights
+from dreamray.plan.tiles import TilePlan
+from dreamray.raster.chunked import Canvas
+from dreamray.raster.lazy import View, read
+from dreamray.raster.spill import Shelf
+from dreamray.settings.dream import Dream
+
+if TYPE_CHECKING:
+    from dreamray.model.objective import WindowGradient
+
+
+class Move(NamedTuple):
+    """How far to go along the gradient that was computed last."""
+
+    step: float
+    mean: float
+    """The mean absolute gradient of the whole picture."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a worker computes with."""
+
+    dream: Dream
+    weights: Weights
+    precision: Precision
+    threads: int | None
+
+    def engine(self) -> WindowGradient:
+        """The network. TensorFlow is imported here, and its threads are set."""
+        from dreamray.model.device import start_tensorflow
+
+        self.weights.check_reaches(self.dream.layer_names)
+        start_tensorflow(self.threads)
+        from dreamray.model.objective import WindowGradient
+
+        return WindowGradient(self.dream.choices, self.weights, self.precision)
+
+
+class Worker:
+    """Dreams its share of an octave's tiles, in step with others, or single tiles alone."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._subdomain: Subdomain | None = None
+        self._plan: TilePlan | None = None
+
+    def about(self) -> Mapping[str, Any]:
+        """The device, threads and TensorFlow that this process computes with."""
+        import tensorflow as tf
+
+        from dreamray.model.device import used_threads
+
+        gpus = tf.config.list_physical_devices("GPU")
+        device = f"CPU {platform.machine()}"
+        if gpus:
+            details = tf.config.experimental.get_device_details(gpus[0])
+            device = f"GPU {details.get('device_name', 'unknown')}"
+        return {"threads": used_threads(), "device": device, "tensorflow": tf.__version__}
+
+    def begin(
+        self,
+        plan: TilePlan,
+        owners: tuple[int, ...],
+        me: int,
+        image: View,
+        held: int | None = None,
+        scratch: Path | None = None,
+    ) -> None:
+        """Take over the tiles that `me` owns, of which `held` bytes may be in memory.
+
+        The rest waits in `scratch`, a folder of this machine.
+        """
+        self.end()
+        shelf = Shelf(held, scratch, self._engine.load, self._engine.store)
+        self._plan = plan
+        self._subdomain = Subdomain(plan, owners, me, self._engine, shelf)
+        for tile in self._subdomain.tiles:
+            self._subdomain.put(tile, read(image, plan.tiles[tile].core))
+
+    def end(self) -> None:
+        """Let go of the tiles."""
+        self._subdomain = None
+
+    def strips(self, move: Move | None, roll: Roll) -> list[Strips]:
+        """Make the move of the step before, if any; see `Subdomain.strips`."""
+        subdomain = self._moved(move)
+        return subdomain.strips(roll)
+
+    def compute(self, *incoming: Strips) -> list[Any]:
+        """The list of losses, then the contributions for others: see `Subdomain.compute`."""
+        losses, outgoing = self._moved(None).compute(incoming)
+        return [losses, *outgoing]
+
+    def collect(self, *incoming: Contributions) -> list[float]:
+        """See `Subdomain.collect`."""
+        return self._moved(None).collect(incoming)
+
+    def store(self, move: Move | None, canvas: Canvas, added: View | None = None) -> None:
+        """Write the images of the tiles into a canvas, with another view added to them."""
+        subdomain = self._moved(move)
+        assert self._plan is not None
+        for tile in subdomain.tiles:
+            core = self._plan.tiles[tile].core
+            image = subdomain.image(tile)
+            canvas.write(core, image if added is None else image + read(added, core))
+
+    def dream_tile(self, task: TileTask) -> int:
+        """Dream one tile by itself, and store it; return the number of steps."""
+        return task.run(self._engine)
+
+    def _moved(self, move: Move | None) -> Subdomain:
+        assert self._subdomain is not None, "no octave was begun"
+        if move is not None:
+            self._subdomain.move(*move)
+        return self._subdomain

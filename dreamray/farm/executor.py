@@ -1,0 +1,278 @@
+"""A picture dreamt by several of a cluster's workers, in step.
+
+The driver deals the tiles out and passes references on; pixels and gradients travel from worker
+to worker. Each step takes one answer from every worker.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import (
+    ObjectLostError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+)
+
+from dreamray.base.errors import DreamrayError, MemoryExhaustedError
+from dreamray.engine.blending import TileTask
+from dreamray.engine.halo_exchange import Exchange, Roll, deal
+from dreamray.engine.tile_executor import Measured, WorkersLostError
+from dreamray.engine.worker import Move
+from dreamray.farm.metrics import Metrics
+from dreamray.farm.pool import Member, Pool
+from dreamray.plan.tiles import TilePlan
+from dreamray.raster.chunked import Canvas
+from dreamray.raster.lazy import View
+
+IN_FLIGHT = 2
+"""Tasks that a worker has at a time: one at work, and the next."""
+
+LOST_AT_A_TILE = 8
+"""How many workers may get lost in a row, before tiles are begun anew, and after that given up."""
+
+ATTEMPTS = 3
+"""How often a tile is tried before its error counts."""
+
+
+class RayCrew:
+    """See `dreamray.engine.tile_executor.Crew`."""
+
+    def __init__(self, pool: Pool, metrics: Metrics) -> None:
+        self._pool = pool
+        self._metrics = metrics
+        self._members: list[Member] = []
+        self._plan: TilePlan | None = None
+        self._rounds: _Rounds | None = None
+        self._move: Move | None = None
+
+    @property
+    def size(self) -> int:
+        """See `Crew`."""
+        return len(self._members)
+
+    @property
+    def must_change(self) -> bool:
+        """See `Crew`."""
+        return any(self._pool.has_to_leave(member) for member in self._members)
+
+    @property
+    def may_change(self) -> bool:
+        """See `Crew`."""
+        tiles = len(self._plan.tiles) if self._plan else 0
+        return self.must_change or min(len(self._pool.ready()), tiles) > len(self._members)
+
+    def about(self) -> Mapping[str, Any]:
+        """See `Crew`."""
+        return self._pool.about or self._pool.gather()[0].about or {}
+
+    def begin(self, plan: TilePlan, image: View, held: int | None, scratch: Path | None) -> None:
+        """See `Crew`."""
+        ready = self._pool.gather()
+        self._members = ready[: len(plan.tiles)]
+        self._plan, self._move = plan, None
+        owners = deal(plan, len(self._members))
+        self._rounds = _Rounds(Exchange(plan, owners), self._members)
+        shared = ray.put((plan, owners, image, held, scratch))
+        self._all(lambda number, member: member.actor.begin_shared.remote(shared, number))
+        self._metrics.workers(len(self._members))
+
+    def compute(self, roll: Roll) -> Measured:
+        """See `Crew`. The strips of a step go when its answers are there."""
+        assert self._plan is not None
+        assert self._rounds is not None
+        if roll != self._rounds.exchange.roll:
+            exchange = Exchange(self._plan, self._rounds.exchange.owners, roll)
+            self._rounds = _Rounds(exchange, self._members)
+        move, self._move = self._move, None
+        with self._metrics.step(self._plan):
+            refs = self._rounds.start(move)
+            answers = self._get(refs, [*self._members, *self._members])
+        count = len(self._members)
+        return Measured(
+            self._in_plan_order(answers[:count]),
+            self._in_plan_order(answers[count:]),
+            3 * math.prod(self._plan.shape),
+        )
+
+    def move(self, step: float, mean: float) -> None:
+        """See `Crew`."""
+        self._move = Move(step, mean)
+
+    def store(self, canvas: Canvas, added: View | None = None) -> None:
+        """See `Crew`."""
+        move, self._move = self._move, None
+        self._all(lambda number, member: member.actor.store.remote(move, canvas, added))
+
+    def dream_tiles(self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]) -> None:
+        """See `Crew`. Workers that come up meanwhile get tiles at once."""
+        self._all(lambda number, member: member.actor.end.remote())
+        waiting = deque(tasks)
+        attempts: dict[int, int] = {}
+        running: dict[Any, tuple[Member, TileTask]] = {}
+        lost_in_a_row = 0
+        while waiting or running:
+            ready = self._pool.ready() or self._pool.gather()
+            self._members = ready
+            self._metrics.workers(len(ready))
+            load = {member.number: 0 for member in ready}
+            for member, _ in running.values():
+                load[member.number] = load.get(member.number, 0) + 1
+            for member in sorted(ready, key=lambda one: load[one.number]):
+                while waiting and load[member.number] < IN_FLIGHT:
+                    task = waiting.popleft()
+                    running[member.actor.dream_tile.remote(task)] = member, task
+                    load[member.number] += 1
+            finished, _ = ray.wait([*running], timeout=1.0)
+            for ref in finished:
+                member, task = running.pop(ref)
+                try:
+                    steps = ray.get(ref)
+                except RayError as error:
+                    waiting.appendleft(task)
+                    self._note_failure(error, member, task, attempts)
+                    lost_in_a_row += not isinstance(error, RayTaskError)
+                    if lost_in_a_row >= LOST_AT_A_TILE:
+                        raise WorkersLostError(
+                            f"{lost_in_a_row} workers got lost, and no tile was finished meanwhile"
+                        ) from None
+                else:
+                    lost_in_a_row = 0
+                    self._metrics.tile_steps(steps, task.window.pixels)
+                    done(task, steps)
+            self._pool.ask()
+
+    def end(self) -> None:
+        """See `Crew`. Nobody waits for it."""
+        for member in self._members:
+            member.actor.end.remote()
+
+    def close(self) -> None:
+        """Let all workers go."""
+        self._pool.close()
+        self._metrics.end()
+
+    def _note_failure(
+        self, error: RayError, member: Member, task: TileTask, attempts: dict[int, int]
+    ) -> None:
+        """A lost worker does not count as an attempt at the tile."""
+        if isinstance(error, RayTaskError):
+            cause = error.cause
+            attempts[task.number] = attempts.get(task.number, 0) + 1
+            if isinstance(cause, MemoryExhaustedError) or attempts[task.number] >= ATTEMPTS:
+                raise _told(error) from None
+        elif _ran_out_of_memory(error):
+            self._pool.lose(member)
+            raise MemoryExhaustedError(f"a worker ran out of memory on {task.window.shape}")
+        else:
+            self._pool.lose(member)
+            self._metrics.lost(1)
+
+    def _in_plan_order(self, by_member: Sequence[Sequence[float]]) -> tuple[float, ...]:
+        assert self._rounds is not None
+        values = [iter(one) for one in by_member]
+        return tuple(next(values[owner]) for owner in self._rounds.exchange.owners)
+
+    def _all(self, call: Callable[[int, Member], Any]) -> list[Any]:
+        """Call every worker, and wait for all."""
+        refs = [call(number, member) for number, member in enumerate(self._members)]
+        return self._get(refs, self._members)
+
+    def _get(self, refs: Sequence[Any], members: Sequence[Member]) -> list[Any]:
+        """The workers' answers; WorkersLostError if one is gone, MemoryExhaustedError first."""
+        try:
+            return list(ray.get(list(refs)))
+        except RayError:
+            pass
+        lost: dict[int, Member] = {}
+        inputs_lost, errors = False, []
+        for ref, member in zip(refs, members, strict=True):
+            try:
+                ray.get(ref)
+            except RayTaskError as error:
+                # Also where an input's worker died, which this worker has no part in.
+                if isinstance(error, RayActorError | ObjectLostError):
+                    inputs_lost = True
+                else:
+                    errors.append(_told(error))
+            except RayActorError as error:
+                lost[member.number] = member
+                if _ran_out_of_memory(error):
+                    errors.append(MemoryExhaustedError("a worker was ended for its memory"))
+            except RayError:
+                inputs_lost = True
+        for member in lost.values():
+            self._pool.lose(member)
+        self._metrics.lost(len(lost))
+        if errors:
+            raise min(errors, key=lambda one: not isinstance(one, MemoryExhaustedError))
+        assert lost or inputs_lost
+        what = f"{len(lost) or 'some'} of {len(self._members)} workers got lost"
+        raise WorkersLostError(what)
+
+
+class _Rounds:
+    """The calls of a step, for one dealing of the tiles and one roll.
+
+    They are made ready once: that takes the driver longer than to make them.
+    """
+
+    def __init__(self, exchange: Exchange, members: Sequence[Member]) -> None:
+        self.exchange = exchange
+        everyone = range(len(members))
+        self._receivers = [exchange.receivers(me) for me in everyone]
+        self._senders = [exchange.senders(me) for me in everyone]
+        self._strips = [
+            member.actor.strips_apart.options(num_returns=1 + len(others))
+            for member, others in zip(members, self._receivers, strict=True)
+        ]
+        self._compute = [
+            member.actor.compute_apart.options(num_returns=1 + len(others))
+            for member, others in zip(members, self._senders, strict=True)
+        ]
+        self._collect = [member.actor.collect_all for member in members]
+
+    def start(self, move: Move | None) -> list[Any]:
+        """Have a step made; gives the refs of every worker's losses, then of their sums.
+
+        All calls are made at once: each waits for the strips that it takes.
+        """
+        strips: dict[tuple[int, int], Any] = {}
+        parts: dict[tuple[int, int], Any] = {}
+        losses, sums = [], []
+        for me, others in enumerate(self._receivers):
+            _, *refs = _list(self._strips[me].remote(move, self.exchange.roll))
+            strips.update({(me, other): ref for other, ref in zip(others, refs, strict=True)})
+        for me, others in enumerate(self._senders):
+            incoming = [strips[other, me] for other in others]
+            found, *refs = _list(self._compute[me].remote(*incoming))
+            losses.append(found)
+            parts.update({(me, other): ref for other, ref in zip(others, refs, strict=True)})
+        for me, others in enumerate(self._receivers):
+            sums.append(self._collect[me].remote(*(parts[other, me] for other in others)))
+        return [*losses, *sums]
+
+
+def _list(refs: Any) -> list[Any]:
+    """Ray gives a single ref for one return value."""
+    return refs if isinstance(refs, list) else [refs]
+
+
+def _told(error: RayTaskError) -> Exception:
+    """What a worker raised: as it was, if it is for the user."""
+    cause = error.cause
+    return cause if isinstance(cause, DreamrayError) else error
+
+
+def _ran_out_of_memory(error: Exception) -> bool:
+    """Whether Ray ended a process because the node's memory was used up."""
+    if isinstance(error, OutOfMemoryError):
+        return True
+    return any(sign in str(error) for sign in ("NODE_OUT_OF_MEMORY", "low on memory"))

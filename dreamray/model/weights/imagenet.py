@@ -1,0 +1,109 @@
+"""Keras' own weights: from its cache, else downloaded into it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dreamray.base.errors import DreamrayError, WeightsError
+from dreamray.base.messages import shown
+from dreamray.model.weights import keras
+from dreamray.model.weights.arrays import Tell, Weights
+from dreamray.model.weights.download import DownloadError, download
+from dreamray.storage import LocalFile
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file that somebody else offers to the world."""
+
+    url: str
+    md5: str
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.url.rpartition("/")[2]
+
+
+IMAGENET = Published(
+    "https://storage.googleapis.com/tensorflow/keras-applications/"
+    "inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    "bcbd6486424b2319ff4ef7d526e38f63",
+)
+"""The weights of `keras.applications.InceptionV3(weights="imagenet", include_top=False)`."""
+
+
+_LARGEST_DOWNLOAD = 200 << 20
+
+
+_SHARED_CACHE = Path("/tmp/.keras")
+
+
+def load(tell: Tell) -> Weights:
+    """The weights of ImageNet; `tell` gets a line for each thing that goes otherwise than well.
+
+    Raises WeightsError where they are not there and cannot be downloaded.
+    """
+    caches = _caches()
+    data = next((found for cache in caches if (found := _cached(cache, tell))), None)
+    if data is None:
+        tell(f"downloading the weights of InceptionV3 (84 MiB) from {IMAGENET.url}")
+        try:
+            data = download(IMAGENET.url, IMAGENET.md5, _LARGEST_DOWNLOAD, tell)
+        except DownloadError as error:
+            raise WeightsError(
+                f"weights imagenet: the download failed: {error}; get {IMAGENET.url} on another "
+                f"machine and name it with --weights FILE, or put it at {shown(caches[0])}"
+            ) from None
+        _keep(caches[0], data, tell)
+    return keras.load(data, "imagenet")
+
+
+def is_cached() -> bool:
+    """Whether a cache has the file, right or not."""
+    return any(map(_is_there, _caches()))
+
+
+def _caches() -> list[LocalFile]:
+    """Where Keras may have put the file; we put it at the first of these only.
+
+    Keras turns to the second where it cannot write to the first. Anybody could have put a link
+    there, to make us overwrite something else.
+    """
+    home = os.environ.get("KERAS_HOME") or "~/.keras"
+    folders = (Path(os.path.expanduser(home)), _SHARED_CACHE)  # noqa: PTH111, never raises
+    return [LocalFile(folder / "models" / IMAGENET.name) for folder in folders]
+
+
+def _cached(cache: LocalFile, tell: Tell) -> bytes | None:
+    """The file in a cache if there is one that can be read and is the right one."""
+    try:
+        if not cache.exists():
+            return None
+        data = cache.read(_LARGEST_DOWNLOAD + 1)
+    except DreamrayError as error:
+        tell(f"{error}; looking elsewhere for the weights")
+        return None
+    if hashlib.md5(data, usedforsecurity=False).hexdigest() != IMAGENET.md5:
+        tell(f"{shown(cache)}: wrong checksum, so it is not used; looking elsewhere")
+        return None
+    return data
+
+
+def _is_there(cache: LocalFile) -> bool:
+    try:
+        return cache.exists()
+    except DreamrayError:
+        return False
+
+
+def _keep(cache: LocalFile, data: bytes, tell: Tell) -> None:
+    """Put the file where Keras would, so that neither downloads it again."""
+    try:
+        cache.path.parent.mkdir(parents=True, exist_ok=True)
+        cache.write(data)
+    except (DreamrayError, OSError) as error:
+        tell(f"the weights are not kept for the next time ({error}); set KERAS_HOME")

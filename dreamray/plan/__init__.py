@@ -1,0 +1,1 @@
+"""Pure arithmetic: octaves, tiles, and the memory and work that they take."""

@@ -1,0 +1,123 @@
+"""How much memory a dream takes: a model fitted to measurements, and the budget it may have.
+
+`benchmarks/memory.py` measures the peaks that the constants come from, and how well they hold.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from dreamray.base.geometry import Shape
+from dreamray.model import architecture
+from dreamray.raster.pixels import HELD_PIXELS
+
+PROCESS = 700 << 20
+"""Python, TensorFlow, and the whole file of weights as NumPy arrays."""
+
+PARAMETER = 3.5
+"""Numbers held for each parameter of the truncated network: both directions, and copies."""
+
+KEPT = 1.2
+"""Numbers held for each activation that the way back needs: itself, and what passes through."""
+
+WINDOW_PIXEL = 56
+"""Bytes for each pixel of a window, whatever the precision: picture, gradient, scratch."""
+
+OCTAVE_PIXEL = 24
+"""Bytes for each pixel of an octave's tiles that are held: image and gradient."""
+
+GAPS = 1.5
+"""Bytes of the heap for each byte of tiles held: they come and go, and leave gaps behind."""
+
+PICTURE_PIXEL = 14
+"""Bytes for each pixel of a picture that is decoded and encoded as a whole."""
+
+WINDOW_SHAPE = 1 << 18
+"""Bytes for each convolution and each shape of window: compiled for it, and then kept."""
+
+MARGIN = 1.1
+"""For what the model does not know: fragmentation, and growth over many steps."""
+
+_MOST_SHAPES = 36
+"""TensorFlow then drops the oldest of what it compiled."""
+
+_BYTES = {"float32": 4, "bfloat16": 2}
+"""Of a number, by precision."""
+
+_CGROUP_LIMITS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
+
+
+def predict_peak(
+    window: int,
+    held: int,
+    picture: Shape,
+    layers: Iterable[str],
+    precision: str,
+    shapes: int = 1,
+) -> int:
+    """Bytes that a process holds at its peak in an octave.
+
+    `window` is the number of pixels of the largest window; `held` the bytes of the octave's
+    tiles that are in memory at a time; `picture` the size of the original; `shapes` how many
+    different shapes of window the process has seen by the octave's end.
+    """
+    layers = tuple(layers)
+    number = _BYTES[precision]
+    convolutions = [one for one in architecture.ancestors(layers) if one.op == "conv"]
+    return int(
+        MARGIN
+        * (
+            PROCESS
+            + PARAMETER * number * _parameters(convolutions)
+            + WINDOW_SHAPE * len(convolutions) * min(shapes, _MOST_SHAPES)
+            + (WINDOW_PIXEL + KEPT * number * _kept(layers)) * window
+            + GAPS * held
+            + PICTURE_PIXEL * min(picture.pixels, HELD_PIXELS)
+        )
+    )
+
+
+def window_pixels(budget: int, layers: Iterable[str], precision: str) -> int:
+    """Pixels of windows that may be computed at a time within a budget, beside all else."""
+    layers = tuple(layers)
+    bare = predict_peak(0, 0, Shape(0, 0), layers, precision, _MOST_SHAPES)
+    pixel = WINDOW_PIXEL + KEPT * _BYTES[precision] * _kept(layers)
+    return max(0, int((budget - bare) / MARGIN / pixel))
+
+
+def default_budget() -> int:
+    """Half of this machine's memory, rounded down to a power of two, at most 64 GiB.
+
+    Coarse on purpose: the tiles depend on it, and with them the last bits of the result, which
+    should be the same from run to run, whatever else is running.
+    """
+    half = min(_installed() // 2, 64 << 30)
+    return 1 << (max(half, 1 << 30).bit_length() - 1)
+
+
+def _installed() -> int:
+    """Bytes of memory of the machine, or of the container where it may have less."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in _CGROUP_LIMITS:
+        try:
+            limits.append(int(Path(path).read_text()))
+        except (OSError, ValueError):  # There is no such file, or it says "max".
+            continue
+    return min(limits)
+
+
+def _kept(layers: tuple[str, ...]) -> float:
+    """Activations for each pixel that the way back needs: ReLUs, pools, the chosen layers."""
+    kept = [one for one in architecture.ancestors(layers) if one.op in ("relu", "max_pool")]
+    chosen = [architecture.layer(name) for name in layers]
+    return sum(one.channels / (one.rows.stride * one.columns.stride) for one in kept + chosen)
+
+
+def _parameters(convolutions: Iterable[architecture.Layer]) -> int:
+    return sum(math.prod(architecture.kernel_shape(one)) for one in convolutions)

@@ -1,0 +1,1 @@
+"""Pixels, in memory and larger than it."""

@@ -1,0 +1,172 @@
+"""Pictures that are read in parts, so that nobody needs to hold them as a whole.
+
+A view gives the values at any grid of points. Views are made of one another - a resampled
+view of a picture, the sum of two - and compute nothing before they are read.
+
+Resampling is bilinear with aligned corners and without antialiasing, the same as
+`scipy.ndimage.zoom(order=1)`: a point depends on the four around it and on no other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from dreamray.base.geometry import Raster, Region, Shape
+from dreamray.raster.chunked import Canvas
+from dreamray.raster.pixels import to_tensor
+
+Indices = npt.NDArray[np.intp]
+
+_STRIP = 64
+"""Rows that are resampled at a time."""
+
+
+class View(Protocol):
+    """A picture, float32 with three channels, that may be larger than memory."""
+
+    @property
+    def shape(self) -> Shape:
+        """Its height and width."""
+
+    def points(self, rows: Indices, columns: Indices) -> Raster:
+        """The values where these rows and columns cross, float32 [rows, columns, 3].
+
+        Both ascend; neither need be complete.
+        """
+
+
+def read(view: View, region: Region) -> Raster:
+    """A rectangle of a view, float32 [height, width, 3]."""
+    return view.points(np.arange(*region.rows), np.arange(*region.columns))
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """A picture that is held in memory."""
+
+    image: Raster
+
+    @property
+    def shape(self) -> Shape:
+        """See `View`."""
+        return Shape(*self.image.shape[:2])
+
+    def points(self, rows: Indices, columns: Indices) -> Raster:
+        """See `View`."""
+        return self.image[np.ix_(rows, columns)]
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The pixels of a canvas in the network's range."""
+
+    canvas: Canvas
+    """uint8 or uint16, three channels."""
+
+    @property
+    def shape(self) -> Shape:
+        """See `View`."""
+        return self.canvas.shape
+
+    def points(self, rows: Indices, columns: Indices) -> Raster:
+        """See `View`."""
+        return to_tensor(self.canvas.points(rows, columns))
+
+
+@dataclass(frozen=True)
+class Resized:
+    """A view resampled to another shape.
+
+    Interpolated in float64 and rounded once, as SciPy does: hardly a bit differs then, and the
+    ascent amplifies every one. A point has the same bits in whichever part it is read.
+    """
+
+    source: View
+    shape: Shape
+
+    def points(self, rows: Indices, columns: Indices) -> Raster:
+        """See `View`."""
+        if self.source.shape == self.shape:
+            return self.source.points(rows, columns)
+        sampled_rows = _sample(self.source.shape.height, self.shape.height, rows)
+        sampled_columns = _sample(self.source.shape.width, self.shape.width, columns)
+        across = sampled_columns.weight[None, :, None]
+        needed, below, above = sampled_columns.among_the_needed()
+        resized = np.empty((len(rows), len(columns), 3), np.float32)
+        # A strip at a time, to need little memory beside the result.
+        for start in range(0, len(rows), _STRIP):
+            strip = slice(start, start + _STRIP)
+            part = sampled_rows.part(strip)
+            needed_rows, below_rows, above_rows = part.among_the_needed()
+            values = self.source.points(needed_rows, needed)
+            down = part.weight[:, None, None]
+            lines = values[below_rows] * (1 - down) + values[above_rows] * down
+            resized[strip] = lines[:, below] * (1 - across) + lines[:, above] * across
+        return resized
+
+
+@dataclass(frozen=True)
+class LostDetail:
+    """What a picture shows at a shape that it has lost at the previous octave's shape."""
+
+    original: View
+    previous: Shape
+    shape: Shape
+
+    def points(self, rows: Indices, columns: Indices) -> Raster:
+        """See `View`."""
+        shrunk = Resized(Resized(self.original, self.previous), self.shape)
+        values = Resized(self.original, self.shape).points(rows, columns)
+        return values - shrunk.points(rows, columns)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Two views of the same shape, added."""
+
+    one: View
+    other: View
+
+    @property
+    def shape(self) -> Shape:
+        """See `View`."""
+        return self.one.shape
+
+    def points(self, rows: Indices, columns: Indices) -> Raster:
+        """See `View`."""
+        return self.one.points(rows, columns) + self.other.points(rows, columns)
+
+
+def resize(image: Raster, shape: Shape) -> Raster:
+    """Resample an image [h, w, 3] to `shape`; the image itself where the shape is its own."""
+    if image.shape[:2] == shape:
+        return image
+    return read(Resized(Held(image), shape), Region.whole(shape))
+
+
+class _Samples(NamedTuple):
+    """Where an axis is sampled: between two cells each, and how near to the one above."""
+
+    below: Indices
+    above: Indices
+    weight: npt.NDArray[np.floating]
+
+    def part(self, strip: slice) -> _Samples:
+        return _Samples(self.below[strip], self.above[strip], self.weight[strip])
+
+    def among_the_needed(self) -> tuple[Indices, Indices, Indices]:
+        """The cells that are needed, each once, and the two of each sample among them."""
+        needed = np.union1d(self.below, self.above)
+        return needed, np.searchsorted(needed, self.below), np.searchsorted(needed, self.above)
+
+
+def _sample(source: int, length: int, points: Indices) -> _Samples:
+    """The given ones of `length` points that go from the first to the last of `source` cells."""
+    # One point alone sits on the first cell, as in scipy.ndimage.zoom.
+    at = points * ((source - 1) / max(length - 1, 1))
+    below = np.minimum(at.astype(np.intp), max(source - 2, 0))
+    return _Samples(below, np.minimum(below + 1, source - 1), at - below)

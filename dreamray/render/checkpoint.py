@@ -1,0 +1,186 @@
+"""The work of one picture in storage: what it is, how far it is, and the rasters in between.
+
+A job can be left at any moment and taken up again by whoever is given the same folder and the
+same request: the record says what was asked for and which checkpoint is complete, and is
+written after all that it speaks of.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dreamray.base.geometry import Shape
+from dreamray.plan.tiles import TilePlan
+from dreamray.raster.chunked import Canvas, Grid
+from dreamray.storage import Folder, LocalFolder
+
+BLOCK = 512
+"""Longest side of the blocks of an octave, in pixels: 3 MiB."""
+
+_NAME = re.compile(r"octave-\d+(-step-\d+)?")
+
+RECORD = "job.json"
+"""The file that says what a job is, and how far."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A raster of the job: where it lies in its folder, and how it is cut."""
+
+    name: str
+    grid: dict[str, Any]
+
+    @classmethod
+    def of(cls, name: str, grid: Grid) -> Stored:
+        """A raster cut by a grid."""
+        return cls(name, grid.to_json())
+
+
+@dataclass(frozen=True)
+class AloneTiles:
+    """How far an octave of blended tiles is."""
+
+    shares: tuple[float, ...]
+    whole_loss: float
+    done: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a job can be taken up again."""
+
+    octave: int = 0
+    """The octave to go on with, by its place in the plan."""
+    step: int = 0
+    """The step to go on with; at 0 `image` is the result of the octave before."""
+    image: Stored | None = None
+    """None at the very start."""
+    core: int | None = None
+    """The longest side of a core where memory ran out with longer ones."""
+    alone: AloneTiles | None = None
+    """Of the octave to go on with, where its tiles are dreamt by themselves."""
+
+
+class Job:
+    """One picture's work in a folder."""
+
+    def __init__(self, folder: Folder, request: Mapping[str, str]) -> None:
+        """`request` is all that the bytes of the result depend on, by kind."""
+        self.folder = folder
+        self._request = dict(request)
+        self.checkpoint = Checkpoint()
+
+    def resume(self, octaves: int) -> str | None:
+        """Take up what lies in the folder, if it is the same request, of so many octaves.
+
+        Returns a line for the user: how far it is, or why it starts afresh; None where there
+        is nothing yet.
+        """
+        unreadable = f"{self.folder} holds work that cannot be read: starting afresh"
+        try:
+            record = self._read()
+        except (ValueError, KeyError, TypeError):
+            return unreadable
+        if record is None:
+            return None
+        changed = [
+            kind
+            for kind in {**record["request"], **self._request}
+            if record["request"].get(kind) != self._request.get(kind)
+        ]
+        if changed:
+            return f"{self.folder} holds work with another {' and '.join(changed)}: starting afresh"
+        try:
+            self.checkpoint = _checkpoint(record["checkpoint"])
+        except (KeyError, TypeError, ValueError):
+            return unreadable
+        if not self.begun:
+            return None
+        if self.checkpoint.octave >= octaves:
+            return f"all octaves are dreamt, as {self.folder} has them: writing the result"
+        at = f"octave {self.checkpoint.octave + 1}"
+        if self.checkpoint.step:
+            at += f", step {self.checkpoint.step + 1}"
+        return f"going on from {at}, as {self.folder} has it"
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to go on from."""
+        return self.checkpoint != Checkpoint()
+
+    def reach(self, checkpoint: Checkpoint) -> None:
+        """Record a checkpoint whose rasters are stored; those before it are removed."""
+        before, self.checkpoint = self.checkpoint, checkpoint
+        record = {"request": self._request, "checkpoint": asdict(checkpoint)}
+        self.folder.file(RECORD).write(json.dumps(record, indent=1).encode())
+        if before.image is not None and before.image != checkpoint.image:
+            self.folder.folder(before.image.name).remove()
+
+    def go_on(self, **changes: Any) -> None:
+        """Record the present checkpoint with some changes."""
+        self.reach(replace(self.checkpoint, **changes))
+
+    def canvas(self, stored: Stored) -> Canvas:
+        """A raster of float32."""
+        grid = Grid.from_json(stored.grid)
+        return Canvas(self.folder.folder(stored.name), grid, "float32")
+
+    def place(self, name: str, plan: TilePlan) -> Stored:
+        """A raster to be written tile by tile."""
+        return Stored.of(name, Grid.within(plan.core_rows, plan.core_columns, BLOCK))
+
+    def window_canvas(self, octave: int, tile: int, shape: Shape) -> Canvas:
+        """The raster of a tile that is dreamt by itself."""
+        folder = self.folder.folder(f"octave-{octave + 1}-alone").folder(str(tile))
+        return Canvas(folder, Grid.even(shape, BLOCK), "float32")
+
+    @property
+    def scratch(self) -> Path | None:
+        """A folder with room for what does not fit into memory, if the job's is of this machine."""
+        return self.folder.path / "scratch" if isinstance(self.folder, LocalFolder) else None
+
+    def remove_scratch(self) -> None:
+        """Remove what a process that was killed left there."""
+        self.folder.folder("scratch").remove()
+
+    def remove_windows(self, octave: int) -> None:
+        """Remove the rasters of an octave's tiles that were dreamt by themselves."""
+        self.folder.folder(f"octave-{octave + 1}-alone").remove()
+
+    def _read(self) -> Any:
+        """The record, None if there is none; ValueError, KeyError or TypeError for rubbish."""
+        place = self.folder.file(RECORD)
+        if not place.exists():
+            return None
+        record = json.loads(place.read())
+        if not isinstance(record["request"], dict):
+            raise TypeError("request")
+        return record
+
+
+def _checkpoint(record: Mapping[str, Any]) -> Checkpoint:
+    image, alone, core = record["image"], record["alone"], record["core"]
+    return Checkpoint(
+        int(record["octave"]),
+        int(record["step"]),
+        None if image is None else _stored(image),
+        None if core is None else int(core),
+        None if alone is None else _alone(alone),
+    )
+
+
+def _stored(record: Mapping[str, Any]) -> Stored:
+    """Raises ValueError for a name that a job gives nothing: it may lie outside of the folder."""
+    if not _NAME.fullmatch(record["name"]):
+        raise ValueError(record["name"])
+    return Stored.of(record["name"], Grid.from_json(record["grid"]))
+
+
+def _alone(record: Mapping[str, Any]) -> AloneTiles:
+    shares: Sequence[float] = record["shares"]
+    return AloneTiles(tuple(shares), float(record["whole_loss"]), tuple(record["done"]))

@@ -1,0 +1,138 @@
+"""One picture file: into a canvas, through its dream, and out into the finished file.
+
+Nobody holds the whole picture on the way. Whatever happens, running the same again goes on
+from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from dreamray.base.errors import DreamrayError
+from dreamray.base.geometry import Shape
+from dreamray.engine.events import Event, Listener, OctaveDone, Remark, Transfer, ignore
+from dreamray.pictures import ingest
+from dreamray.pictures.encoding import Extras, check_output, output_format
+from dreamray.pictures.export import export
+from dreamray.pictures.ingest import Source
+from dreamray.pictures.preview import write_preview
+from dreamray.raster.lazy import Tensors
+from dreamray.render.checkpoint import RECORD, Job
+from dreamray.render.provenance import describe, resume_key
+from dreamray.render.renderer import Dreamer
+from dreamray.render.result import Result
+from dreamray.render.workspace import discard, is_worth_keeping, work_folder
+from dreamray.storage import Folder, Location, locate
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A picture that was rendered."""
+
+    output: str
+    shape: Shape
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What is done with what lies beside the result."""
+
+    fresh: bool = False
+    """Throw earlier work away, and begin anew."""
+    work: bool = False
+    """Leave the work where it is when all is done."""
+    preview: bool = False
+    """Write a small picture after each octave."""
+
+
+def render_picture(
+    source: str,
+    output: str,
+    dreamer: Dreamer,
+    listen: Listener = ignore,
+    keeping: Keeping = Keeping(),
+) -> Rendered:
+    """Read a picture, dream of it, and write the result, complete or not at all.
+
+    `source` and `output` are paths or s3:// URIs; the output's suffix gives its format.
+    Everything that can be known to be wrong is raised before the dream starts: RequestError,
+    WeightsError, PictureError or StorageError.
+    """
+    target = locate(output)
+    format = output_format(target.name)
+    target.check_writable()
+    place = locate(source)
+    fingerprint = place.fingerprint()
+    base, folder = work_folder(target, dreamer.execution.work)
+    folder.check_writable()
+    dreamer.prepare()
+    if keeping.fresh:
+        discard(folder, base)
+    earlier = folder.file(RECORD).exists()
+    original, job = _original(place, fingerprint, base, folder, listen), None
+    try:
+        check_output(format, original.shape.width, original.shape.height)
+        plan = dreamer.plan(original.shape)
+        job = Job(folder, resume_key(dreamer, original, plan))
+        if note := job.resume(len(plan.stages)):
+            listen(Remark(note))
+        hear = _with_previews(listen, target) if keeping.preview else listen
+        dreamt = dreamer.run_view(Tensors(original.colour), plan, job, hear)
+        metadata = describe(dreamer, original.sha256, plan)
+        export(
+            Result(dreamt, original),
+            Extras(original.icc_profile, original.exif),
+            target,
+            format,
+            metadata,
+            progress=lambda share: listen(Transfer("writing", share)),
+            tell=lambda remark: listen(Remark(remark)),
+        )
+    except BaseException:
+        # What an earlier run left is kept, whatever this one came to.
+        if not earlier and not is_worth_keeping(job, original):
+            discard(folder, base)
+        raise
+    if not keeping.work:
+        discard(folder, base)
+    return Rendered(str(target), original.shape, metadata)
+
+
+def _original(
+    place: Location, fingerprint: str, base: Folder, folder: Folder, listen: Listener
+) -> Source:
+    """The source as a canvas: as it is there, or brought in."""
+    known = ingest.opened_source(folder)
+    if known is not None and (known.fingerprint == fingerprint or _same(place, known)):
+        return known
+    if known is not None:
+        listen(Remark(f"{folder} holds work with another source: starting afresh"))
+    discard(folder, base)
+    try:
+        return ingest.ingest(place, folder, tell=lambda note: listen(Remark(note)))
+    except BaseException:
+        discard(folder, base)
+        raise
+
+
+def _same(place: Location, known: Source) -> bool:
+    """Whether a source that was touched or moved has the content it had."""
+    with place.opened() as path, path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == known.sha256
+
+
+def _with_previews(listen: Listener, target: Location) -> Listener:
+    def hear(event: Event) -> None:
+        listen(event)
+        if isinstance(event, OctaveDone):
+            try:
+                place = write_preview(event.result, target)
+            except DreamrayError as error:  # The picture itself is worth going on with.
+                listen(Remark(f"no preview: {error}"))
+            else:
+                listen(Remark(f"preview of octave {event.number + 1}: {place}"))
+
+    return hear

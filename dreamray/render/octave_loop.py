@@ -1,0 +1,232 @@
+"""The octaves of one picture, dreamt by a crew, with every stop on the way kept in storage.
+
+Nothing here holds a picture: the crew's workers read and write the parts they own, and what
+passes through this process are scalars.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from dreamray.base.errors import DreamrayError, MemoryExhaustedError
+from dreamray.base.geometry import Shape
+from dreamray.engine.ascent import ascend
+from dreamray.engine.blending import Blended, TileTask, shares
+from dreamray.engine.events import Listener, OctaveDone, OctaveStarted, Remark, StepDone, TileDone
+from dreamray.engine.tile_executor import Crew, WorkersLostError
+from dreamray.plan.planner import PicturePlan, Planner, Stage
+from dreamray.plan.tiles import TilePlan
+from dreamray.raster.lazy import LostDetail, Resized, Sum, View
+from dreamray.render.checkpoint import AloneTiles, Checkpoint, Job
+from dreamray.settings.dream import Dream
+
+RECORD_EVERY = 5.0
+"""Seconds between records of tiles that were dreamt by themselves."""
+
+LOSSES_IN_A_ROW = 5
+"""How often workers may get lost without a checkpoint in between, before it is given up."""
+
+
+class Dreaming:
+    """One picture's way through its octaves."""
+
+    def __init__(
+        self,
+        dream: Dream,
+        planner: Planner,
+        plan: PicturePlan,
+        crew: Crew,
+        job: Job,
+        listen: Listener,
+        *,
+        checkpoint_every: int | None = None,
+    ) -> None:
+        self._dream = dream
+        self._planner = planner
+        self._plan = plan
+        self._crew = crew
+        self._job = job
+        self._listen = listen
+        self._every = checkpoint_every
+
+    def run(self, original: View) -> View:
+        """The dream of a view, from the job's checkpoint on; it lies in the job's folder.
+
+        Raises MemoryExhaustedError if even the smallest tiles do not fit into memory, and
+        DreamrayError when workers get lost again and again.
+        """
+        if self._dream.iterations == 0:  # What the octaves lose they are given back.
+            return original
+        shape = self._plan.shape
+        self._job.remove_scratch()
+        self._job.go_on()  # The folder is there now, for all who can reach it.
+        for number in range(self._job.checkpoint.octave, len(self._plan.stages)):
+            self._octave(number, original)
+            self._listen(OctaveDone(number, self._result(original)))
+        self._crew.end()
+        result = self._result(original)
+        last = self._plan.stages[-1].shape
+        return result if last == shape else _at_next(result, original, last, shape)
+
+    def _result(self, original: View) -> View:
+        """What the last finished octave left."""
+        image = self._job.checkpoint.image
+        return original if image is None else self._job.canvas(image)
+
+    def _octave(self, number: int, original: View) -> None:
+        """Dream one octave, however often memory runs out or workers get lost on the way."""
+        stage = self._plan.stages[number]
+        lost = 0
+        while True:
+            tiles = self._tiles(stage)
+            checkpoint = self._job.checkpoint
+            try:
+                self._tell_octave(number, stage, tiles)
+                if self._planner.blends(tiles):
+                    self._dream_apart(number, stage, tiles, original)
+                else:
+                    self._dream_in_step(number, stage, tiles, original)
+                return
+            except MemoryExhaustedError:
+                self._use_smaller(tiles)
+            except WorkersLostError as error:
+                lost = 0 if self._job.checkpoint != checkpoint else lost + 1
+                if lost >= LOSSES_IN_A_ROW:
+                    raise DreamrayError(
+                        f"workers got lost {lost} times in a row, the last time: {error}; "
+                        "see to the cluster, then run it again: it goes on from here"
+                    ) from None
+                self._listen(Remark(f"{error}; going on from the last checkpoint"))
+
+    def _dream_in_step(self, number: int, stage: Stage, tiles: TilePlan, original: View) -> None:
+        """Exact tiles: all workers make each step together."""
+        checkpoint = self._job.checkpoint
+        self._crew.begin(tiles, self._start(number, original), stage.held, self._job.scratch)
+        for step in ascend(self._crew, self._dream, octave=number, first=checkpoint.step):
+            self._listen(StepDone(number, step.number, step.loss, step.moved, self._crew.size))
+            reached = step.number + 1
+            if not step.moved or reached == self._dream.iterations:
+                break
+            due = self._every is not None and reached % self._every == 0
+            if leaving := self._crew.must_change:
+                self._listen(Remark("a node is about to leave: going on without it"))
+            if due or leaving:
+                self._keep_step(number, reached, tiles)
+                if self._crew.may_change:
+                    self._crew.begin(
+                        tiles, self._start(number, original), stage.held, self._job.scratch
+                    )
+        self._finish(number, tiles, original)
+
+    def _dream_apart(self, number: int, stage: Stage, tiles: TilePlan, original: View) -> None:
+        """Blended tiles: each makes the octave's steps by itself."""
+        image = self._start(number, original)
+        alone = self._job.checkpoint.alone
+        if alone is None:
+            self._crew.begin(tiles, image, stage.held, self._job.scratch)
+            found = self._crew.compute((0, 0))
+            alone = AloneTiles(tuple(shares(tiles, found.sums)), found.loss, ())
+            self._job.remove_windows(number)
+            self._job.go_on(alone=alone)
+        windows = self._planner.blend_tiles(tiles)
+        canvases = [
+            self._job.window_canvas(number, place, tile.window.shape)
+            for place, tile in enumerate(windows.tiles)
+        ]
+        tasks = [
+            TileTask(
+                place,
+                tile.core,
+                tile.window,
+                alone.shares[place],
+                alone.whole_loss,
+                number,
+                self._dream,
+                image,
+                canvases[place],
+            )
+            for place, tile in enumerate(windows.tiles)
+            if place not in alone.done
+        ]
+        done = list(alone.done)
+        recorded = time.monotonic()
+
+        def note(task: TileTask, steps: int) -> None:
+            nonlocal recorded
+            done.append(task.number)
+            self._listen(TileDone(number, len(done), len(windows.tiles), steps, self._crew.size))
+            if time.monotonic() - recorded > RECORD_EVERY:
+                recorded = time.monotonic()
+                self._job.go_on(alone=dataclasses.replace(alone, done=tuple(done)))
+
+        self._crew.dream_tiles(tasks, note)
+        self._job.go_on(alone=dataclasses.replace(alone, done=tuple(done)))
+        self._crew.begin(tiles, Blended(windows, tuple(canvases)), stage.held, self._job.scratch)
+        self._finish(number, tiles, original)
+        self._job.remove_windows(number)
+
+    def _start(self, number: int, original: View) -> View:
+        """The image that the octave goes on from."""
+        checkpoint = self._job.checkpoint
+        shape = self._plan.stages[number].shape
+        if checkpoint.step and checkpoint.image is not None:
+            return self._job.canvas(checkpoint.image)
+        return Resized(self._result(original), shape)
+
+    def _keep_step(self, number: int, step: int, tiles: TilePlan) -> None:
+        stored = self._job.place(f"octave-{number + 1}-step-{step}", tiles)
+        self._crew.store(self._job.canvas(stored))
+        self._job.go_on(step=step, image=stored)
+
+    def _finish(self, number: int, tiles: TilePlan, original: View) -> None:
+        """Put the lost detail back, and store the octave."""
+        stored = self._job.place(f"octave-{number + 1}", tiles)
+        detail = None
+        if number > 0:  # Nothing is lost before the first one.
+            previous = self._plan.stages[number - 1].shape
+            detail = LostDetail(original, previous, tiles.shape)
+        self._crew.store(self._job.canvas(stored), detail)
+        self._job.reach(Checkpoint(number + 1, 0, stored, self._job.checkpoint.core))
+
+    def _tiles(self, stage: Stage) -> TilePlan:
+        """The octave's tiles, smaller than planned where memory has run out before."""
+        core = self._job.checkpoint.core
+        if core is None or stage.tiles.largest_side <= core:
+            return stage.tiles
+        return self._planner.cut(stage.shape, core)
+
+    def _use_smaller(self, tiles: TilePlan) -> None:
+        core = self._planner.smaller_core(tiles)
+        if core is None:
+            raise MemoryExhaustedError(
+                "memory ran out even on the smallest tiles: close other programs, choose an "
+                "earlier layer, or give --precision bfloat16"
+            )
+        smaller = self._planner.cut(tiles.shape, core)
+        self._listen(
+            Remark(
+                f"memory ran out on a window of {tiles.largest_window.shape}: "
+                f"going on with tiles of {smaller.largest_side} pixels"
+            )
+        )
+        self._job.go_on(core=core, alone=None)
+
+    def _tell_octave(self, number: int, stage: Stage, tiles: TilePlan) -> None:
+        self._listen(
+            OctaveStarted(
+                number,
+                len(self._plan.stages),
+                stage.shape,
+                len(tiles.tiles),
+                tiles.largest_side,
+                self._dream.iterations,
+                stage.flops,
+                sum(s.flops for s in self._plan.stages[number + 1 :]) * self._dream.iterations,
+            )
+        )
+
+
+def _at_next(result: View, original: View, previous: Shape, shape: Shape) -> View:
+    """An octave's result at another shape, with the detail that it lacks there."""
+    return Sum(Resized(result, shape), LostDetail(original, previous, shape))

@@ -1,0 +1,177 @@
+"""Dreams of arrays, of views and of picture files, for any crew."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from dreamray import pictures
+from dreamray.base.geometry import Raster, Region, Shape
+from dreamray.engine.events import Listener, Remark, ignore
+from dreamray.engine.tile_executor import Crew, LocalCrew
+from dreamray.engine.worker import Tools, Worker
+from dreamray.model.weights import loader
+from dreamray.model.weights.arrays import Weights
+from dreamray.pictures import Picture
+from dreamray.plan.planner import PicturePlan, Planner
+from dreamray.raster.lazy import Held, View, read
+from dreamray.render.checkpoint import Job
+from dreamray.render.default_layers import settle_layers
+from dreamray.render.octave_loop import Dreaming
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
+from dreamray.storage import Folder, LocalFolder, MemoryFolder, locate
+
+
+class Dreamer:
+    """Dreams pictures of any size with one dream's settings, its crew got together once.
+
+    Close it, or use it as a context manager, where workers of a cluster are to be let go.
+    """
+
+    def __init__(
+        self,
+        dream: Dream,
+        execution: Execution,
+        listen: Listener = ignore,
+        *,
+        loaded: Weights | None = None,
+        crew: Crew | None = None,
+    ) -> None:
+        """`loaded` are weights to use in place of loading those that `execution` names.
+
+        `crew` dreams in place of one that is got together for the execution.
+        """
+        self._asked = dream
+        self.execution = execution
+        self._listen = listen
+        self._weights = loaded
+        self._crew = crew
+        self._lender: Dreamer | None = None
+        self._closing = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the crew go, if it is this dreamer's own."""
+        self._crew = None
+        self._closing.close()
+
+    def dreaming(self, dream: Dream) -> Dreamer:
+        """A dreamer of another dream, with the same weights and, if it can be, the same crew."""
+        other = Dreamer(dream, self.execution, self._listen, loaded=self.weights)
+        if other.dream.layers == self.dream.layers:
+            other._lender = self
+        elif self.execution.on_ray:
+            self.close()  # Its workers would keep the room that the other's need.
+        return other
+
+    def plan(self, shape: Shape) -> PicturePlan:
+        """The plan of a picture; see `Planner.plan`."""
+        return self.planner.plan(shape)
+
+    @property
+    def weights(self) -> Weights:
+        """The weights, loaded when they are first asked for."""
+        if self._weights is None:
+            self._weights = loader.load(self.execution.weights, tell=self._tell)
+        return self._weights
+
+    @functools.cached_property
+    def dream(self) -> Dream:
+        """The dream with its layers settled, for which the weights are loaded.
+
+        Raises WeightsError if they cannot be had, or do not reach the layers.
+        """
+        return settle_layers(self._asked, self.weights, self._tell)
+
+    @functools.cached_property
+    def planner(self) -> Planner:
+        """Plans the pictures of this dreamer."""
+        return Planner(self.dream, self.execution)
+
+    def prepare(self) -> None:
+        """Load the weights, and settle the layers by them, before any work; raises as `dream`."""
+        _ = self.dream
+
+    def crew(self, plan: PicturePlan) -> Crew:
+        """Those who dream, got together when they are first asked for.
+
+        TensorFlow or Ray are imported here, after everything that can be wrong with a request.
+        """
+        if self._lender is not None:
+            return self._lender.crew(plan)
+        if self._crew is None:
+            tools = Tools(
+                self.dream, self.weights, self.execution.precision, self.execution.threads
+            )
+            if self.execution.on_ray:
+                from dreamray.farm import gathered
+
+                most = max(len(stage.tiles.tiles) for stage in plan.stages)
+                farm = gathered(tools, self.execution, most, self._listen)
+                self._crew = self._closing.enter_context(farm)
+            else:
+                self._crew = LocalCrew(Worker(tools.engine()))
+        return self._crew
+
+    def run(self, image: Raster, plan: PicturePlan | None = None) -> Raster:
+        """The dream of an image, float32 [height, width, 3] in -1 to 1; may exceed that range.
+
+        Raises PictureError if the image is too small, MemoryExhaustedError if even the
+        smallest tiles do not fit into memory.
+        """
+        shape = Shape(*image.shape[:2])
+        with self._passing_folder() as folder:
+            dreamt = self.run_view(Held(image), plan or self.plan(shape), Job(folder, {}))
+            return read(dreamt, Region.whole(shape))
+
+    def run_view(
+        self, original: View, plan: PicturePlan, job: Job, listen: Listener | None = None
+    ) -> View:
+        """The dream of a view, from a job's checkpoint on; it can be read while the job is there.
+
+        `listen` hears of it in place of the dreamer's own listener. Raises as `run`.
+        """
+        listen = listen or self._listen
+        for remark in plan.remarks:
+            listen(Remark(remark))
+        dreaming = Dreaming(
+            self.dream,
+            self.planner,
+            plan,
+            self.crew(plan),
+            job,
+            listen,
+            checkpoint_every=self.execution.checkpoint_every,
+        )
+        return dreaming.run(original)
+
+    def _tell(self, text: str) -> None:
+        self._listen(Remark(text))
+
+    @contextlib.contextmanager
+    def _passing_folder(self) -> Iterator[Folder]:
+        """A folder for the meantime: in memory, or where workers of this machine can read it."""
+        if not self.execution.on_ray:
+            yield MemoryFolder()
+            return
+        with tempfile.TemporaryDirectory(prefix="dreamray-") as path:
+            yield LocalFolder(Path(path))
+
+
+def read_picture(source: str, listen: Listener = ignore) -> Picture:
+    """Read and decode a picture, its notes told as remarks."""
+    place = locate(source)
+    picture = pictures.decode(place.read(), place.name)
+    for note in picture.notes:
+        listen(Remark(note))
+    return picture

@@ -1,0 +1,170 @@
+"""A contact sheet of dreams of one picture, one setting changed at a time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from dreamray import pictures
+from dreamray.base.errors import RequestError
+from dreamray.base.geometry import Shape
+from dreamray.engine.events import Listener, Remark, ignore
+from dreamray.pictures import Picture
+from dreamray.pictures.encoding import PICTURE_SUFFIXES
+from dreamray.plan.planner import Planner
+from dreamray.render.provenance import describe
+from dreamray.render.renderer import Dreamer, read_picture
+from dreamray.settings.dream import Dream
+from dreamray.storage import locate
+
+PAPER = (
+    ("iterations", ("10", "100")),
+    ("max_loss", ("5", "20")),
+    ("step", ("0.1", "0.001")),
+    ("octave_scale", ("0.7", "5")),
+)
+"""The experiments of the paper that the defaults come from: each changes one setting."""
+
+_MARGIN, _LABEL = 12, 26
+_COLUMNS = 6
+_BACKGROUND, _INK = (24, 24, 28), (236, 236, 236)
+_COMMA = re.compile(r",(?![^\[]*\])")  # Not those between the channels of a layer.
+
+
+Cell = tuple[str, pictures.Pixels]
+"""A picture with its label."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A dream with its label on the sheet."""
+
+    label: str
+    dream: Dream
+
+
+def parse_experiments(vary: list[str], dream: Dream) -> list[list[Experiment]]:
+    """The rows of a sheet: one for each `SETTING=A,B,…`, or the paper's for none.
+
+    Raises RequestError for a setting that there is not, or a value that it may not have.
+    """
+    if not vary:
+        every = [_experiment(dream, setting, value) for setting, vs in PAPER for value in vs]
+        return [every[:4], every[4:]]
+    return [_row(text, dream) for text in vary]
+
+
+def _row(text: str, dream: Dream) -> list[Experiment]:
+    setting, equals, values = text.partition("=")
+    setting = setting.strip().replace("-", "_")
+    if not equals or not values.strip():
+        raise RequestError(f"--vary {text!r} is not of the form SETTING=A,B, such as step=0.01,0.1")
+    if setting != "layer" and (setting not in Dream.model_fields or setting == "layers"):
+        known = ", ".join(name for name in Dream.model_fields if name != "layers")
+        raise RequestError(f"--vary {setting}: no such setting; there are layer, {known}")
+    return [_experiment(dream, setting, value.strip()) for value in _COMMA.split(values)]
+
+
+def _experiment(dream: Dream, setting: str, value: str) -> Experiment:
+    if setting == "layer":
+        name, _, weight = value.partition("=")
+        return Experiment(value, dream.replace(layers={name: weight or 1.0}))
+    return Experiment(f"{setting} {value}", dream.replace(**{setting: value}))
+
+
+def render_sheet(
+    source: str,
+    output: str,
+    dreamer: Dreamer,
+    rows: list[list[Experiment]],
+    width: int,
+    listen: Listener = ignore,
+) -> int:
+    """Dream each experiment of a picture shrunk to `width`, and write them as one sheet.
+
+    The original and the dream without change come first. The network is built once for each
+    choice of layers. Returns the number of dreams.
+    """
+    target = locate(output)
+    format = pictures.output_format(target.name, PICTURE_SUFFIXES)
+    target.check_writable()
+    picture = read_picture(source, listen)
+    small = _shrink(picture.pixels, width)
+    shape = Shape(*small.shape[:2])
+    unchanged = Experiment("as set", dreamer.dream)
+    suitable = dreamer.weights.layers
+    rows = [
+        [unchanged, *(replace(cell, dream=cell.dream.settled(suitable)) for cell in row)]
+        for row in rows
+    ]
+    # What may be wrong with any of them is raised now, and not after the first hours.
+    cells = {experiment.dream.digest(): experiment for row in rows for experiment in row}
+    for cell in cells.values():
+        dreamer.weights.check_reaches(cell.dream.layer_names)
+        Planner(cell.dream, dreamer.execution).plan(shape)
+
+    metadata: dict[str, Any] = {
+        **describe(dreamer, picture.sha256, dreamer.plan(shape)),
+        "sweep": [[cell.label for cell in row] for row in rows],
+    }
+    image = pictures.to_tensor(small)
+    dreams: dict[str, pictures.Pixels] = {}
+    for number, (digest, cell) in enumerate(cells.items(), start=1):
+        listen(Remark(f"dream {number} of {len(cells)}: {cell.label}"))
+        with dreamer.dreaming(cell.dream) as one:
+            dreams[digest] = pictures.from_tensor(one.run(image))
+
+    sheet = [
+        line
+        for row in rows
+        for line in _wrap(
+            [("original", small), *((c.label, dreams[c.dream.digest()]) for c in row)]
+        )
+    ]
+    plain = Picture(small, None, picture.icc_profile, None, picture.sha256, ())
+    target.write(pictures.encode(_paste(sheet, shape), plain, format, metadata))
+    return len(cells)
+
+
+def _shrink(pixels: pictures.Pixels, width: int) -> pictures.Pixels:
+    """The picture in 8 bits at a width, never enlarged."""
+    if pixels.dtype == np.uint16:
+        pixels = (pixels >> 8).astype(np.uint8)
+    height = max(1, round(pixels.shape[0] * width / pixels.shape[1]))
+    if width >= pixels.shape[1]:
+        return pixels
+    image = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+def _wrap(row: list[Cell]) -> list[list[Cell]]:
+    """A row cut into lines of at most `_COLUMNS` cells, as equal as can be."""
+    lines = -(-len(row) // _COLUMNS)
+    columns = -(-len(row) // lines)
+    return [row[start : start + columns] for start in range(0, len(row), columns)]
+
+
+def _paste(rows: list[list[Cell]], shape: Shape) -> pictures.Pixels:
+    """The labelled pictures in rows, each under its label."""
+    columns = max(len(row) for row in rows)
+    sheet = Image.new(
+        "RGB",
+        (
+            _MARGIN + columns * (shape.width + _MARGIN),
+            _MARGIN + len(rows) * (shape.height + _LABEL + _MARGIN),
+        ),
+        _BACKGROUND,
+    )
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=16)
+    for row, cells in enumerate(rows):
+        for column, (label, pixels) in enumerate(cells):
+            x = _MARGIN + column * (shape.width + _MARGIN)
+            y = _MARGIN + row * (shape.height + _LABEL + _MARGIN)
+            draw.text((x, y), label, fill=_INK, font=font)
+            sheet.paste(Image.fromarray(pixels), (x, y + _LABEL))
+    return np.asarray(sheet)

@@ -1,0 +1,40 @@
+"""The folder where the work on one result is kept until it is done."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+
+from dreamray.pictures import ingest
+from dreamray.pictures.ingest import Source
+from dreamray.raster.pixels import HELD_PIXELS
+from dreamray.render.checkpoint import RECORD, Job
+from dreamray.storage import Folder, LocalFile, LocalFolder, Location, locate_folder
+
+WORK = ".dreamray"
+"""The folder beside the output where work is kept, if nothing else is said."""
+
+
+def work_folder(target: Location, work: str | None) -> tuple[Folder, Folder]:
+    """Where work is kept, and the folder in it for one result."""
+    base = locate_folder(work) if work else target.folder.folder(WORK)
+    whole = os.path.realpath(target.path) if isinstance(target, LocalFile) else str(target)
+    digest = hashlib.sha256(os.fsencode(whole)).hexdigest()[:8]
+    return base, base.folder(f"{target.name}-{digest}")
+
+
+def is_worth_keeping(job: Job | None, source: Source) -> bool:
+    """Whether going on from this work saves more than a moment."""
+    large = source.shape.pixels > HELD_PIXELS
+    return large or (job is not None and job.begun)
+
+
+def discard(folder: Folder, base: Folder) -> None:
+    """Remove the work on one result; its records first, so that no half of it is gone on with."""
+    folder.file(RECORD).remove()
+    folder.file(ingest.RECORD).remove()
+    folder.remove()
+    if isinstance(base, LocalFolder) and base.path.name == WORK:
+        with contextlib.suppress(OSError):  # Other work is in it.
+            base.path.rmdir()

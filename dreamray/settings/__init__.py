@@ -1,0 +1,1 @@
+"""What is asked for, validated: a dream, and how to run it."""

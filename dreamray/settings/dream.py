@@ -1,0 +1,133 @@
+"""The settings of one dream: validated, written to and read from YAML, identified by a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BeforeValidator, Field, field_validator
+
+from dreamray.base.errors import RequestError
+from dreamray.base.messages import brief
+from dreamray.model.layers import LayerChoice, check_layers
+from dreamray.settings.schema import Settings, none_as_word, read_yaml_mapping
+
+DEFAULT_LAYERS = {"mixed2": 0.2, "mixed3": 0.5, "mixed4": 2.0, "mixed5": 1.5}
+"""Of a dream that names none, with weights that have none of their own: see `Dream.settled`."""
+
+
+def parse_layer_option(text: str) -> tuple[str, float]:
+    """Read `NAME=WEIGHT` as the command line takes it; RequestError if it is not of that form."""
+    name, equals, weight = text.rpartition("=")
+    try:
+        if not equals:
+            raise ValueError
+        return name.strip(), float(weight)
+    except ValueError:
+        raise RequestError(
+            f"--layer {brief(text)} is not of the form NAME=WEIGHT, such as mixed4=2 "
+            "or mixed4[12,40]=1.5"
+        ) from None
+
+
+class Dream(Settings):
+    """How a picture is dreamt: the same dream, weights and picture give the same result.
+
+    Without layers of its own it has the default ones, until `settled`.
+    """
+
+    layers: dict[str, float] = Field(
+        default=DEFAULT_LAYERS,
+        min_length=1,
+        description="at least one layer with its weight, a number from -1e6 to 1e6 other than 0",
+    )
+    step: float = Field(default=0.01, gt=0, le=100, description="a number above 0 and at most 100")
+    octaves: int | Literal["auto"] = Field(
+        default=3, description="a whole number from 1 to 50, or auto"
+    )
+    octave_scale: float = Field(default=1.4, ge=0.1, le=10, description="a number from 0.1 to 10")
+    iterations: int = Field(
+        default=20, ge=0, le=100_000, description="a whole number from 0 to 100000"
+    )
+    max_loss: Annotated[float | None, BeforeValidator(none_as_word)] = Field(
+        default=10.0, description="a number, or none to never stop early"
+    )
+    jitter: int = Field(
+        default=0, ge=0, le=10_000, description="a whole number of pixels from 0 to 10000"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
+
+    @field_validator("layers")
+    @classmethod
+    def _known_layers(cls, layers: dict[str, float]) -> dict[str, float]:
+        return check_layers(layers)
+
+    @field_validator("octaves")
+    @classmethod
+    def _countable(cls, octaves: int | str) -> int | str:
+        if isinstance(octaves, int) and not 1 <= octaves <= 50:
+            raise ValueError
+        return octaves
+
+    @field_validator("max_loss")
+    @classmethod
+    def _one_zero(cls, max_loss: float | None) -> float | None:
+        """Zero without a sign: both zeros are equal, and so are to be the digests."""
+        return None if max_loss is None else max_loss + 0.0
+
+    @property
+    def choices(self) -> dict[LayerChoice, float]:
+        """The layers parsed, with their weights, in the network's order."""
+        return {LayerChoice.parse(text): weight for text, weight in self.layers.items()}
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """The names of the layers that are looked at, each once, in the network's order."""
+        return tuple(dict.fromkeys(choice.name for choice in self.choices))
+
+    @property
+    def shown_layers(self) -> str:
+        """The layers for people: `mixed3=1 mixed4[2,7]=0.5`."""
+        return " ".join(f"{name}={weight:g}" for name, weight in self.layers.items())
+
+    @property
+    def names_layers(self) -> bool:
+        """Whether somebody chose the layers, be it those that are the default."""
+        return "layers" in self.model_fields_set
+
+    def settled(self, suitable: Mapping[str, float] | None) -> Self:
+        """The dream with layers that nobody changes any more.
+
+        They are those it names, else those that suit the weights, else the default.
+        """
+        if self.names_layers:
+            return self
+        return self.replace(layers=dict(suitable or self.layers))
+
+    def digest(self) -> str:
+        """Sha256 (hex) of the settings in canonical form: equal for equal dreams only."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def to_yaml(self) -> str:
+        """The settings as YAML that `from_yaml` reads back to an equal dream."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+    @classmethod
+    def from_yaml(cls, text: str | bytes, name: str = "YAML") -> Self:
+        """Read settings; those left out keep their defaults. RequestError names `name`."""
+        return cls.from_mapping(read_yaml_mapping(text, name), name)
+
+
+def parse_layers(options: list[str]) -> dict[str, float]:
+    """The layers that `--layer` gives, each NAME=WEIGHT; RequestError if one is given twice."""
+    layers: dict[str, float] = {}
+    for option in options:
+        name, weight = parse_layer_option(option)
+        if name in layers:
+            raise RequestError(f"--layer {name} is given twice; give it once")
+        layers[name] = weight
+    return layers

@@ -1,0 +1,95 @@
+"""How a dream is run: what does not change the dream, but its cost and its rounding."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BeforeValidator, Field
+
+from dreamray.model.layers import Precision
+from dreamray.settings.schema import Settings
+
+_WORKERS = re.compile(r"(?P<least>\d{1,6})(:(?P<most>\d{1,6}))?")
+_SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[KMGT]?)(i?B)?", re.IGNORECASE)
+
+
+def parse_size(text: object) -> object:
+    """Bytes of `8GiB`, `8G`, `512M` (all in powers of 1024); anything else as it is."""
+    match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        return text
+    return int(float(match["number"]) * 1024 ** " KMGT".index(match["unit"].upper() or " "))
+
+
+class Workers(NamedTuple):
+    """How many workers to go on with at the least, and to ask for at the most."""
+
+    least: int
+    most: int
+
+    def at_most(self, count: int) -> Workers:
+        """No more than there is work for."""
+        return Workers(min(self.least, count), min(self.most, count))
+
+    def __str__(self) -> str:
+        return str(self.most) if self.least == self.most else f"{self.least}:{self.most}"
+
+
+def _parse_workers(value: object) -> object:
+    """`4` or `1:16`."""
+    match = _WORKERS.fullmatch(str(value).strip())
+    if match is None:
+        return value
+    least = int(match["least"])
+    workers = Workers(least, int(match["most"] or least))
+    if not 1 <= workers.least <= workers.most <= 10_000:
+        raise ValueError
+    return workers
+
+
+class Execution(Settings):
+    """How a dream is run, here or on a cluster."""
+
+    weights: str = Field(
+        default="auto",
+        min_length=1,
+        description="auto, imagenet, bestiary, random, or the path or s3:// URI of a Keras "
+        "weights file",
+    )
+    precision: Precision = Field(default="float32", description="float32 or bfloat16")
+    tile: Annotated[int, Field(ge=32, le=2**20)] | Literal["auto"] = Field(
+        default="auto", description="a whole number of pixels from 32, or auto"
+    )
+    overlap: Annotated[int, Field(ge=0, le=2**20)] | Literal["exact"] = Field(
+        default="exact", description="a whole number of pixels from 0, or exact"
+    )
+    seams: Literal["exact", "blend"] = Field(default="exact", description="exact or blend")
+    memory: Annotated[
+        Annotated[int, Field(ge=2**29)] | Literal["auto"], BeforeValidator(parse_size)
+    ] = Field(default="auto", description="a size of at least 512MiB such as 8GiB, or auto")
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        default=None, description="a whole number from 1 to 1024"
+    )
+    workers: Annotated[Workers | None, BeforeValidator(_parse_workers)] = Field(
+        default=None, description="a number of workers from 1 to 10000, or MIN:MAX"
+    )
+    gpus_per_worker: Annotated[float, Field(ge=0, le=64)] | Literal["auto"] = Field(
+        default="auto", description="a number from 0 to 64, or auto"
+    )
+    address: str | None = Field(
+        default=None, min_length=1, description="a Ray cluster's address, auto, or local"
+    )
+    wait: int = Field(default=600, ge=1, le=7 * 86400, description="a number of seconds from 1")
+    work: str | None = Field(
+        default=None, min_length=1, description="a folder, or the s3:// URI of one"
+    )
+    checkpoint_every: int | None = Field(
+        default=None, ge=1, le=100_000, description="a number of steps from 1"
+    )
+
+    @property
+    def on_ray(self) -> bool:
+        """Whether Ray's workers dream, and not this process."""
+        several = self.workers is not None and self.workers.most > 1
+        return several or self.address is not None
