@@ -64,11 +64,11 @@ def main() -> None:
     parser.add_argument("--precision", default="bfloat16", choices=["float32", "bfloat16"])
     given = parser.parse_args()
     common.tensorflow(given.threads)
-    from dreamray.model.objective import WindowGradient
+    from dreamray.model.objective import TileObjective
 
     dream = Dream()
     weights = common.load_reaching(given.weights, dream.layer_names)
-    engine = WindowGradient(dream.choices, weights, given.precision)
+    engine = TileObjective(dream.choices, weights, given.precision)
     batches = sorted({1, *given.batches})
     rows = []
     for side in given.sizes:

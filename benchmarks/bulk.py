@@ -79,7 +79,7 @@ def ideal(case: dict[str, Any]) -> dict[str, float]:
     """Seconds of the ascent of all pictures, held in memory; the first one is made twice."""
     from dreamray.model.device import keep_freed_memory
     from dreamray.raster.pixels import to_tensor
-    from dreamray.render.renderer import Dreamer
+    from dreamray.render.renderer import Renderer
     from dreamray.settings.dream import Dream
     from dreamray.settings.execution import Execution
 
@@ -89,7 +89,7 @@ def ideal(case: dict[str, Any]) -> dict[str, float]:
     images = [
         to_tensor(np.asarray(Image.open(path))) for path in sorted(Path(case["sources"]).iterdir())
     ]
-    with Dreamer(dream, execution) as dreamer:
+    with Renderer(dream, execution) as dreamer:
         dreamer.run(images[0])
         begun = time.perf_counter()
         for image in images:

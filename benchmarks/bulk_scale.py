@@ -29,10 +29,10 @@ import common
 
 from dreamray.base.messages import show_size
 from dreamray.bulk.record import Record, State
-from dreamray.bulk.request import Wanted
-from dreamray.bulk.scheduler import SetRun
+from dreamray.bulk.request import BulkRequest
+from dreamray.bulk.scheduler import BulkScheduler
 from dreamray.bulk.task import Outcome, Task
-from dreamray.bulk.task_store import Ledger
+from dreamray.bulk.task_store import TaskStore
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import LocalFolder, locate_folder
@@ -88,9 +88,9 @@ def plan_keys(keys: int) -> dict[str, float]:
         list(locate_folder("s3://few/").files())  # boto3 is loaded.
         before = common.held_memory()
         begun = time.perf_counter()
-        with Ledger() as ledger:
+        with TaskStore() as ledger:
             wanted = wanted_of("s3://many/pictures", Path(folder))
-            run = SetRun(wanted, ledger, lambda: None, lambda event: None)
+            run = BulkScheduler(wanted, ledger, lambda: None, lambda event: None)
             run.plan()
             assert ledger.counts.total == keys
             assert sum(1 for _ in ledger.todo()) == keys
@@ -98,9 +98,9 @@ def plan_keys(keys: int) -> dict[str, float]:
         return {"seconds": seconds, "before": before, "peak": common.peak_memory()}
 
 
-def wanted_of(source: str, destination: Path) -> Wanted:
+def wanted_of(source: str, destination: Path) -> BulkRequest:
     """A set with the default dream."""
-    return Wanted(source, LocalFolder(destination), Dream(), Execution(), "0" * 64)
+    return BulkRequest(source, LocalFolder(destination), Dream(), Execution(), "0" * 64)
 
 
 class listing_server:  # noqa: N801
@@ -170,7 +170,7 @@ def page(first: int, count: int) -> str:
 
 @dataclass(frozen=True)
 class Nothing:
-    """In place of `dreamray.bulk.task_runner.SetTools`: makes no picture, at once."""
+    """In place of `dreamray.bulk.task_runner.TaskRunnerSpec`: makes no picture, at once."""
 
     threads: int | None = None
     in_hand: int = 4
@@ -195,7 +195,7 @@ class Nothing:
 
 def report_tasks(tasks: int, workers: str) -> None:
     """Tasks a second, and the driver's memory as it goes."""
-    from dreamray.bulk.executors import hired
+    from dreamray.bulk.executors import ray_task_executor
 
     with tempfile.TemporaryDirectory() as folder:
         listing = Path(folder, "list.txt")
@@ -209,8 +209,8 @@ def report_tasks(tasks: int, workers: str) -> None:
             if done >= (len(marks) + 1) * tasks // 4:
                 marks.append((done, time.perf_counter(), common.held_memory()))
 
-        with Ledger() as ledger, hired(Nothing(), execution, tasks, print) as hands:  # type: ignore[arg-type]
-            run = SetRun(wanted, ledger, lambda: None, hear)
+        with TaskStore() as ledger, ray_task_executor(Nothing(), execution, tasks, print) as hands:  # type: ignore[arg-type]
+            run = BulkScheduler(wanted, ledger, lambda: None, hear)
             run.plan()
             begun = time.perf_counter()
             processor = time.process_time()

@@ -122,18 +122,18 @@ def _run_dreamray(case: Case, turn: Turn) -> None:
     common.tensorflow(case["threads"])
     from dreamray.base.geometry import Shape
     from dreamray.engine.ascent import ascend
-    from dreamray.engine.tile_executor import LocalCrew
+    from dreamray.engine.tile_executor import LocalTileExecutor
     from dreamray.engine.worker import Worker
-    from dreamray.model.objective import WindowGradient
+    from dreamray.model.objective import TileObjective
     from dreamray.plan.tiles import plan_tiles
-    from dreamray.raster.lazy import Held
+    from dreamray.raster.lazy import ArrayRaster
     from dreamray.settings.dream import Dream
 
     dream = Dream(iterations=100_000, max_loss=None)
     weights = common.load_reaching(case["weights"], dream.layer_names)
     plan = plan_tiles(Shape(case["side"], case["side"]), dream.layer_names)
-    crew = LocalCrew(Worker(WindowGradient(dream.choices, weights, case["precision"])))
-    crew.begin(plan, Held(common.picture(*plan.shape)), None, None)
+    crew = LocalTileExecutor(Worker(TileObjective(dream.choices, weights, case["precision"])))
+    crew.begin(plan, ArrayRaster(common.picture(*plan.shape)), None, None)
     for _ in ascend(crew, dream):
         turn()
 

@@ -21,7 +21,7 @@ from dreamray.model.device import start_tensorflow
 from dreamray.model.weights import loader
 from dreamray.model.weights.arrays import Weights
 from dreamray.plan.tiles import exact_halo, plan_tiles
-from dreamray.raster.spill import Shelf
+from dreamray.raster.spill import SpillBuffer
 from dreamray.settings.dream import Dream
 
 BLOCKS = [f"mixed{number}" for number in range(2, 9)]
@@ -68,16 +68,20 @@ class Measure:
     """Gradients of one dream."""
 
     def __init__(self, dream: Dream, loaded: Weights) -> None:
-        from dreamray.model.objective import WindowGradient
+        from dreamray.model.objective import TileObjective
 
-        self._engine = WindowGradient(dream.choices, loaded)
+        self._engine = TileObjective(dream.choices, loaded)
 
     def gradient(self, image: Raster, core: int | None, overlap: int | None) -> Raster:
         """The first gradient of an image in tiles of `core` pixels, None for untiled."""
         engine, shape = self._engine, Shape(*image.shape[:2])
         plan = plan_tiles(shape, engine.layers, core, overlap)
         owned = Subdomain(
-            plan, (0,) * len(plan.tiles), 0, engine, Shelf(None, None, engine.load, engine.store)
+            plan,
+            (0,) * len(plan.tiles),
+            0,
+            engine,
+            SpillBuffer(None, None, engine.load, engine.store),
         )
         for number, tile in enumerate(plan.tiles):
             owned.put(number, image[tile.core.slices])

@@ -106,19 +106,19 @@ def measure(case: Case) -> Measured:
     weights = common.load_reaching(case["weights"], case["layers"])
     common.tensorflow(case["threads"])
     from dreamray.engine.ascent import ascend
-    from dreamray.engine.tile_executor import LocalCrew
+    from dreamray.engine.tile_executor import LocalTileExecutor
     from dreamray.engine.worker import Worker
-    from dreamray.model.objective import WindowGradient
+    from dreamray.model.objective import TileObjective
     from dreamray.plan.tiles import plan_tiles
-    from dreamray.raster.lazy import Held
+    from dreamray.raster.lazy import ArrayRaster
     from dreamray.settings.dream import Dream
 
     shape = Shape(*case["shape"])
     dream = Dream(layers=dict.fromkeys(case["layers"], 1.0), iterations=2, max_loss=None)
     plan = plan_tiles(shape, dream.layer_names, case.get("core"))
-    crew = LocalCrew(Worker(WindowGradient(dream.choices, weights, case["precision"])))
+    crew = LocalTileExecutor(Worker(TileObjective(dream.choices, weights, case["precision"])))
     held = case.get("held")
-    crew.begin(plan, Held(common.picture(*shape)), held, None)
+    crew.begin(plan, ArrayRaster(common.picture(*shape)), held, None)
     for _ in ascend(crew, dream):
         pass
     return {
@@ -134,7 +134,7 @@ def measure_render(case: Case) -> Measured:
     """Be the process of a case that renders a file as the command does."""
     keep_freed_memory()
     from dreamray.render.files import render_picture
-    from dreamray.render.renderer import Dreamer
+    from dreamray.render.renderer import Renderer
     from dreamray.settings.dream import Dream
     from dreamray.settings.execution import Execution
 
@@ -151,7 +151,7 @@ def measure_render(case: Case) -> Measured:
         tile=case.get("core", "auto"),
         memory=case.get("memory", "auto"),
     )
-    dreamer = Dreamer(
+    dreamer = Renderer(
         dream, execution, loaded=common.load_reaching(case["weights"], dream.layer_names)
     )
     plan = dreamer.plan(Shape(*case["shape"]))

@@ -28,10 +28,10 @@ import numpy as np
 
 from dreamray.base.geometry import Raster, Region, Shape
 from dreamray.base.messages import show_size
-from dreamray.engine.halo_exchange import Exchange, deal
-from dreamray.engine.worker import Tools
+from dreamray.engine.halo_exchange import HaloExchange, assign_tiles
+from dreamray.engine.worker import EngineSpec
 from dreamray.plan.tiles import TilePlan, plan_tiles
-from dreamray.raster.lazy import Held
+from dreamray.raster.lazy import ArrayRaster
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 
@@ -82,7 +82,7 @@ class Sleeper:
 
 @dataclass(frozen=True)
 class SleepingTools:
-    """What a worker that sleeps computes with: in place of `dreamray.engine.worker.Tools`."""
+    """What a worker that sleeps computes with: in place of `dreamray.engine.worker.EngineSpec`."""
 
     seconds: float
     layers: tuple[str, ...]
@@ -120,7 +120,7 @@ def measure(workers: int, given: argparse.Namespace) -> Measured:
     """Make steps with so many workers."""
     plan = make_plan(workers * given.tiles_each, given.tile, given.layers)
     steps = given.steps
-    image = Held(np.zeros((*plan.shape, 3), np.float32))
+    image = ArrayRaster(np.zeros((*plan.shape, 3), np.float32))
     execution = Execution(workers=str(workers), threads=1, address="local", wait=600)
     with sleeping(SleepingTools(given.sleep, given.layers), execution, len(plan.tiles)) as crew:
         crew.begin(plan, image, None, None)
@@ -133,7 +133,7 @@ def measure(workers: int, given: argparse.Namespace) -> Measured:
             crew.compute((0, 0))
             seconds.append(time.perf_counter() - begun)
         processor, thread = time.process_time() - processor, time.thread_time() - thread
-    owners = deal(plan, workers)
+    owners = assign_tiles(plan, workers)
     most = max(owners.count(owner) for owner in set(owners))
     return Measured(
         workers,
@@ -142,17 +142,17 @@ def measure(workers: int, given: argparse.Namespace) -> Measured:
         most * given.sleep,
         processor / steps,
         thread / steps,
-        sum(traffic(Exchange(plan, owners)).values()),
+        sum(traffic(HaloExchange(plan, owners)).values()),
     )
 
 
 def sleeping(tools: SleepingTools, execution: Execution, tiles: int) -> Any:
     """A crew of sleepers."""
-    from dreamray.farm import gathered
+    from dreamray.farm import ray_tile_executor
 
     stand_in: Any = tools
-    as_tools: Tools = stand_in
-    return gathered(as_tools, execution, tiles, print)
+    as_tools: EngineSpec = stand_in
+    return ray_tile_executor(as_tools, execution, tiles, print)
 
 
 def make_plan(tiles: int, core: int, layers: tuple[str, ...]) -> TilePlan:
@@ -164,7 +164,7 @@ def make_plan(tiles: int, core: int, layers: tuple[str, ...]) -> TilePlan:
     return plan
 
 
-def traffic(exchange: Exchange) -> dict[int, int]:
+def traffic(exchange: HaloExchange) -> dict[int, int]:
     """Bytes that each owner sends in a step: pixels of its cores, and gradients for others'."""
     sent = dict.fromkeys(exchange.owners, 0)
     for owner in sent:
@@ -193,9 +193,9 @@ def predict(given: argparse.Namespace) -> None:
         for gpus in given.gpus:
             if gpus > len(plan.tiles):
                 continue
-            owners = deal(plan, gpus)
+            owners = assign_tiles(plan, gpus)
             each = max(owners.count(owner) for owner in set(owners))
-            sent = max(traffic(Exchange(plan, owners)).values())
+            sent = max(traffic(HaloExchange(plan, owners)).values())
             compute = each * given.step_seconds
             exchange = sent / (given.link / 8 * 1e9) + gpus * given.coordination
             alone = len(plan.tiles) * given.step_seconds / gpus

@@ -22,12 +22,12 @@ from scaling import traffic
 
 from dreamray.base.geometry import Raster, Shape
 from dreamray.base.messages import show_size
-from dreamray.engine.halo_exchange import Exchange, deal
+from dreamray.engine.halo_exchange import HaloExchange, assign_tiles
 from dreamray.model.weights.arrays import Weights
 from dreamray.plan.planner import PicturePlan
 from dreamray.plan.tiles import TilePlan
 from dreamray.raster.pixels import from_tensor, to_tensor
-from dreamray.render.renderer import Dreamer
+from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 
@@ -56,7 +56,7 @@ def ways(tile: int) -> Iterator[Way]:
 
 def dream_of(image: Raster, dream: Dream, way: Way, weights: Weights) -> tuple[Raster, float]:
     """The dream, and the seconds it takes once the network is warm."""
-    with Dreamer(dream, Execution.model_validate(way.execution), loaded=weights) as dreamer:
+    with Renderer(dream, Execution.model_validate(way.execution), loaded=weights) as dreamer:
         dreamer.dreaming(dream.replace(iterations=1)).run(image)
         begun = time.perf_counter()
         dreamt = dreamer.run(image)
@@ -83,15 +83,15 @@ def visibility(image: Raster, plan: TilePlan) -> float:
     return float(np.mean(ratios))
 
 
-def exchanged(plan: PicturePlan, way: Way, iterations: int, dreamer: Dreamer) -> int:
+def exchanged(plan: PicturePlan, way: Way, iterations: int, dreamer: Renderer) -> int:
     """Bytes that `WORKERS` send each other for the whole dream."""
     total = 0
     for stage in plan.stages:
         tiles = stage.tiles
-        step = sum(traffic(Exchange(tiles, deal(tiles, WORKERS))).values())
+        step = sum(traffic(HaloExchange(tiles, assign_tiles(tiles, WORKERS))).values())
         if dreamer.planner.blends(tiles):
             windows = dreamer.planner.blend_tiles(tiles)
-            once = sum(traffic(Exchange(windows, deal(windows, WORKERS))).values())
+            once = sum(traffic(HaloExchange(windows, assign_tiles(windows, WORKERS))).values())
             total += step + once  # One exact gradient, and the overlaps once.
         else:
             total += step * iterations
@@ -114,7 +114,9 @@ def main() -> None:
     dream = Dream(octaves=2, iterations=given.iterations, max_loss=None)
     weights = common.load_reaching(given.weights, dream.layer_names)
     common.tensorflow(given.threads)
-    tiled = Dreamer(dream, Execution(tile=given.tile), loaded=weights).plan(Shape(*image.shape[:2]))
+    tiled = Renderer(dream, Execution(tile=given.tile), loaded=weights).plan(
+        Shape(*image.shape[:2])
+    )
     lines = [
         f"{given.picture.name} at {given.width}x{height}, tiles of {given.tile}, 2 octaves of "
         f"{given.iterations} steps",
@@ -132,7 +134,7 @@ def main() -> None:
             whole_step, whole_time = step, seconds
         error = np.linalg.norm(step - whole_step) / np.linalg.norm(whole_step)
         execution = Execution.model_validate(way.execution)
-        dreamer = Dreamer(dream, execution, loaded=weights)
+        dreamer = Renderer(dream, execution, loaded=weights)
         plan = dreamer.plan(Shape(*image.shape[:2]))
         sent = show_size(exchanged(plan, way, given.iterations, dreamer)) if error else "-"
         seam = visibility(dreamt, tiled.stages[-1].tiles)

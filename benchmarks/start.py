@@ -95,7 +95,7 @@ def split(case: dict[str, object]) -> dict[str, float]:
     from dreamray.engine.events import Event, OctaveDone, OctaveStarted, StepDone
     from dreamray.model.device import keep_freed_memory, start_tensorflow
     from dreamray.render.files import render_picture
-    from dreamray.render.renderer import Dreamer
+    from dreamray.render.renderer import Renderer
     from dreamray.settings.dream import Dream
     from dreamray.settings.execution import Execution
 
@@ -112,7 +112,7 @@ def split(case: dict[str, object]) -> dict[str, float]:
 
     picture, threads = str(case["picture"]), int(str(case["threads"]))
     execution = Execution(weights=str(case["weights"]), threads=threads)
-    dreamer = Dreamer(Dream(), execution)
+    dreamer = Renderer(Dream(), execution)
     clock.lap("import dreamray")
     _ = dreamer.weights
     clock.lap("load weights")

@@ -17,7 +17,7 @@ from dreamray.bulk.task import Outcome, Task
 
 @dataclass(frozen=True)
 class PlainTools:
-    """In place of `dreamray.engine.worker.Tools`: an engine in NumPy, as slow and as weak as wanted."""
+    """In place of `dreamray.engine.worker.EngineSpec`: an engine in NumPy, as slow and as weak as wanted."""
 
     layers: tuple[str, ...] = ("mixed0",)
     delay: float = 0.0
@@ -37,7 +37,7 @@ class PlainTools:
 
 @dataclass(frozen=True)
 class SetTools:
-    """In place of `dreamray.bulk.task_runner.SetTools`: pictures that are made in no time.
+    """In place of `dreamray.bulk.task_runner.TaskRunnerSpec`: pictures that are made in no time.
 
     What a picture's name says happens: `deadly` ends the process, `broken` fails again and again,
     `slow` takes a second.

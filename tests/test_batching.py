@@ -16,14 +16,14 @@ from plain_engine import PlainEngine
 
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.base.geometry import Raster, Region, Shape
-from dreamray.engine.batching import Found, SharedEngine, StoppedError
+from dreamray.engine.batching import LossAndGradient, SharedEngine, StoppedError
 from dreamray.engine.events import Event, StepDone
-from dreamray.engine.tile_executor import LocalCrew
+from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import Worker
 from dreamray.plan.planner import Planner
-from dreamray.raster.lazy import Held, read
-from dreamray.render.checkpoint import Job
-from dreamray.render.octave_loop import Dreaming
+from dreamray.raster.lazy import ArrayRaster, read
+from dreamray.render.checkpoint import CheckpointStore
+from dreamray.render.octave_loop import OctaveLoop
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import MemoryFolder
@@ -47,12 +47,14 @@ class BatchingEngine(PlainEngine):
         self._plain = PlainEngine(LAYER)
         self._busy = threading.Lock()
 
-    def gradient(self, window: Raster, owned: Any, per_cell: Any) -> Found:
+    def gradient(self, window: Raster, owned: Any, per_cell: Any) -> LossAndGradient:
         with self._alone():
             self.computed.append((window.shape[:2], 1))
             return self._plain.gradient(window, owned, per_cell)
 
-    def gradients(self, windows: Sequence[Raster], owned: Any, per_cell: Any) -> list[Found]:
+    def gradients(
+        self, windows: Sequence[Raster], owned: Any, per_cell: Any
+    ) -> list[LossAndGradient]:
         with self._alone():
             self.computed.append((windows[0].shape[:2], len(windows)))
             if self.holds is not None and len(windows) > self.holds:
@@ -93,7 +95,7 @@ def in_threads(*work: Callable[[], Any]) -> list[Any]:
     return outcomes
 
 
-def bits(found: Found) -> tuple[float, bytes]:
+def bits(found: LossAndGradient) -> tuple[float, bytes]:
     return found[0], found[1].tobytes()
 
 
@@ -213,7 +215,7 @@ class TestThreads:
 
     def test_an_error_of_one_window_is_its_own(self) -> None:
         class Picky(BatchingEngine):
-            def gradient(self, window: Raster, owned: Any, per_cell: Any) -> Found:
+            def gradient(self, window: Raster, owned: Any, per_cell: Any) -> LossAndGradient:
                 if window[0, 0, 0] == 5:
                     raise MemoryExhaustedError("memory ran out")
                 return super().gradient(window, owned, per_cell)
@@ -229,7 +231,7 @@ class TestThreads:
         class Interrupted(BatchingEngine):
             times = 0
 
-            def gradients(self, windows: Any, owned: Any, per_cell: Any) -> list[Found]:
+            def gradients(self, windows: Any, owned: Any, per_cell: Any) -> list[LossAndGradient]:
                 found = super().gradients(windows, owned, per_cell)
                 self.times += 1
                 if self.times == 1:
@@ -359,9 +361,9 @@ def weights(request: pytest.FixtureRequest, tensorflow: Any) -> Any:
 
 @pytest.fixture(params=["float32", "bfloat16"])
 def network(request: pytest.FixtureRequest, weights: Any) -> Any:
-    from dreamray.model.objective import WindowGradient
+    from dreamray.model.objective import TileObjective
 
-    return WindowGradient(Dream(layers=LAYERS).choices, weights, request.param)
+    return TileObjective(Dream(layers=LAYERS).choices, weights, request.param)
 
 
 def dream(engine: Any, place: int, max_loss: float | None) -> tuple[bytes, list[float]]:
@@ -374,10 +376,10 @@ def dream(engine: Any, place: int, max_loss: float | None) -> tuple[bytes, list[
         if isinstance(event, StepDone):
             losses.append(event.loss)
 
-    job = Job(MemoryFolder(), {"dream": "this"})
-    crew = LocalCrew(Worker(engine))
-    dreaming = Dreaming(settings, planner, planner.plan(SHAPE), crew, job, hear)
-    dreamt = dreaming.run(Held(window(place, *SHAPE)))
+    job = CheckpointStore(MemoryFolder(), {"dream": "this"})
+    crew = LocalTileExecutor(Worker(engine))
+    dreaming = OctaveLoop(settings, planner, planner.plan(SHAPE), crew, job, hear)
+    dreamt = dreaming.run(ArrayRaster(window(place, *SHAPE)))
     return read(dreamt, Region.whole(SHAPE)).tobytes(), losses
 
 

@@ -21,9 +21,9 @@ from PIL import Image
 
 import dreamray
 from dreamray.base.errors import WeightsError
-from dreamray.bulk.job import Options, dream_set
+from dreamray.bulk.job import BulkOptions, dream_set
 from dreamray.cli import app
-from dreamray.engine.events import Remark, StepDone
+from dreamray.engine.events import Notice, StepDone
 from dreamray.model import device
 from dreamray.model.architecture import CONVOLUTIONS, ancestors
 from dreamray.model.weights import bundled, imagenet
@@ -34,7 +34,7 @@ from dreamray.model.weights.loader import load
 from dreamray.pictures.metadata import read_metadata
 from dreamray.raster.pixels import to_tensor
 from dreamray.render.default_layers import foresee_layers, settle_layers
-from dreamray.render.renderer import Dreamer, renderer
+from dreamray.render.renderer import Renderer, renderer
 from dreamray.settings.dream import DEFAULT_LAYERS, Dream
 from dreamray.settings.execution import Execution
 from training.dreams import Dreamt, dreamt
@@ -364,7 +364,7 @@ def test_a_dream_with_int8_looks_the_same(source: str, request: pytest.FixtureRe
             if isinstance(event, StepDone):
                 losses.append(event.loss)
 
-        with Dreamer(dream, Execution(), listen, loaded=weights) as dreamer:
+        with Renderer(dream, Execution(), listen, loaded=weights) as dreamer:
             return dreamer.run(image), losses
 
     one, other = (dreamt(weights, 1)[0] - image for weights in (exact, rounded))
@@ -574,14 +574,14 @@ class TestCommands:
         self, picture: Path, suited: Weights, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The settled dream is what the work is known by."""
-        from dreamray.render.files import Keeping, render_picture
+        from dreamray.render.files import RenderOptions, render_picture
 
         dream, execution = self.DREAM, Execution(weights="bestiary")
         target, heard = str(picture.with_name("out.png")), []
-        for keeping in (Keeping(work=True), Keeping()):
-            with Dreamer(dream, execution, heard.append) as dreamer:
+        for keeping in (RenderOptions(work=True), RenderOptions()):
+            with Renderer(dream, execution, heard.append) as dreamer:
                 render_picture(str(picture), target, dreamer, heard.append, keeping)
-        remarks = [event.text for event in heard if isinstance(event, Remark)]
+        remarks = [event.text for event in heard if isinstance(event, Notice)]
         assert any("all octaves are dreamt" in text for text in remarks), remarks
         assert not any("afresh" in text for text in remarks)
 
@@ -637,7 +637,7 @@ class TestCommands:
 
         def made(dream: Dream) -> tuple[int, int]:
             places = (str(listed), str(out))
-            counts = dream_set(*places, dream, execution, Options(report=False), lambda _: None)
+            counts = dream_set(*places, dream, execution, BulkOptions(report=False), lambda _: None)
             return counts.done, counts.kept
 
         assert made(dream) == (2, 0)
@@ -668,7 +668,7 @@ def test_without_a_network_a_first_dream_comes_from_the_package(
     heard: list[object] = []
     dream = Dream(octaves=1, iterations=1, max_loss=None)
     dreamt = renderer.dream(pixels, dream, listen=heard.append)
-    remarks = [event.text for event in heard if isinstance(event, Remark)]
+    remarks = [event.text for event in heard if isinstance(event, Notice)]
     assert any(text.startswith("WARNING: ImageNet's") for text in remarks)
     assert (dreamt != pixels).mean() > 0.3
     layers = bundled.read().about.layers

@@ -10,10 +10,10 @@ from plain_engine import PlainEngine
 from tiled import Tiled
 
 from dreamray.base.geometry import Interval, Raster, Region, Shape
-from dreamray.engine.blending import Blended, Fade, TileTask, fades, shares
+from dreamray.engine.blending import BlendedRaster, Fade, TileTask, fades, shares
 from dreamray.plan.tiles import TilePlan, other_windows, plan_tiles
-from dreamray.raster.chunked import Canvas, Grid
-from dreamray.raster.lazy import Held, read
+from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
+from dreamray.raster.lazy import ArrayRaster, read
 from dreamray.settings.dream import Dream
 from dreamray.storage import MemoryFolder
 
@@ -35,15 +35,15 @@ def noise(shape: Shape, seed: int = 0) -> Raster:
     return np.random.default_rng(seed).uniform(-1, 1, (*shape, 3)).astype(np.float32)
 
 
-def canvas(values: Raster) -> Canvas:
-    made = Canvas(MemoryFolder(), Grid.even(Shape(*values.shape[:2]), 64), "float32")
+def canvas(values: Raster) -> ChunkedRaster:
+    made = ChunkedRaster(MemoryFolder(), ChunkGrid.even(Shape(*values.shape[:2]), 64), "float32")
     made.write(Region.whole(made.shape), values)
     return made
 
 
-def cut(image: Raster, plan: TilePlan) -> Blended:
+def cut(image: Raster, plan: TilePlan) -> BlendedRaster:
     """The windows of a plan, cut from one image."""
-    return Blended(plan, tuple(canvas(image[tile.window.slices]) for tile in plan.tiles))
+    return BlendedRaster(plan, tuple(canvas(image[tile.window.slices]) for tile in plan.tiles))
 
 
 class TestFades:
@@ -124,7 +124,7 @@ class TestBlended:
             canvas(np.full((*tile.window.shape, 3), value, np.float32))
             for tile, value in zip(plan.tiles, (0, 1), strict=True)
         )
-        row = read(Blended(plan, ends), Region.whole(plan.shape))[30, :, 0]
+        row = read(BlendedRaster(plan, ends), Region.whole(plan.shape))[30, :, 0]
         assert np.all(row[:48] == 0)
         assert np.all(row[80:] == 1)
         assert np.all(np.diff(row[48:80]) > 0)
@@ -178,8 +178,8 @@ class Octave:
             self.loss,
             0,
             dream,
-            Held(self.image),
-            Canvas(MemoryFolder(), Grid.even(tile.window.shape, 64), "float32"),
+            ArrayRaster(self.image),
+            ChunkedRaster(MemoryFolder(), ChunkGrid.even(tile.window.shape, 64), "float32"),
         )
 
     def change(self, task: TileTask) -> float:

@@ -9,7 +9,7 @@ import pytest
 
 from dreamray.base.errors import PictureError, RequestError
 from dreamray.bulk.existing import check_ours, check_places
-from dreamray.bulk.job import Options, dream_set
+from dreamray.bulk.job import BulkOptions, dream_set
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.report import Report, RunState, Summary
 from dreamray.bulk.sources import entries
@@ -48,7 +48,12 @@ class TestClaim:
         execution = Execution(weights="random")
         with pytest.raises(RequestError, match=f"{name}: this is no .* would be replaced"):
             dream_set(
-                str(tmp_path / "in"), str(tmp_path / "out"), Dream(), execution, Options(), print
+                str(tmp_path / "in"),
+                str(tmp_path / "out"),
+                Dream(),
+                execution,
+                BulkOptions(),
+                print,
             )
         assert (tmp_path / "out" / name).read_text() == text
 

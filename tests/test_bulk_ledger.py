@@ -14,12 +14,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from dreamray.base.errors import StorageError
 from dreamray.bulk.record import Record, Seconds, State
-from dreamray.bulk.task_store import Asked, Counts, Ledger
+from dreamray.bulk.task_store import Asked, Counts, TaskStore
 
 
 @pytest.fixture
-def ledger() -> Iterator[Ledger]:
-    with Ledger() as opened:
+def ledger() -> Iterator[TaskStore]:
+    with TaskStore() as opened:
         yield opened
 
 
@@ -32,11 +32,11 @@ def record(output: str, state: State = State.DONE, **more: str) -> Record:
     return Record(output, f"/in/{output}", state, **known)
 
 
-def todo(ledger: Ledger) -> list[str]:
+def todo(ledger: TaskStore) -> list[str]:
     return [one.asked.output for one in ledger.todo()]
 
 
-def records(ledger: Ledger) -> list[Record]:
+def records(ledger: TaskStore) -> list[Record]:
     with ledger.reader() as reader:
         return list(reader.records())
 
@@ -70,7 +70,7 @@ class TestAsking:
 
 
 class TestSettling:
-    def settled(self, ledger: Ledger, *, overwrite: bool = False) -> list[str]:
+    def settled(self, ledger: TaskStore, *, overwrite: bool = False) -> list[str]:
         ledger.settle(overwrite=overwrite)
         return todo(ledger)
 
@@ -252,7 +252,7 @@ def test_a_full_disk_is_told_in_one_line_and_nothing_stays_on_it(tmp_path, monke
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     def fill() -> None:
-        with Ledger() as ledger:
+        with TaskStore() as ledger:
             ledger._database.execute("PRAGMA max_page_count = 20")
             ledger.ask(asked(f"{number}.png") for number in range(10_000))
 
@@ -265,7 +265,7 @@ def test_a_full_disk_is_told_in_one_line_and_nothing_stays_on_it(tmp_path, monke
 
 def test_other_errors_go_through_it_as_they_are():
     def fail() -> None:
-        with Ledger():
+        with TaskStore():
             raise ValueError("mine")
 
     with pytest.raises(ValueError, match="mine"):
@@ -274,7 +274,7 @@ def test_other_errors_go_through_it_as_they_are():
 
 def test_it_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with Ledger() as ledger:
+    with TaskStore() as ledger:
         ledger.ask([asked("a.png")])
         assert len(list(tmp_path.iterdir())) == 1
     assert list(tmp_path.iterdir()) == []
@@ -308,7 +308,7 @@ class Books(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = Ledger().__enter__()
+        self.ledger = TaskStore().__enter__()
         self.states: dict[str, str] = {}
         self.drawn: list[str] = []
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dreamray.base.errors import StorageError
 from dreamray.bulk.manifest import Manifest
 from dreamray.bulk.record import Record, State
-from dreamray.bulk.task_store import Ledger
+from dreamray.bulk.task_store import TaskStore
 from dreamray.storage import Folder, MemoryFolder, locate_folder
 
 
@@ -166,7 +166,7 @@ class TestRubbish:
         good = [record(name).to_json().encode() for name in ("x.png", "y.png")]
         folder.file("manifest.jsonl").write(b"\n".join([good[0], line, b"", good[1]]))
         said: list[str] = []
-        with Ledger() as ledger:
+        with TaskStore() as ledger:
             ledger.remember(Manifest(folder).read(said.append))
             ledger.find((name, "w") for name in ("x.png", "y.png", "a.png"))
             with ledger.reader() as reader:

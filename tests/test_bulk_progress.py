@@ -6,10 +6,10 @@ import io
 
 from rich.console import Console
 
-from dreamray.bulk.bulk_events import Listed, PictureDone, Progress
+from dreamray.bulk.bulk_events import BulkProgress, PictureDone, PicturesListed
 from dreamray.bulk.record import Record, State
-from dreamray.cli.bulk_progress import Bar, Lines, Pace
-from dreamray.engine.events import Remark
+from dreamray.cli.bulk_progress import BulkBar, BulkLines, BulkPace
+from dreamray.engine.events import Notice
 
 
 class Clock:
@@ -19,8 +19,8 @@ class Clock:
         return self.now
 
 
-def progress(done: int, failed: int = 0, workers: int = 2) -> Progress:
-    return Progress(total=100, kept=20, done=done, failed=failed, in_flight=3, workers=workers)
+def progress(done: int, failed: int = 0, workers: int = 2) -> BulkProgress:
+    return BulkProgress(total=100, kept=20, done=done, failed=failed, in_flight=3, workers=workers)
 
 
 def console() -> Console:
@@ -35,7 +35,7 @@ def text(shown: Console) -> str:
 
 def test_pace_counts_what_ends_from_the_first_event_on() -> None:
     clock = Clock()
-    pace = Pace(clock)
+    pace = BulkPace(clock)
     pace.update(progress(10))
     assert pace.per_minute is None
     clock.now = 30
@@ -46,7 +46,7 @@ def test_pace_counts_what_ends_from_the_first_event_on() -> None:
 
 def test_lines_come_at_once_and_then_every_few_seconds() -> None:
     clock, shown = Clock(), console()
-    lines = Lines(shown, clock)
+    lines = BulkLines(shown, clock)
     for done in range(40):
         clock.now += 1
         lines(progress(done, failed=2))
@@ -60,24 +60,24 @@ def test_lines_come_at_once_and_then_every_few_seconds() -> None:
 
 def test_a_long_listing_is_told() -> None:
     clock, shown = Clock(), console()
-    lines = Lines(shown, clock)
-    lines(Listed(10))
+    lines = BulkLines(shown, clock)
+    lines(PicturesListed(10))
     clock.now = 11
-    lines(Listed(70_000))
+    lines(PicturesListed(70_000))
     assert text(shown) == "70000 pictures found\n"
 
 
 def test_remarks_are_shown_and_pictures_are_not() -> None:
     shown = console()
-    lines = Lines(shown)
-    lines(Remark("failed: [red]a.png[/red]"))
+    lines = BulkLines(shown)
+    lines(Notice("failed: [red]a.png[/red]"))
     lines(PictureDone(Record("a.png", "a.png", State.DONE), False, 0))
     assert text(shown) == "note: failed: [red]a.png[/red]\n"
 
 
 def test_the_bar_takes_all_events() -> None:
     shown = Console(file=io.StringIO(), width=120, force_terminal=True)
-    with Bar(shown) as bar:
-        for event in (Listed(5), progress(1), progress(5, 1), Remark("careful")):
+    with BulkBar(shown) as bar:
+        for event in (PicturesListed(5), progress(1), progress(5, 1), Notice("careful")):
             bar(event)
     assert "note: careful" in text(shown)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dreamray.bulk.record import Record, State
-from dreamray.bulk.retry_queue import ATTEMPTS, DEATHS, PAUSES, Attempt, Queue
+from dreamray.bulk.retry_queue import ATTEMPTS, DEATHS, PAUSES, Attempt, RetryQueue
 from dreamray.bulk.task import Task
 from dreamray.settings.dream import Dream
 from dreamray.storage import MemoryFolder
@@ -30,11 +30,11 @@ def task(name: str) -> Task:
     return Task(name, folder.file(name), folder.file(name), Dream(), "r1")
 
 
-def queue(clock: Clock, *names: str) -> Queue:
-    return Queue(map(task, names), clock)
+def queue(clock: Clock, *names: str) -> RetryQueue:
+    return RetryQueue(map(task, names), clock)
 
 
-def taken(queue: Queue) -> Attempt:
+def taken(queue: RetryQueue) -> Attempt:
     """The next one, as if there were a worker for each suspect."""
     attempt = queue.next_suspect() or queue.next()
     assert attempt is not None
@@ -68,7 +68,7 @@ class TestNewTasks:
                 drawn.append(name)
                 yield task(name)
 
-        waiting = Queue(tasks(), clock)
+        waiting = RetryQueue(tasks(), clock)
         assert drawn == []
         waiting.next()
         assert not waiting.empty

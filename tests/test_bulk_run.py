@@ -20,20 +20,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dreamray.base.errors import DreamrayError, RequestError, StorageError
-from dreamray.bulk import job, reporting, retry_queue, task_planner
+from dreamray.bulk import bulk_planner, job, reporting, retry_queue
 from dreamray.bulk import scheduler as run_module
 from dreamray.bulk import task_store as ledger_module
-from dreamray.bulk.bulk_events import PictureDone, Progress, SetEvent
-from dreamray.bulk.job import Options, dream_set
+from dreamray.bulk.bulk_events import BulkEvent, BulkProgress, PictureDone
+from dreamray.bulk.job import BulkOptions, dream_set
 from dreamray.bulk.manifest import Manifest
 from dreamray.bulk.record import Record, State
-from dreamray.bulk.request import Limit, Wanted, parse_limit
+from dreamray.bulk.request import BulkRequest, Limit, parse_limit
 from dreamray.bulk.retry_queue import ATTEMPTS, DEATHS
-from dreamray.bulk.scheduler import IN_A_ROW, SetRun
+from dreamray.bulk.scheduler import IN_A_ROW, BulkScheduler
 from dreamray.bulk.task import Outcome, Task
-from dreamray.bulk.task_executor import Finished, LocalHands
-from dreamray.bulk.task_store import Counts, Ledger
-from dreamray.engine.events import Remark
+from dreamray.bulk.task_executor import FinishedTask, ThreadTaskExecutor
+from dreamray.bulk.task_store import Counts, TaskStore
+from dreamray.engine.events import Notice
 from dreamray.model.architecture import CONVOLUTIONS
 from dreamray.model.weights import loader
 from dreamray.model.weights.arrays import Weights
@@ -130,7 +130,7 @@ class Script:
         self.asked: list[tuple[str, str, bool]] = []
         """Output, worker to avoid, and whether alone, of each task."""
         self.expected: list[int] = []
-        self.heard: list[SetEvent] = []
+        self.heard: list[BulkEvent] = []
 
     def submit(self, task: Task, *, avoid: str = "", alone: bool = False) -> bool:
         if len(self._tasks) >= self._room:
@@ -140,24 +140,24 @@ class Script:
         self.asked.append((task.output, avoid, alone))
         return True
 
-    def finished(self, timeout: float) -> list[Finished]:
+    def finished(self, timeout: float) -> list[FinishedTask]:
         return list(self._ended())
 
-    def _ended(self) -> Iterator[Finished]:
+    def _ended(self) -> Iterator[FinishedTask]:
         for _ in range(min(2, len(self._tasks))):
             task = self._tasks.pop()
             self._numbers[task.output] += 1
             number = self._numbers[task.output]
             answer, worker = self._answer(task, number), f"worker {number}"
             if isinstance(answer, Loss):
-                yield Finished(task, None, worker, suspect=answer is Loss.DIED)
+                yield FinishedTask(task, None, worker, suspect=answer is Loss.DIED)
             else:
-                yield Finished(task, answer, worker)
+                yield FinishedTask(task, answer, worker)
 
     def expect(self, tasks: int) -> None:
         self.expected.append(tasks)
 
-    def hear(self, event: SetEvent) -> None:
+    def hear(self, event: BulkEvent) -> None:
         self.heard.append(event)
 
     @property
@@ -191,7 +191,7 @@ class World:
         self.dream = Dream(layers={"mixed0": 1.0})
         self.execution = Execution(weights="plain")
         self.hands = Script(good)
-        self.events: list[SetEvent] = []
+        self.events: list[BulkEvent] = []
 
     def fill(self, *names: str) -> World:
         for name in names:
@@ -210,13 +210,13 @@ class World:
             str(self.destination),
             self.dream,
             self.execution,
-            Options(**{"report": False} | options),
+            BulkOptions(**{"report": False} | options),
             self.events.append,
         )
 
-    def wanted(self, **more: Any) -> Wanted:
+    def wanted(self, **more: Any) -> BulkRequest:
         folder = locate_folder(str(self.destination))
-        return Wanted(str(self.source), folder, self.dream, self.execution, "5" * 64, **more)
+        return BulkRequest(str(self.source), folder, self.dream, self.execution, "5" * 64, **more)
 
     @property
     def tried(self) -> list[str]:
@@ -238,14 +238,14 @@ class World:
 
     @property
     def remarks(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, Remark)]
+        return [event.text for event in self.events if isinstance(event, Notice)]
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(tmp_path)
     monkeypatch.setattr(loader, "load", lambda source, tell: PLAIN)
-    monkeypatch.setattr(job, "_hands", lambda *_: contextlib.nullcontext(world.hands))
+    monkeypatch.setattr(job, "_task_executor", lambda *_: contextlib.nullcontext(world.hands))
     monkeypatch.setattr(retry_queue, "PAUSES", (0.0, 0.0))
     return world
 
@@ -278,7 +278,7 @@ class TestOneRun:
         )
         ends = [event for event in world.events if isinstance(event, PictureDone)]
         assert sorted(end.record.output for end in ends) == sorted(world.tried)
-        progress = [event for event in world.events if isinstance(event, Progress)]
+        progress = [event for event in world.events if isinstance(event, BulkProgress)]
         assert all(0 <= event.in_flight <= event.left for event in progress)
         first, last = progress[0], progress[-1]
         assert (first.total, first.left, first.workers) == (9, 9, 2)
@@ -550,7 +550,7 @@ class TestSecondRun:
         listed = world.fill("a.png").source / "l.jsonl"
         listed.write_text('{"source": "a.png", "output": "../x.png"}\n')
         for time in ("2026-11-22T18:00:00Z", "2026-11-23T18:00:00Z"):
-            monkeypatch.setattr(task_planner, "utc_now", lambda time=time: time)
+            monkeypatch.setattr(bulk_planner, "utc_now", lambda time=time: time)
             world.run(source=listed)
         assert world.manifest["../x.png"].finished == "2026-11-23T18:00:00Z"
 
@@ -602,8 +602,10 @@ class TestTryingAgain:
             return Loss.DIED if task.output == "3.png" and number == 1 else good(task)
 
         world.hands = Crowded(answer)
-        with Ledger() as ledger:
-            run = SetRun(world.fill(*names).wanted(), ledger, lambda: None, world.events.append)
+        with TaskStore() as ledger:
+            run = BulkScheduler(
+                world.fill(*names).wanted(), ledger, lambda: None, world.events.append
+            )
             run.plan()
             run.make(world.hands)
             assert ledger.counts == Counts(total=9, kept=0, done=9, failed=0)
@@ -631,13 +633,15 @@ class TestTryingAgain:
 
     def test_nothing_spins_until_the_next_attempt(self, world, monkeypatch):
         monkeypatch.setattr(retry_queue, "PAUSES", (0.3, 0.3))
-        world.hands = LocalHands(Answering(out_of_order))
-        with Ledger() as ledger, contextlib.closing(world.hands) as hands:
-            run = SetRun(world.fill("a.png").wanted(), ledger, lambda: None, world.events.append)
+        world.hands = ThreadTaskExecutor(Answering(out_of_order))
+        with TaskStore() as ledger, contextlib.closing(world.hands) as hands:
+            run = BulkScheduler(
+                world.fill("a.png").wanted(), ledger, lambda: None, world.events.append
+            )
             run.plan()
             run.make(hands)
             assert ledger.counts.failed == 1
-        assert sum(isinstance(event, Progress) for event in world.events) < 50
+        assert sum(isinstance(event, BulkProgress) for event in world.events) < 50
 
 
 class Answering:
@@ -673,13 +677,13 @@ class TestThreads:
             assert gate.wait(60)
             return good(task)
 
-        with contextlib.closing(LocalHands(Answering(answer))) as hands:
+        with contextlib.closing(ThreadTaskExecutor(Answering(answer))) as hands:
             took = [hands.submit(self.task(world, f"{number}.png")) for number in range(3)]
             assert took == [True, True, False]
             assert hands.in_flight == 2
             assert hands.finished(0) == []
             gate.set()
-            ended: list[Finished] = []
+            ended: list[FinishedTask] = []
             while hands.in_flight:
                 ended += hands.finished(60)
             assert sorted(one.task.output for one in ended) == ["0.png", "1.png"]
@@ -689,9 +693,9 @@ class TestThreads:
     def test_load_nothing_before_the_first_task_and_stop_at_the_end(self, world):
         world.fill("a.png").run()
         answering = Answering(good)
-        LocalHands(answering).close()
+        ThreadTaskExecutor(answering).close()
         assert (answering.studios, answering.stops) == (0, 0)
-        with contextlib.closing(LocalHands(answering)) as hands:
+        with contextlib.closing(ThreadTaskExecutor(answering)) as hands:
             hands.submit(self.task(world, "a.png"))
         assert (answering.studios, answering.stops) == (1, 1)
 
@@ -829,8 +833,10 @@ class TestInterrupted:
             add(self, records)
 
         monkeypatch.setattr(Manifest, "add", fails_once)
-        with Ledger() as ledger:
-            run = SetRun(world.fill("a.png").wanted(), ledger, lambda: None, world.events.append)
+        with TaskStore() as ledger:
+            run = BulkScheduler(
+                world.fill("a.png").wanted(), ledger, lambda: None, world.events.append
+            )
             run.plan()
             run.make(Script(good))
             with pytest.raises(StorageError):
@@ -840,14 +846,14 @@ class TestInterrupted:
         assert [record.output for record in found] == ["a.png"]
 
     def test_a_full_disk_is_told_in_one_line(self, world, monkeypatch):
-        opened = ledger_module._opened
+        opened = ledger_module._open
 
         def small(path: Path) -> sqlite3.Connection:
             database = opened(path)
             database.execute("PRAGMA max_page_count = 20")
             return database
 
-        monkeypatch.setattr(ledger_module, "_opened", small)
+        monkeypatch.setattr(ledger_module, "_open", small)
         listed = world.source / "l.jsonl"
         rows = ({"source": "a.png", "output": f"{number}.png"} for number in range(3000))
         listed.write_text("\n".join(map(json.dumps, rows)))
@@ -861,8 +867,8 @@ class TestInterrupted:
         monkeypatch.setattr(run_module, "KEEP_RECORDS", 3)
         death = Death(monkeypatch)
         world.fill(*(f"{number}.png" for number in range(9)))
-        with Ledger() as ledger:
-            run = SetRun(world.wanted(), ledger, lambda: None, world.events.append)
+        with TaskStore() as ledger:
+            run = BulkScheduler(world.wanted(), ledger, lambda: None, world.events.append)
             run.plan()
             with pytest.raises(Killed):
                 run.make(
@@ -904,8 +910,8 @@ class TestLease:
                 raise DreamrayError("another run took over")
 
         world.fill(*(f"{number}.png" for number in range(9)))
-        with Ledger() as ledger:
-            run = SetRun(world.wanted(), ledger, check, world.events.append)
+        with TaskStore() as ledger:
+            run = BulkScheduler(world.wanted(), ledger, check, world.events.append)
             run.plan()
             run.make(Script(good))
             run.complete()
@@ -947,7 +953,7 @@ class TestReport:
             if self._thread is not None:
                 self._thread.join()
 
-        monkeypatch.setattr(task_planner, "LISTED_EVERY", -1.0)
+        monkeypatch.setattr(bulk_planner, "LISTED_EVERY", -1.0)
         monkeypatch.setattr(reporting, "UPDATE_EVERY", 0.0)
         monkeypatch.setattr(reporting.Reporting, "hear", heard)
         assert world.run(report=True).kept == 1
@@ -995,8 +1001,8 @@ def test_however_often_it_is_killed_the_last_run_completes_the_set(
         for _ in range(len(fates) + 1):
             death.is_over()
             hands, is_last = Script(answer, room=keeps), not coming
-            with contextlib.suppress(Killed), Ledger() as ledger:
-                run = SetRun(world.wanted(), ledger, lambda: None, world.events.append)
+            with contextlib.suppress(Killed), TaskStore() as ledger:
+                run = BulkScheduler(world.wanted(), ledger, lambda: None, world.events.append)
                 run.plan()
                 run.make(hands)
                 if run.changed:

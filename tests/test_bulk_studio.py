@@ -24,20 +24,20 @@ from plain_engine import PlainEngine, PlainWorker
 from dreamray.base.geometry import Raster
 from dreamray.bulk import job, task_runner
 from dreamray.bulk.digests import NOTE, request_digest
-from dreamray.bulk.job import Options, dream_set
+from dreamray.bulk.job import BulkOptions, dream_set
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.scheduler import Outcome
 from dreamray.bulk.task import Task
-from dreamray.bulk.task_runner import AHEAD, Room, SetTools, Studio
+from dreamray.bulk.task_runner import AHEAD, PixelSemaphore, TaskRunner, TaskRunnerSpec
 from dreamray.engine.batching import StoppedError
-from dreamray.engine.tile_executor import LocalCrew
-from dreamray.engine.worker import Tools
+from dreamray.engine.tile_executor import LocalTileExecutor
+from dreamray.engine.worker import EngineSpec
 from dreamray.model.architecture import CONVOLUTIONS
 from dreamray.model.weights import loader
 from dreamray.model.weights.arrays import Weights
 from dreamray.pictures import decode
 from dreamray.render.files import render_picture
-from dreamray.render.renderer import Dreamer
+from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import LocalFolder, locate
@@ -83,7 +83,7 @@ class WatchedEngine(PlainEngine):
 
 @dataclass(frozen=True)
 class PlainTools:
-    """In place of `dreamray.engine.worker.Tools`."""
+    """In place of `dreamray.engine.worker.EngineSpec`."""
 
     dream: Dream
     loader: Weights = PLAIN
@@ -112,7 +112,7 @@ class Bench:
         self.execution = execution
         self.watch = Watch()
         tools: Any = PlainTools(dream, watch=self.watch)
-        self.studio = Studio(tools, execution, batch)
+        self.studio = TaskRunner(tools, execution, batch)
         for name in ("in", "out", "rendered"):
             (folder / name).mkdir()
 
@@ -143,9 +143,9 @@ class Bench:
     def rendered(self, name: str, output: str, dream: Dream | None = None) -> bytes:
         """What `render` makes of it."""
         dream = dream or self.dream
-        crew = LocalCrew(PlainWorker(PlainEngine(*dream.layer_names)))
+        crew = LocalTileExecutor(PlainWorker(PlainEngine(*dream.layer_names)))
         target = self.folder / "rendered" / output
-        with Dreamer(dream, self.execution, loaded=PLAIN, crew=crew) as dreamer:
+        with Renderer(dream, self.execution, loaded=PLAIN, crew=crew) as dreamer:
             render_picture(str(self.folder / "in" / name), str(target), dreamer)
         return target.read_bytes()
 
@@ -277,10 +277,10 @@ class TestSameBytesAsRender:
         execution = Execution(weights="random", memory="4GiB")
         bench = Bench(tmp_path, dream, execution)
         bench.put("a.png", saved(noise(80, 90, 4)))
-        tools = Tools(dream, untrained, "float32", None)
-        real = SetTools(tools, execution).studio()
+        tools = EngineSpec(dream, untrained, "float32", None)
+        real = TaskRunnerSpec(tools, execution).studio()
         assert real.make(bench.task("a.png", "a.png")).record.state is State.DONE
-        with Dreamer(dream, execution, loaded=untrained) as dreamer:
+        with Renderer(dream, execution, loaded=untrained) as dreamer:
             render_picture(str(tmp_path / "in/a.png"), str(tmp_path / "rendered/a.png"), dreamer)
         assert bench.made("a.png") == (tmp_path / "rendered/a.png").read_bytes()
 
@@ -415,7 +415,7 @@ class TestSecondTime:
         assert bench.make("a.png", "a.png", earlier=record, there=True).kept
         bench.execution = bench.execution.replace(tile=96)
         tools: Any = PlainTools(DREAM, watch=bench.watch)
-        bench.studio = Studio(tools, bench.execution, 1)
+        bench.studio = TaskRunner(tools, bench.execution, 1)
         bench.watch.gradients = 0
         outcome = bench.make("a.png", "a.png", earlier=record, there=True)
         assert outcome.record.state is State.DONE
@@ -522,7 +522,7 @@ class TestBadPictures:
     def test_whose_layers_the_weights_do_not_reach_fail(self, bench):
         bench.put("a.png", PICTURES["colour.png"])
         none = replace(PLAIN, kernels=tuple(np.zeros_like(kernel) for kernel in PLAIN.kernels))
-        bench.studio = Studio(PlainTools(DREAM, none), EXECUTION, 1)  # type: ignore[arg-type]
+        bench.studio = TaskRunner(PlainTools(DREAM, none), EXECUTION, 1)  # type: ignore[arg-type]
         self.failed(bench, bench.make("a.png", "a.png"), "nothing but zeros")
 
     @pytest.mark.parametrize("error", [ValueError("no\nsuch"), MemoryError(), OSError(5, "I/O")])
@@ -618,7 +618,7 @@ class TestNetworks:
 
 class TestRoom:
     def test_those_who_come_first_go_first(self):
-        room, order = Room(10), list[int]()
+        room, order = PixelSemaphore(10), list[int]()
         threads = []
 
         def work(number: int, pixels: int) -> None:
@@ -638,14 +638,14 @@ class TestRoom:
         assert sorted(order) == [0, 1, 2]
 
     def test_what_needs_more_than_all_gets_all(self):
-        room = Room(10)
+        room = PixelSemaphore(10)
         with room.taken(10**12):
             pass
         with room.taken(10), room.taken(0):
             pass
 
     def test_is_given_back_after_an_error(self):
-        room = Room(10)
+        room = PixelSemaphore(10)
         for _ in range(3):
             with pytest.raises(ValueError, match="no"), room.taken(10):
                 raise ValueError("no")
@@ -665,7 +665,12 @@ class TestWholeSet:
             monkeypatch.setattr(loader, "load", lambda source, tell: PLAIN)
             monkeypatch.setattr(job, "Tools", lambda *given: PlainTools(*given, watch=watch))
             counts = dream_set(
-                str(source), str(destination), DREAM, EXECUTION, Options(**options), lambda _: None
+                str(source),
+                str(destination),
+                DREAM,
+                EXECUTION,
+                BulkOptions(**options),
+                lambda _: None,
             )
             return counts, watch.gradients
 

@@ -19,11 +19,11 @@ from dreamray.base.errors import RequestError, StorageError
 from dreamray.base.geometry import Interval, Region, Shape
 from dreamray.plan.tiles import plan_tiles
 from dreamray.raster import chunked as module
-from dreamray.raster.chunked import Canvas, Grid
+from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
 from dreamray.storage import Folder, LocalFolder, MemoryFolder, S3Folder
 
 SHAPE = Shape(53, 71)
-GRID = Grid.even(SHAPE, 16)
+GRID = ChunkGrid.even(SHAPE, 16)
 
 
 def noise(shape: Shape = SHAPE, channels: int = 3, dtype: str = "uint8") -> np.ndarray:
@@ -31,8 +31,8 @@ def noise(shape: Shape = SHAPE, channels: int = 3, dtype: str = "uint8") -> np.n
     return random.integers(0, 255, (*shape, channels)).astype(dtype)
 
 
-def filled(folder: Folder, values: np.ndarray, grid: Grid = GRID) -> Canvas:
-    canvas = Canvas(folder, grid, values.dtype, values.shape[2])
+def filled(folder: Folder, values: np.ndarray, grid: ChunkGrid = GRID) -> ChunkedRaster:
+    canvas = ChunkedRaster(folder, grid, values.dtype, values.shape[2])
     canvas.write(Region.whole(grid.shape), values)
     return canvas
 
@@ -52,7 +52,7 @@ class TestGrid:
     def test_even_blocks_differ_by_one_pixel_at_most(
         self, height: int, width: int, side: int
     ) -> None:
-        grid = Grid.even(Shape(height, width), side)
+        grid = ChunkGrid.even(Shape(height, width), side)
         assert grid.shape == (height, width)
         for axis, length in ((grid.rows, height), (grid.columns, width)):
             lengths = {interval.length for interval in axis}
@@ -62,7 +62,7 @@ class TestGrid:
 
     def test_each_block_lies_within_one_core(self) -> None:
         plan = plan_tiles(Shape(700, 900), ["mixed2"], core=300)
-        grid = Grid.within(plan.core_rows, plan.core_columns, 128)
+        grid = ChunkGrid.within(plan.core_rows, plan.core_columns, 128)
         assert grid.shape == plan.shape
         for cores, blocks in (
             (plan.core_rows, grid.rows),
@@ -73,8 +73,8 @@ class TestGrid:
                 assert sum(c.start <= block.start and block.stop <= c.stop for c in cores) == 1
 
     def test_json_gives_it_back(self) -> None:
-        grid = Grid.within([Interval(0, 5), Interval(5, 30)], [Interval(0, 9)], 7)
-        assert Grid.from_json(json.loads(json.dumps(grid.to_json()))) == grid
+        grid = ChunkGrid.within([Interval(0, 5), Interval(5, 30)], [Interval(0, 9)], 7)
+        assert ChunkGrid.from_json(json.loads(json.dumps(grid.to_json()))) == grid
 
     @pytest.mark.parametrize(
         "record",
@@ -93,7 +93,7 @@ class TestGrid:
     )
     def test_no_other_json_is_taken_for_one(self, record: object) -> None:
         with pytest.raises(ValueError, match=r"grid|partition"):
-            Grid.from_json(record)
+            ChunkGrid.from_json(record)
 
 
 class TestPlaces:
@@ -109,14 +109,14 @@ class TestPlaces:
         values = noise()
         for rows in GRID.rows:
             region = Region(rows, Interval(0, SHAPE.width))
-            Canvas(folder, GRID, "uint8").write(region, values[region.slices])
-        read = Canvas(folder, GRID, "uint8").points(np.arange(20, 40), np.arange(71))
+            ChunkedRaster(folder, GRID, "uint8").write(region, values[region.slices])
+        read = ChunkedRaster(folder, GRID, "uint8").points(np.arange(20, 40), np.arange(71))
         np.testing.assert_array_equal(read, values[20:40])
 
     def test_a_missing_block_is_named(self, folder: Folder) -> None:
         filled(folder, noise())
         folder.file("1-2.npy").remove()
-        canvas = Canvas(folder, GRID, "uint8")
+        canvas = ChunkedRaster(folder, GRID, "uint8")
         canvas.points(np.arange(13), np.arange(71))
         with pytest.raises(StorageError) as error:
             canvas.points(np.arange(53), np.arange(71))
@@ -223,14 +223,14 @@ class TestWrite:
     )
     def test_only_whole_blocks_are_written(self, region: Region) -> None:
         with pytest.raises(ValueError, match="whole blocks"):
-            Canvas(MemoryFolder(), GRID, "uint8").write(region, noise(region.shape))
+            ChunkedRaster(MemoryFolder(), GRID, "uint8").write(region, noise(region.shape))
 
     @pytest.mark.parametrize(
         "values", [noise(channels=1), noise()[:-1], noise(dtype="int8"), noise(dtype="float32")]
     )
     def test_only_what_fits_is_written(self, values: np.ndarray) -> None:
         with pytest.raises(ValueError, match="region of uint8"):
-            Canvas(MemoryFolder(), GRID, "uint8").write(Region.whole(SHAPE), values)
+            ChunkedRaster(MemoryFolder(), GRID, "uint8").write(Region.whole(SHAPE), values)
 
     def test_a_killed_process_leaves_no_torn_block(self, tmp_path: Path) -> None:
         """Whenever it dies, each block is missing, or whole and as it was once written."""
@@ -244,7 +244,7 @@ class TestWrite:
             "    canvas.write(Region.whole(shape), np.full((*shape, 3), n, np.float32))\n"
             "    print(n, flush=True)\n"
         )
-        grid = Grid.even(Shape(300, 300), 100)
+        grid = ChunkGrid.even(Shape(300, 300), 100)
         process = subprocess.Popen(
             [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE
         )
@@ -254,7 +254,9 @@ class TestWrite:
         process.kill()
         process.wait()
         process.stdout.close()
-        read = Canvas(LocalFolder(tmp_path), grid, "float32").points(np.arange(300), np.arange(300))
+        read = ChunkedRaster(LocalFolder(tmp_path), grid, "float32").points(
+            np.arange(300), np.arange(300)
+        )
         for block in read.reshape(3, 100, 3, 100, 3).swapaxes(1, 2).reshape(9, -1):
             assert block.min() == block.max() >= 3
 
@@ -268,7 +270,7 @@ class TestWrite:
 
     def test_several_threads_write_and_read(self) -> None:
         values = noise()
-        canvas = Canvas(MemoryFolder(), GRID, "uint8")
+        canvas = ChunkedRaster(MemoryFolder(), GRID, "uint8")
         wrong = []
 
         def work(rows: Interval) -> None:
@@ -292,13 +294,13 @@ def test_blocks_are_what_numpy_reads(tmp_path: Path) -> None:
     np.testing.assert_array_equal(block, noise(dtype="float32")[13:26, 28:42])
 
 
-def edited(change: Callable[[bytes], bytes]) -> Canvas:
+def edited(change: Callable[[bytes], bytes]) -> ChunkedRaster:
     """A canvas with one block of which the file was changed."""
     folder = MemoryFolder()
     filled(folder, noise())
     block = folder.file("0-0.npy")
     block.write(change(block.read()))
-    return Canvas(folder, GRID, "uint8")
+    return ChunkedRaster(folder, GRID, "uint8")
 
 
 class TestDamage:
@@ -327,10 +329,10 @@ class TestDamage:
     def test_nothing_in_a_block_is_unpickled(self, tmp_path: Path) -> None:
         np.save(tmp_path / "0-0.npy", np.array([[[{}]]], object), allow_pickle=True)
         with pytest.raises(StorageError, match="damaged"):
-            Canvas(LocalFolder(tmp_path), GRID, "uint8").points(np.arange(3), np.arange(3))
+            ChunkedRaster(LocalFolder(tmp_path), GRID, "uint8").points(np.arange(3), np.arange(3))
 
     def test_a_block_that_may_not_be_read_is_not_called_missing(self, tmp_path: Path) -> None:
         (tmp_path / "0-0.npy").symlink_to("0-0.npy")
         with pytest.raises(RequestError) as error:
-            Canvas(LocalFolder(tmp_path), GRID, "uint8").points(np.arange(3), np.arange(3))
+            ChunkedRaster(LocalFolder(tmp_path), GRID, "uint8").points(np.arange(3), np.arange(3))
         assert "missing" not in str(error.value)

@@ -25,7 +25,7 @@ import pytest
 from PIL import Image
 
 from dreamray.cli import app
-from dreamray.engine.events import Event, Remark, StepDone
+from dreamray.engine.events import Event, Notice, StepDone
 from dreamray.model import device
 from dreamray.model.weights import loader
 from dreamray.model.weights.arrays import Weights
@@ -381,7 +381,7 @@ def test_an_interruption_that_gets_lost_ends_the_render_at_the_next_step(
     listen(StepDone(0, 0, 1.0, True))
     with contextlib.suppress(KeyboardInterrupt):
         app._interrupt(signal.SIGINT, None)
-    listen(Remark("clearing up"))
+    listen(Notice("clearing up"))
     with pytest.raises(KeyboardInterrupt):
         listen(StepDone(0, 1, 1.0, True))
     assert len(heard) == 3

@@ -13,16 +13,21 @@ from plain_engine import PlainEngine, PlainWorker, TiredEngine
 from dreamray.base.errors import DreamrayError, MemoryExhaustedError
 from dreamray.base.geometry import Raster, Region, Shape
 from dreamray.engine.blending import TileTask
-from dreamray.engine.events import Event, OctaveDone, OctaveStarted, Remark, StepDone, TileDone
+from dreamray.engine.events import Event, Notice, OctaveDone, OctaveStarted, StepDone, TileDone
 from dreamray.engine.halo_exchange import Roll
-from dreamray.engine.tile_executor import Crew, LocalCrew, Measured, WorkersLostError
+from dreamray.engine.tile_executor import (
+    LocalTileExecutor,
+    StepMeasure,
+    TileExecutor,
+    WorkersLostError,
+)
 from dreamray.plan.planner import Planner
 from dreamray.plan.tiles import TilePlan
-from dreamray.raster.chunked import Canvas
-from dreamray.raster.lazy import Held, View, read
-from dreamray.render.checkpoint import Checkpoint, Job
-from dreamray.render.octave_loop import LOSSES_IN_A_ROW, Dreaming
+from dreamray.raster.chunked import ChunkedRaster
+from dreamray.raster.lazy import ArrayRaster, LazyRaster, read
 from dreamray.render import octave_loop as module
+from dreamray.render.checkpoint import Checkpoint, CheckpointStore
+from dreamray.render.octave_loop import LOSSES_IN_A_ROW, OctaveLoop
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import Folder, LocalFolder, MemoryFolder
@@ -38,11 +43,11 @@ def image() -> Raster:
     return np.random.default_rng(0).uniform(-1, 1, (*SHAPE, 3)).astype(np.float32)
 
 
-def local(engine: PlainEngine | None = None) -> LocalCrew:
-    return LocalCrew(PlainWorker(engine or PlainEngine(*LAYERS)))
+def local(engine: PlainEngine | None = None) -> LocalTileExecutor:
+    return LocalTileExecutor(PlainWorker(engine or PlainEngine(*LAYERS)))
 
 
-class KeepingJob(Job):
+class KeepingJob(CheckpointStore):
     """Notes where it was recorded."""
 
     def __init__(self, folder: Folder) -> None:
@@ -73,14 +78,14 @@ class Run:
         self.stop: Callable[[Event], bool] = lambda event: False
         self.job = KeepingJob(self.folder)
 
-    def by(self, crew: Crew | None = None) -> bytes:
+    def by(self, crew: TileExecutor | None = None) -> bytes:
         """The bytes of the dream."""
         return self.array(crew).tobytes()
 
-    def array(self, crew: Crew | None = None) -> Raster:
+    def array(self, crew: TileExecutor | None = None) -> Raster:
         self.job = KeepingJob(self.folder)
         self.job.resume(99)
-        dreaming = Dreaming(
+        dreaming = OctaveLoop(
             self.dream,
             self.planner,
             self.plan,
@@ -89,7 +94,7 @@ class Run:
             self.hear,
             checkpoint_every=self.every,
         )
-        return read(dreaming.run(Held(image())), Region.whole(SHAPE))
+        return read(dreaming.run(ArrayRaster(image())), Region.whole(SHAPE))
 
     def hear(self, event: Event) -> None:
         self.heard.append(event)
@@ -101,7 +106,7 @@ class Run:
 
     @property
     def remarks(self) -> list[str]:
-        return [event.text for event in self.told(Remark)]
+        return [event.text for event in self.told(Notice)]
 
 
 SEAMS = {"exact": {}, "blend": {"seams": "blend", "overlap": 12}}
@@ -203,7 +208,7 @@ class TestResult:
     def test_of_blended_tiles_does_not_depend_on_who_is_first(
         self, undisturbed: dict[str, bytes]
     ) -> None:
-        class Backwards(LocalCrew):
+        class Backwards(LocalTileExecutor):
             def dream_tiles(
                 self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]
             ) -> None:
@@ -293,7 +298,7 @@ class TestInterruption:
         assert run.told(TileDone)[0].done == 3
 
 
-class Losing(LocalCrew):
+class Losing(LocalTileExecutor):
     """Loses its workers, and all they have, at some of its calls; before or after the call."""
 
     def __init__(self, at: Callable[[int], bool], *, after: bool = False) -> None:
@@ -311,11 +316,13 @@ class Losing(LocalCrew):
             raise WorkersLostError("a worker was lost with its node")
         return found
 
-    def begin(self, plan: TilePlan, image: View, held: int | None, scratch: Path | None) -> None:
+    def begin(
+        self, plan: TilePlan, image: LazyRaster, held: int | None, scratch: Path | None
+    ) -> None:
         base = super().begin
         self._through(lambda: base(plan, image, held, scratch))
 
-    def compute(self, roll: Roll) -> Measured:
+    def compute(self, roll: Roll) -> StepMeasure:
         base = super().compute
         return self._through(lambda: base(roll))
 
@@ -323,7 +330,7 @@ class Losing(LocalCrew):
         base = super().move
         self._through(lambda: base(step, mean))
 
-    def store(self, canvas: Canvas, added: View | None = None) -> None:
+    def store(self, canvas: ChunkedRaster, added: LazyRaster | None = None) -> None:
         base = super().store
         self._through(lambda: base(canvas, added))
 
@@ -372,7 +379,7 @@ class TestLosses:
         assert run.by() == expected
 
 
-class Changing(LocalCrew):
+class Changing(LocalTileExecutor):
     """Has to change, or may, after some of its steps."""
 
     def __init__(self, must: Sequence[int], may: Sequence[int]) -> None:
@@ -380,7 +387,9 @@ class Changing(LocalCrew):
         self.must, self.may = must, may
         self.steps = self.begun = 0
 
-    def begin(self, plan: TilePlan, image: View, held: int | None, scratch: Path | None) -> None:
+    def begin(
+        self, plan: TilePlan, image: LazyRaster, held: int | None, scratch: Path | None
+    ) -> None:
         super().begin(plan, image, held, scratch)
         self.begun += 1
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dreamray.base.geometry import Interval, Region, Shape
-from dreamray.engine.halo_exchange import Exchange, deal, window_pieces
+from dreamray.engine.halo_exchange import HaloExchange, assign_tiles, window_pieces
 from dreamray.plan.tiles import TilePlan, plan_tiles
 
 layers = st.sampled_from(["conv2d_2", "max_pooling2d", "mixed0", "mixed2"])
@@ -84,7 +84,7 @@ class TestExchange:
     ) -> None:
         """Every piece of every window is its owner's own or in a strip of a sender."""
         owners = tuple(random.randrange(count) for _ in plan.tiles)
-        exchange = Exchange(plan, owners, roll)
+        exchange = HaloExchange(plan, owners, roll)
         for number, rows in enumerate(exchange.pieces):
             for piece in itertools.chain.from_iterable(rows):
                 me, other = owners[number], owners[piece.source]
@@ -99,7 +99,7 @@ class TestExchange:
     def test_strips_are_of_the_senders_own_cores(
         self, plan: TilePlan, roll: tuple[int, int], count: int
     ) -> None:
-        exchange = Exchange(plan, deal(plan, count), roll)
+        exchange = HaloExchange(plan, assign_tiles(plan, count), roll)
         for me in range(count):
             assert me not in exchange.senders(me)
             assert exchange.needed(me, me) == {}
@@ -116,7 +116,7 @@ class TestExchange:
 
     def test_strips_are_no_wider_than_the_halo(self) -> None:
         plan = plan_tiles(Shape(64, 128), ["max_pooling2d"], 64)
-        exchange = Exchange(plan, (0, 1))
+        exchange = HaloExchange(plan, (0, 1))
         # The layer sees 2 pixels before its core and 9 behind it; windows are cut at fours.
         assert exchange.needed(0, 1) == {0: Region(Interval(0, 64), Interval(60, 64))}
         assert exchange.needed(1, 0) == {1: Region(Interval(0, 64), Interval(0, 12))}
@@ -128,13 +128,13 @@ class TestExchange:
         rolled = np.roll(numbered(plan.shape), roll, (0, 1))
         windows = [set(rolled[tile.window.slices].flat) for tile in plan.tiles]
         for tile, found in zip(
-            plan.tiles, Exchange(plan, deal(plan, 1), roll).contributors, strict=True
+            plan.tiles, HaloExchange(plan, assign_tiles(plan, 1), roll).contributors, strict=True
         ):
             core = set(numbered(plan.shape)[tile.core.slices].flat)
             assert found == tuple(n for n, window in enumerate(windows) if window & core)
 
     def test_one_owner_exchanges_nothing(self) -> None:
-        exchange = Exchange(plan_tiles(Shape(100, 100), ["mixed0"], 32), (0,) * 16)
+        exchange = HaloExchange(plan_tiles(Shape(100, 100), ["mixed0"], 32), (0,) * 16)
         assert exchange.senders(0) == exchange.receivers(0) == ()
         assert exchange.tiles_of(0) == tuple(range(16))
 
@@ -158,12 +158,12 @@ class TestDeal:
     def test_every_owner_has_the_same_share_or_one_tile_more(
         self, plan: TilePlan, count: int
     ) -> None:
-        shares = Counter(deal(plan, count))
+        shares = Counter(assign_tiles(plan, count))
         assert sorted(shares) == list(range(min(count, len(plan.tiles))))
         assert max(shares.values()) - min(shares.values()) <= 1
 
     def test_is_the_same_every_time(self) -> None:
-        assert deal(grid(7, 5), 6) == deal(grid(7, 5), 6)
+        assert assign_tiles(grid(7, 5), 6) == assign_tiles(grid(7, 5), 6)
 
     @pytest.mark.parametrize(
         ("rows", "columns", "count"),
@@ -174,10 +174,10 @@ class TestDeal:
     ) -> None:
         plan = grid(rows, columns)
         row_wise = tuple(n * count // len(plan.tiles) for n in range(len(plan.tiles)))
-        assert border(plan, deal(plan, count)) <= border(plan, row_wise)
+        assert border(plan, assign_tiles(plan, count)) <= border(plan, row_wise)
 
     def test_halves_the_longer_side(self) -> None:
-        assert deal(grid(1, 4), 2) == (0, 0, 1, 1)
-        assert deal(grid(2, 4), 2) == (0, 0, 1, 1) * 2
-        assert deal(grid(4, 2), 2) == (0,) * 4 + (1,) * 4
-        assert deal(grid(2, 2), 4) == (0, 1, 2, 3)
+        assert assign_tiles(grid(1, 4), 2) == (0, 0, 1, 1)
+        assert assign_tiles(grid(2, 4), 2) == (0, 0, 1, 1) * 2
+        assert assign_tiles(grid(4, 2), 2) == (0,) * 4 + (1,) * 4
+        assert assign_tiles(grid(2, 2), 4) == (0, 1, 2, 3)

@@ -211,8 +211,8 @@ def test_a_large_tiff_is_a_pyramid_of_means(streaming, tmp_path):
 
 def test_what_cannot_be_seen_leaves_no_fringe_in_a_pyramid():
     pixel = np.array([[[200, 100, 50, 255], [0, 0, 0, 0]]], np.uint8)
-    assert strips.halved(pixel).tolist() == [[[200, 100, 50, 128]]]
-    assert strips.halved(pixel[:, 1:]).tolist() == [[[0, 0, 0, 0]]]
+    assert strips.halve(pixel).tolist() == [[[200, 100, 50, 128]]]
+    assert strips.halve(pixel[:, 1:]).tolist() == [[[0, 0, 0, 0]]]
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)
@@ -229,7 +229,7 @@ def test_a_pyramid_has_every_row_of_every_level(height, half):
         assert {len(piece) for piece in rows[:-1]} <= {strip}
         np.testing.assert_array_equal(np.concatenate(rows), expected)
         assert Shape(*expected.shape[:2]) == shape
-        expected = strips.halved(expected)
+        expected = strips.halve(expected)
 
 
 @pytest.mark.parametrize("format", [*STREAMED, Format.DEEP_ZOOM])

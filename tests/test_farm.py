@@ -19,13 +19,13 @@ from plain_engine import PlainWorker
 
 from dreamray.base.errors import DreamrayError
 from dreamray.base.geometry import Raster, Region, Shape
-from dreamray.engine.events import Event, Remark, StepDone, TileDone
-from dreamray.engine.tile_executor import Crew, LocalCrew
-from dreamray.farm import gathered, pool
+from dreamray.engine.events import Event, Notice, StepDone, TileDone
+from dreamray.engine.tile_executor import LocalTileExecutor, TileExecutor
+from dreamray.farm import pool, ray_tile_executor
 from dreamray.plan.planner import Planner
-from dreamray.raster.lazy import Held, read
-from dreamray.render.checkpoint import Job
-from dreamray.render.octave_loop import Dreaming
+from dreamray.raster.lazy import ArrayRaster, read
+from dreamray.render.checkpoint import CheckpointStore
+from dreamray.render.octave_loop import OctaveLoop
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import LocalFolder
@@ -38,12 +38,12 @@ EXECUTION = Execution(tile=64, threads=1)
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
     """Eight pretended processors, so that the test says how many workers find room."""
-    from dreamray.farm.cluster import connected
+    from dreamray.farm.cluster import connect
 
     before = {name: os.environ.get(name) for name in ("PYTHONPATH", "RAY_ADDRESS")}
     os.environ.pop("RAY_ADDRESS", None)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [TESTS, before["PYTHONPATH"]]))
-    with connected(Execution(address="local", workers=8, threads=1)):
+    with connect(Execution(address="local", workers=8, threads=1)):
         yield
     for name, value in before.items():
         if value is not None:
@@ -84,31 +84,31 @@ class Run:
 
     def here(self) -> Raster:
         """By one worker in this process."""
-        return self.by(LocalCrew(PlainWorker(PlainTools().engine())))
+        return self.by(LocalTileExecutor(PlainWorker(PlainTools().engine())))
 
     def on_ray(self, workers: str, tools: PlainTools | None = None, wait: int = 240) -> Raster:
         """By so many workers of the cluster."""
         execution = self.execution.replace(address="local", workers=workers, wait=wait)
         stand_in: Any = tools or PlainTools()
-        with gathered(stand_in, execution, 99, self.hear) as crew:
+        with ray_tile_executor(stand_in, execution, 99, self.hear) as crew:
             return self.by(crew)
 
-    def by(self, crew: Crew) -> Raster:
-        dreaming = Dreaming(
+    def by(self, crew: TileExecutor) -> Raster:
+        dreaming = OctaveLoop(
             self.dream,
             self.planner,
             self.plan,
             crew,
-            Job(LocalFolder(self.folder), {}),
+            CheckpointStore(LocalFolder(self.folder), {}),
             self.hear,
             checkpoint_every=self.execution.checkpoint_every,
         )
-        dreamt = dreaming.run(Held(self.image))
+        dreamt = dreaming.run(ArrayRaster(self.image))
         return read(dreamt, Region.whole(dreamt.shape))
 
     @property
     def remarks(self) -> list[str]:
-        return [event.text for event in self.heard if isinstance(event, Remark)]
+        return [event.text for event in self.heard if isinstance(event, Notice)]
 
     @property
     def workers(self) -> list[int]:
@@ -231,7 +231,7 @@ class TestWorkers:
         most = max(len(stage.tiles.tiles) for stage in run.plan.stages)
         execution = run.execution.replace(address="local", workers="7")
         stand_in: Any = PlainTools()
-        with gathered(stand_in, execution, most, run.hear) as crew:
+        with ray_tile_executor(stand_in, execution, most, run.hear) as crew:
             run.by(crew)
         assert max(run.workers) == most == 4
         assert "7 workers for 4 tiles" in run.remarks[0]

@@ -18,8 +18,8 @@ from autoscaling import Autoscaling, Groups, Moment
 from hosts import Host, Hosts, hosts_unavailable
 from PIL import Image
 
-from dreamray.bulk.ray_executor import RayHands
-from dreamray.farm.pool import Member
+from dreamray.bulk.ray_executor import RayTaskExecutor
+from dreamray.farm.pool import WorkerHandle
 
 SMALL = 16
 SETTINGS = {
@@ -201,27 +201,27 @@ def wait_until(holds: Callable[[], bool], run: subprocess.Popen[str]) -> None:
 class StubPool:
     """In place of the workers of a cluster: those that are ready, and how many may still come."""
 
-    def __init__(self, *ready: Member, coming: int) -> None:
+    def __init__(self, *ready: WorkerHandle, coming: int) -> None:
         self._ready = ready
         self.coming = coming
 
-    def ready(self) -> list[Member]:
+    def ready(self) -> list[WorkerHandle]:
         return [*self._ready]
 
 
-def hands(*ready: Member, coming: int) -> RayHands:
+def hands(*ready: WorkerHandle, coming: int) -> RayTaskExecutor:
     """With room for three tasks each."""
-    return RayHands(StubPool(*ready, coming=coming), 3, Mock())
+    return RayTaskExecutor(StubPool(*ready, coming=coming), 3, Mock())
 
 
-def member(number: int) -> Member:
+def member(number: int) -> WorkerHandle:
     """A worker whose calls give refs that are told apart."""
     actor = Mock()
     actor.make.remote.side_effect = lambda task: object()
-    return Member(number, actor, None)
+    return WorkerHandle(number, actor, None)
 
 
-def handed_out(to: RayHands, tasks: int) -> int:
+def handed_out(to: RayTaskExecutor, tasks: int) -> int:
     """How many of so many tasks find a worker."""
     to.expect(tasks)
     return [to.submit(Mock()) for _ in range(tasks)].count(True)

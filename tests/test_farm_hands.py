@@ -11,13 +11,13 @@ import pytest
 from farm_tools import SetTools
 
 from dreamray.bulk import retry_queue
-from dreamray.bulk.bulk_events import PictureDone, Progress, SetEvent
-from dreamray.bulk.executors import hired
+from dreamray.bulk.bulk_events import BulkEvent, BulkProgress, PictureDone
+from dreamray.bulk.executors import ray_task_executor
 from dreamray.bulk.record import Record, State
-from dreamray.bulk.request import Wanted
-from dreamray.bulk.scheduler import SetRun
-from dreamray.bulk.task_store import Ledger
-from dreamray.farm.cluster import connected
+from dreamray.bulk.request import BulkRequest
+from dreamray.bulk.scheduler import BulkScheduler
+from dreamray.bulk.task_store import TaskStore
+from dreamray.farm.cluster import connect
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import LocalFolder
@@ -29,7 +29,7 @@ def cluster() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.delenv("RAY_ADDRESS", raising=False)
         patched.setenv("PYTHONPATH", str(Path(__file__).parent))  # For `farm_tools`.
-        with connected(Execution(workers="2", threads=1)):
+        with connect(Execution(workers="2", threads=1)):
             yield
 
 
@@ -39,13 +39,13 @@ class Set:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(retry_queue, "PAUSES", (0.1, 0.1))
         self._folder = folder
-        self.events: list[SetEvent] = []
+        self.events: list[BulkEvent] = []
         self.told: list[str] = []
 
-    def run(self, *names: str, hear: Callable[[SetEvent], None] = lambda event: None) -> None:
+    def run(self, *names: str, hear: Callable[[BulkEvent], None] = lambda event: None) -> None:
         listing = self._folder / "list.txt"
         listing.write_text("".join(f"{name}.png\n" for name in names))
-        wanted = Wanted(
+        wanted = BulkRequest(
             str(listing),
             LocalFolder(self._folder / "out"),
             Dream(),
@@ -53,16 +53,16 @@ class Set:
             "0" * 64,
         )
 
-        def listen(event: SetEvent) -> None:
+        def listen(event: BulkEvent) -> None:
             self.events.append(event)
             hear(event)
 
         tools = SetTools()
         with (
-            Ledger() as ledger,
-            hired(tools, wanted.execution, len(names), self.told.append) as hands,  # type: ignore[arg-type]
+            TaskStore() as ledger,
+            ray_task_executor(tools, wanted.execution, len(names), self.told.append) as hands,  # type: ignore[arg-type]
         ):
-            run = SetRun(wanted, ledger, lambda: None, listen)
+            run = BulkScheduler(wanted, ledger, lambda: None, listen)
             run.plan()
             run.make(hands)
 
@@ -100,7 +100,7 @@ def test_a_picture_that_kills_its_workers_fails_alone(pictures: Set) -> None:
 def test_a_worker_that_is_killed_costs_no_attempt(pictures: Set) -> None:
     killed: list[int] = []
 
-    def kill(event: SetEvent) -> None:
+    def kill(event: BulkEvent) -> None:
         if isinstance(event, PictureDone) and not killed:
             killed.append(int(event.record.worker))
             os.kill(killed[0], signal.SIGKILL)
@@ -123,8 +123,8 @@ def test_who_is_not_needed_any_more_is_let_go(pictures: Set) -> None:
     """One picture takes longer than all others: its worker stays alone."""
     sizes: list[int] = []
 
-    def note(event: SetEvent) -> None:
-        if isinstance(event, Progress):
+    def note(event: BulkEvent) -> None:
+        if isinstance(event, BulkProgress):
             sizes.append(event.workers)
 
     pictures.run("1", "2", "3", "slow-1", "4", "5", hear=note)

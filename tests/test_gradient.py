@@ -15,15 +15,15 @@ from tiled import Tiled
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.base.geometry import Shape
 from dreamray.engine.ascent import SMALLEST_MEAN
-from dreamray.engine.events import Remark, StepDone
-from dreamray.engine.halo_exchange import deal
-from dreamray.engine.tile_executor import LocalCrew
+from dreamray.engine.events import Notice, StepDone
+from dreamray.engine.halo_exchange import assign_tiles
+from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.model import objective as module
-from dreamray.model.objective import WindowGradient
+from dreamray.model.objective import TileObjective
 from dreamray.plan.octaves import smallest_side
 from dreamray.plan.tiles import alignment, plan_tiles
 from dreamray.raster.pixels import from_tensor, to_tensor
-from dreamray.render.renderer import Dreamer
+from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 
@@ -37,7 +37,7 @@ class Gradient:
 
     def __init__(self, weights, layers, precision="float32"):
         self.names = Dream(layers=layers).layer_names
-        self.engine = WindowGradient(Dream(layers=layers).choices, weights, precision)
+        self.engine = TileObjective(Dream(layers=layers).choices, weights, precision)
 
     def __call__(self, image, core=None, overlap=None, roll=(0, 0), workers=1):
         tiled = self.tiled(image, core, overlap, workers)
@@ -45,7 +45,7 @@ class Gradient:
 
     def tiled(self, image, core=None, overlap=None, workers=1, held=None):
         plan = self.plan(image, core, overlap)
-        tiled = Tiled(plan, self.engine, deal(plan, workers), held=held)
+        tiled = Tiled(plan, self.engine, assign_tiles(plan, workers), held=held)
         tiled.put(image)
         return tiled
 
@@ -273,35 +273,35 @@ class TestRoll:
         np.testing.assert_array_equal(tiled.image, image)
 
     def test_every_step_of_every_octave_has_its_own(self, monkeypatch, untrained, image):
-        rolls, compute = [], LocalCrew.compute
+        rolls, compute = [], LocalTileExecutor.compute
 
         def note(self, roll):
             rolls.append(roll)
             return compute(self, roll)
 
-        monkeypatch.setattr(LocalCrew, "compute", note)
+        monkeypatch.setattr(LocalTileExecutor, "compute", note)
         dream = Dream(layers={"mixed0": 1.0}, octaves=2, iterations=2, jitter=500)
-        Dreamer(dream, Execution(), loaded=untrained).run(image)
+        Renderer(dream, Execution(), loaded=untrained).run(image)
         assert len(rolls) == len(set(rolls)) == 4
 
 
 def test_one_trace_serves_all_steps_and_sizes(untrained, image):
     gradient = Gradient(untrained, {"mixed0": 1.0, "mixed2[7]": 1.0})
-    before = [f.experimental_get_tracing_count() for f in (module._absolute_sum, module._moved)]
+    before = [f.experimental_get_tracing_count() for f in (module._absolute_sum, module._step)]
     for core in None, 64, 96, 150:
         for part in image, image[:130, :97]:
             tiled = gradient.tiled(part, core)
             for step in 0.01, 0.5:
                 tiled.move(step, tiled.compute(roll=(core or 0, 3)).mean)
     assert gradient.engine._window_step.experimental_get_tracing_count() == 1
-    after = [f.experimental_get_tracing_count() for f in (module._absolute_sum, module._moved)]
+    after = [f.experimental_get_tracing_count() for f in (module._absolute_sum, module._step)]
     assert all(now <= max(1, known) for now, known in zip(after, before, strict=True))
 
 
 def dreamer(weights, layers=None, heard=None, **execution):
     dream = Dream(layers=layers or {"mixed0": 1.0}, octaves=2, iterations=3)
     listen = (lambda event: None) if heard is None else heard.append
-    return Dreamer(dream, Execution(**execution), listen, loaded=weights)
+    return Renderer(dream, Execution(**execution), listen, loaded=weights)
 
 
 SAME_BYTES = """
@@ -329,7 +329,7 @@ def test_two_processes_make_the_same_bytes(untrained, image, tmp_path):
     for core in 256, 384:
         dream = Dream(layers={"mixed1": 1.0}, octaves=1, iterations=2)
         one, again = (
-            Dreamer(dream, Execution(tile=core), loaded=untrained).run(large) for _ in range(2)
+            Renderer(dream, Execution(tile=core), loaded=untrained).run(large) for _ in range(2)
         )
         assert one.tobytes() == again.tobytes()
         digests[core] = hashlib.sha256(one.tobytes()).hexdigest()
@@ -346,15 +346,15 @@ class TestMemory:
     @staticmethod
     def exhaust(monkeypatch, times, error=None):
         """Let the compiled step run out of memory so many times, in its second window each."""
-        step, calls = WindowGradient._window_step, []
+        step, calls = TileObjective._window_step, []
 
         def fail(self, *arguments):
             calls.append(arguments)
             if len(calls) > 1 and len(calls) <= 1 + times:
                 raise error or tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
-            return step.__get__(self, WindowGradient)(*arguments)
+            return step.__get__(self, TileObjective)(*arguments)
 
-        monkeypatch.setattr(WindowGradient, "_window_step", fail)
+        monkeypatch.setattr(TileObjective, "_window_step", fail)
 
     @pytest.mark.parametrize("jitter", [0, 20])
     @pytest.mark.parametrize("error", [None, MemoryError()])
@@ -363,11 +363,11 @@ class TestMemory:
     ):
         image, heard = to_tensor(scene), []
         dream = Dream(layers={"mixed0": 1.0}, octaves=1, iterations=3, jitter=jitter)
-        expected = Dreamer(dream, Execution(tile=160), loaded=untrained).run(image)
-        tired = Dreamer(dream, Execution(tile=160), heard.append, loaded=untrained)
+        expected = Renderer(dream, Execution(tile=160), loaded=untrained).run(image)
+        tired = Renderer(dream, Execution(tile=160), heard.append, loaded=untrained)
         self.exhaust(monkeypatch, 1, error)
         finished = tired.run(image)
-        (remark,) = [event.text for event in heard if isinstance(event, Remark)]
+        (remark,) = [event.text for event in heard if isinstance(event, Notice)]
         assert remark.startswith("memory ran out on a window of ")
         assert "going on with tiles of 80 pixels" in remark
         assert [event.number for event in heard if isinstance(event, StepDone)] == [0, 1, 2]
@@ -379,7 +379,7 @@ class TestMemory:
         self.exhaust(monkeypatch, 10_000)
         with pytest.raises(MemoryExhaustedError, match="even on the smallest tiles"):
             tired.run(image)
-        assert [event.text.split()[-2] for event in heard if isinstance(event, Remark)] == (
+        assert [event.text.split()[-2] for event in heard if isinstance(event, Notice)] == (
             ["32", "16", "8"]
         )
 

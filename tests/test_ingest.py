@@ -24,7 +24,7 @@ from dreamray.base.errors import PictureError, RequestError
 from dreamray.pictures import Picture, decode
 from dreamray.pictures import ingest as module
 from dreamray.pictures import source_stream as picture_stream
-from dreamray.pictures.ingest import MAX_PIXELS, Source, ingest, opened_source
+from dreamray.pictures.ingest import MAX_PIXELS, Source, ingest, open_source
 from dreamray.storage import Folder, LocalFile, LocalFolder, Location, MemoryFolder, S3Folder
 
 NAME = "picture"
@@ -282,7 +282,7 @@ def refusal(data: bytes, **options: int) -> str:
     folder = MemoryFolder()
     with pytest.raises(PictureError) as error:
         ingest(put(data), folder, tell=ignore, **options)
-    assert opened_source(folder) is None
+    assert open_source(folder) is None
     message = str(error.value)
     assert message.startswith(NAME)
     assert "\n" not in message
@@ -318,7 +318,7 @@ class TestRefused:
             ingest(put(bytes(data)), folder, tell=ignore, max_pixels=1_000_000)
         except PictureError as error:
             complaint = str(error)
-        assert (complaint is None) == (opened_source(folder) is not None)
+        assert (complaint is None) == (open_source(folder) is not None)
         assert "\n" not in (complaint or "")
 
     @pytest.mark.parametrize("kind", ["PNG", "PNG 16 bit"])
@@ -434,7 +434,7 @@ class TestPlaces:
         source = ingest(place, folder.folder("source"), tell=ignore)
         same(everything(source), decode(data, NAME))
         assert source.fingerprint == place.fingerprint()
-        again = opened_source(folder.folder("source"))
+        again = open_source(folder.folder("source"))
         assert again is not None
         same(everything(again), everything(source))
         assert (again.fingerprint, again.shape) == (source.fingerprint, source.shape)
@@ -466,7 +466,7 @@ class TestPlaces:
 
 class TestComplete:
     def test_nothing_was_brought_in_yet(self) -> None:
-        assert opened_source(MemoryFolder()) is None
+        assert open_source(MemoryFolder()) is None
 
     @pytest.mark.parametrize(
         "change",
@@ -485,10 +485,10 @@ class TestComplete:
         file = folder.file("source.json")
         record = json.loads(file.read())
         file.write(json.dumps({**record, **change}).encode())
-        assert opened_source(folder) is None
+        assert open_source(folder) is None
         for text in (b"", b"[]", b"3", b"{", file.read()[:-9], b"\xff"):
             file.write(text)
-            assert opened_source(folder) is None
+            assert open_source(folder) is None
 
     def test_a_failed_one_does_not_leave_the_one_before(self) -> None:
         """Its blocks may have been overwritten."""
@@ -496,7 +496,7 @@ class TestComplete:
         ingest(put(KINDS["PNG"]), folder, tell=ignore)
         with pytest.raises(PictureError):
             ingest(put(KINDS["PNG"][:-50]), folder, tell=ignore)
-        assert opened_source(folder) is None
+        assert open_source(folder) is None
 
     def test_a_picture_that_changes_meanwhile(self, monkeypatch: pytest.MonkeyPatch) -> None:
         place, folder = put(KINDS["PNG"]), MemoryFolder()
@@ -509,4 +509,4 @@ class TestComplete:
         monkeypatch.setattr(module, "_take_whole", slowly)
         with pytest.raises(PictureError, match="changed while it was read: run it again"):
             ingest(place, folder, tell=ignore)
-        assert opened_source(folder) is None
+        assert open_source(folder) is None

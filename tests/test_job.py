@@ -11,8 +11,8 @@ import pytest
 from dreamray.base.errors import RequestError
 from dreamray.base.geometry import Region, Shape
 from dreamray.plan.tiles import plan_tiles
-from dreamray.raster.chunked import Grid
-from dreamray.render.checkpoint import RECORD, AloneTiles, Checkpoint, Job, Stored
+from dreamray.raster.chunked import ChunkGrid
+from dreamray.render.checkpoint import RECORD, AloneTiles, Checkpoint, CheckpointStore, Stored
 from dreamray.storage import Folder, LocalFolder, MemoryFolder
 
 REQUEST = {"source": "a1", "dream": "b2", "tiles": "c3"}
@@ -30,21 +30,21 @@ def image(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random((*SHAPE, 3), np.float32)
 
 
-def stored(job: Job, name: str, seed: int = 0) -> Stored:
+def stored(job: CheckpointStore, name: str, seed: int = 0) -> Stored:
     """A raster with an image in it."""
     raster = job.place(name, PLAN)
     job.canvas(raster).write(Region.whole(SHAPE), image(seed))
     return raster
 
 
-def whole(job: Job) -> np.ndarray:
+def whole(job: CheckpointStore) -> np.ndarray:
     assert job.checkpoint.image is not None
     return job.canvas(job.checkpoint.image).points(np.arange(60), np.arange(70))
 
 
-def again(folder: Folder, **changes: str) -> tuple[Job, str | None]:
+def again(folder: Folder, **changes: str) -> tuple[CheckpointStore, str | None]:
     """The job of another process, and what it says."""
-    job = Job(folder, {**REQUEST, **changes})
+    job = CheckpointStore(folder, {**REQUEST, **changes})
     return job, job.resume(9)
 
 
@@ -55,7 +55,7 @@ class TestResume:
         assert job.checkpoint == Checkpoint()
 
     def test_goes_on_from_the_checkpoint(self, folder: Folder) -> None:
-        first = Job(folder, REQUEST)
+        first = CheckpointStore(folder, REQUEST)
         reached = Checkpoint(1, 0, stored(first, "octave-1"), core=48)
         first.reach(reached)
         job, note = again(folder)
@@ -64,12 +64,12 @@ class TestResume:
         assert note == f"going on from octave 2, as {folder} has it"
 
     def test_says_the_step_as_well(self, folder: Folder) -> None:
-        first = Job(folder, REQUEST)
+        first = CheckpointStore(folder, REQUEST)
         first.reach(Checkpoint(2, 7, stored(first, "octave-3-step-7")))
         assert again(folder)[1] == f"going on from octave 3, step 8, as {folder} has it"
 
     def test_keeps_every_bit_of_tiles_dreamt_alone(self, folder: Folder) -> None:
-        Job(folder, REQUEST).reach(Checkpoint(0, alone=ALONE))
+        CheckpointStore(folder, REQUEST).reach(Checkpoint(0, alone=ALONE))
         job, note = again(folder)
         assert job.checkpoint.alone == ALONE
         assert note is not None
@@ -86,7 +86,7 @@ class TestResume:
     def test_of_another_request_starts_afresh_and_says_why(
         self, folder: Folder, changes: dict[str, str], what: str
     ) -> None:
-        first = Job(folder, REQUEST)
+        first = CheckpointStore(folder, REQUEST)
         first.reach(Checkpoint(1, 0, stored(first, "octave-1")))
         job, note = again(folder, **changes)
         assert job.checkpoint == Checkpoint()
@@ -96,8 +96,8 @@ class TestResume:
     def test_a_part_that_is_no_longer_asked_for_is_another_request(
         self, folder: Folder, request_: dict[str, str]
     ) -> None:
-        Job(folder, REQUEST).reach(Checkpoint(1, core=32))
-        job = Job(folder, request_)
+        CheckpointStore(folder, REQUEST).reach(Checkpoint(1, core=32))
+        job = CheckpointStore(folder, request_)
         assert "another" in str(job.resume(9))
         assert job.checkpoint == Checkpoint()
 
@@ -140,7 +140,7 @@ class TestResume:
 
     def test_of_a_record_that_ends_too_soon_starts_afresh(self, folder: Folder) -> None:
         """Wherever it was cut off."""
-        Job(folder, REQUEST).reach(Checkpoint(1, alone=ALONE))
+        CheckpointStore(folder, REQUEST).reach(Checkpoint(1, alone=ALONE))
         complete = folder.file(RECORD).read()
         for length in range(0, len(complete) - 1, 7):
             folder.file(RECORD).write(complete[:length])
@@ -151,7 +151,7 @@ class TestResume:
     def test_after_starting_afresh_the_new_request_is_the_one_to_go_on_with(
         self, folder: Folder
     ) -> None:
-        Job(folder, REQUEST).reach(Checkpoint(2))
+        CheckpointStore(folder, REQUEST).reach(Checkpoint(2))
         job, _ = again(folder, dream="other")
         job.reach(Checkpoint(1, core=64))
         assert again(folder)[0].checkpoint == Checkpoint()
@@ -160,21 +160,21 @@ class TestResume:
 
 class TestReach:
     def test_removes_the_raster_before(self, folder: Folder) -> None:
-        job = Job(folder, REQUEST)
+        job = CheckpointStore(folder, REQUEST)
         for number in 1, 2:
             job.reach(Checkpoint(number, 0, stored(job, f"octave-{number}", number)))
         assert not folder.file("octave-1/0-0.npy").exists()
         np.testing.assert_array_equal(whole(job), image(2))
 
     def test_removes_the_raster_that_another_process_left(self, folder: Folder) -> None:
-        first = Job(folder, REQUEST)
+        first = CheckpointStore(folder, REQUEST)
         first.reach(Checkpoint(1, 0, stored(first, "octave-1")))
         job, _ = again(folder)
         job.reach(Checkpoint(2, 0, stored(job, "octave-2")))
         assert not folder.file("octave-1/0-0.npy").exists()
 
     def test_keeps_what_the_new_checkpoint_needs(self, folder: Folder) -> None:
-        job = Job(folder, REQUEST)
+        job = CheckpointStore(folder, REQUEST)
         job.reach(Checkpoint(1, 0, stored(job, "octave-1")))
         job.go_on(core=64, alone=ALONE)
         job.go_on(alone=None)
@@ -185,7 +185,7 @@ class TestReach:
     def test_a_record_that_cannot_be_written_leaves_the_raster_before(self, tmp_path: Path) -> None:
         """It is removed when the new record is there, and not a moment sooner."""
         folder = LocalFolder(tmp_path / "work")
-        first = Job(folder, REQUEST)
+        first = CheckpointStore(folder, REQUEST)
         first.reach(Checkpoint(1, 0, stored(first, "octave-1")))
         kept = (tmp_path / "work" / RECORD).read_bytes()
         (tmp_path / "work" / RECORD).unlink()
@@ -200,7 +200,7 @@ class TestReach:
 
 class TestRasters:
     def test_tiles_consist_of_whole_blocks(self, folder: Folder) -> None:
-        job = Job(folder, REQUEST)
+        job = CheckpointStore(folder, REQUEST)
         plan = plan_tiles(Shape(1300, 40), ["conv2d"], 700)
         canvas = job.canvas(job.place("octave-1", plan))
         for tile in plan.tiles:
@@ -209,12 +209,12 @@ class TestRasters:
         assert max(interval.length for interval in canvas.grid.rows) <= 512
 
     def test_travel_through_json(self) -> None:
-        grid = Grid.even(SHAPE, 16)
+        grid = ChunkGrid.even(SHAPE, 16)
         one = Stored.of("a", grid)
-        assert Grid.from_json(json.loads(json.dumps(one.grid))) == grid
+        assert ChunkGrid.from_json(json.loads(json.dumps(one.grid))) == grid
 
     def test_windows_of_an_octave_are_removed_together(self, folder: Folder) -> None:
-        job = Job(folder, REQUEST)
+        job = CheckpointStore(folder, REQUEST)
         for octave in 0, 1:
             for tile in 0, 1:
                 canvas = job.window_canvas(octave, tile, SHAPE)
@@ -225,18 +225,18 @@ class TestRasters:
         np.testing.assert_array_equal(left, image(1))
 
     def test_scratch_is_on_this_machine_or_left_to_the_system(self, tmp_path: Path) -> None:
-        assert Job(LocalFolder(tmp_path), {}).scratch == tmp_path / "scratch"
-        assert Job(MemoryFolder(), {}).scratch is None
+        assert CheckpointStore(LocalFolder(tmp_path), {}).scratch == tmp_path / "scratch"
+        assert CheckpointStore(MemoryFolder(), {}).scratch is None
 
 
 @pytest.mark.parametrize("name", ["../precious", "octave-1/../..", "/etc", "octave-x", ""])
 def test_a_record_that_names_another_folder_is_not_believed(tmp_path: Path, name: str) -> None:
     """It would be read from, and removed."""
-    job = Job(LocalFolder(tmp_path / "work"), {})
+    job = CheckpointStore(LocalFolder(tmp_path / "work"), {})
     grid = {"rows": [0, 9], "columns": [0, 9]}
     job.reach(Checkpoint(1, 0, Stored("octave-1", grid)))
     record = tmp_path / "work" / "job.json"
     record.write_text(record.read_text().replace('"octave-1"', json.dumps(name)))
-    again = Job(LocalFolder(tmp_path / "work"), {})
+    again = CheckpointStore(LocalFolder(tmp_path / "work"), {})
     assert "cannot be read: starting afresh" in str(again.resume(9))
     assert not again.begun

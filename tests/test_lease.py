@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from dreamray.base.errors import DreamrayError, RequestError, StorageError
-from dreamray.bulk.lease import NAME, Holder, Lease, held
+from dreamray.bulk.lease import NAME, Holder, Lease, hold_lease
 from dreamray.storage import Folder, MemoryFolder, locate_folder
 
 # Its processes start in milliseconds, and share no thread and no lock with the tests.
@@ -98,7 +98,7 @@ def _hold(
 ) -> None:
     os.environ.update(environment)
     try:
-        with held(locate_folder(folder), silent, every=every, dead_after=dead_after) as lease:
+        with hold_lease(locate_folder(folder), silent, every=every, dead_after=dead_after) as lease:
             pipe.send("held")
             while pipe.recv() == "check":
                 try:
@@ -114,7 +114,7 @@ def _hold(
 class TestHolding:
     def test_it_lies_in_the_folder_while_it_is_held(self, folder: Folder) -> None:
         said: list[str] = []
-        with held(folder, said.append) as lease:
+        with hold_lease(folder, said.append) as lease:
             assert stored(folder)["pid"] == os.getpid()
             assert stored(folder)["renewals"] == 0
             lease.check()
@@ -122,27 +122,27 @@ class TestHolding:
         assert said == []
 
     def test_it_goes_when_the_run_fails(self, folder: Folder) -> None:
-        with pytest.raises(ZeroDivisionError), held(folder, silent):
+        with pytest.raises(ZeroDivisionError), hold_lease(folder, silent):
             raise ZeroDivisionError
         assert not folder.file(NAME).exists()
 
     def test_it_is_renewed(self, folder: Folder) -> None:
-        with held(folder, silent, every=0.02, dead_after=3.0) as lease:
+        with hold_lease(folder, silent, every=0.02, dead_after=3.0) as lease:
             while stored(folder)["renewals"] < 3:
                 time.sleep(0.01)
             lease.check()
 
     def test_it_can_be_held_again(self, folder: Folder) -> None:
         for _ in range(2):
-            with held(folder, silent) as lease:
+            with hold_lease(folder, silent) as lease:
                 lease.check()
 
     def test_a_second_run_is_refused(self, folder: Folder) -> None:
         said: list[str] = []
-        with held(folder, silent, **QUICK) as lease:
+        with hold_lease(folder, silent, **QUICK) as lease:
             with (
                 pytest.raises(RequestError) as error,
-                held(folder, said.append, every=0.1, dead_after=60.0),
+                hold_lease(folder, said.append, every=0.1, dead_after=60.0),
             ):
                 raise AssertionError("two runs")
             lease.check()
@@ -157,12 +157,12 @@ class TestHolding:
         with another(shared) as other:
             with (
                 pytest.raises(RequestError, match=f"process {other.process.pid}, "),
-                held(shared, silent, every=0.1, dead_after=60.0),
+                hold_lease(shared, silent, every=0.1, dead_after=60.0),
             ):
                 raise AssertionError("two runs")
             assert other.asked("check") == "mine"
             assert other.asked("end") == "released"
-        with held(shared, silent):
+        with hold_lease(shared, silent):
             pass
 
     def test_who_waits_gets_it_when_it_is_released(self, folder: Folder) -> None:
@@ -173,9 +173,9 @@ class TestHolding:
             holding.__exit__(None, None, None)
             released.set()
 
-        holding = held(folder, silent, every=60.0, dead_after=300.0)
+        holding = hold_lease(folder, silent, every=60.0, dead_after=300.0)
         holding.__enter__()
-        with held(folder, release, every=0.1, dead_after=300.0) as lease:
+        with hold_lease(folder, release, every=0.1, dead_after=300.0) as lease:
             lease.check()
             assert released.is_set()
 
@@ -186,7 +186,7 @@ class TestTheDead:
         with another(shared) as other:
             other.gets(signal.SIGKILL)
             other.process.join()
-            with held(shared, said.append, every=10.0, dead_after=3600.0) as lease:
+            with hold_lease(shared, said.append, every=10.0, dead_after=3600.0) as lease:
                 lease.check()
                 assert stored(shared)["pid"] == os.getpid()
         assert said == []
@@ -213,7 +213,7 @@ class TestTheDead:
     def test_of_another_machine_it_is_had_when_it_is_not_renewed(self, folder: Folder) -> None:
         said: list[str] = []
         folder.file(NAME).write(ELSEWHERE.to_json())
-        with held(folder, said.append, every=0.05, dead_after=0.2) as lease:
+        with hold_lease(folder, said.append, every=0.05, dead_after=0.2) as lease:
             lease.check()
             assert stored(folder)["host"] == Holder.me().host
         assert len(said) == 1
@@ -224,7 +224,7 @@ class TestTheDead:
         said: list[str] = []
         folder = locate_folder(str(tmp_path))
         folder.file(NAME).write(text)
-        with held(folder, said.append, every=0.05, dead_after=0.1):
+        with hold_lease(folder, said.append, every=0.05, dead_after=0.1):
             assert stored(folder)["pid"] == os.getpid()
         assert "another version of dreamray" in said[0]
 
@@ -236,7 +236,7 @@ class TestTheDead:
 
         def come() -> None:
             try:
-                with held(folder, silent, every=0.1, dead_after=1.5) as lease:
+                with hold_lease(folder, silent, every=0.1, dead_after=1.5) as lease:
                     got.append(lease)
                     finish.wait(30)
             except RequestError as error:
@@ -254,7 +254,7 @@ class TestTheDead:
         with another(shared, dead_after=0.3) as other:
             other.gets(signal.SIGSTOP)
             time.sleep(0.1)  # A renewal may be on its way.
-            with held(shared, silent, every=0.1, dead_after=0.3) as mine:
+            with hold_lease(shared, silent, every=0.1, dead_after=0.3) as mine:
                 other.gets(signal.SIGCONT)
                 text = other.asked("check")
                 assert text.startswith(f"{shared}: another run (host ")
@@ -344,7 +344,7 @@ class TestFailures:
             return bool(real(self, *args)) and len(asked) > 1
 
         monkeypatch.setattr(type(file), call, lost)
-        with held(folder, silent) as lease:
+        with hold_lease(folder, silent) as lease:
             lease.check()
             assert stored(folder)["renewals"] == 1
         assert not file.exists()
@@ -353,6 +353,6 @@ class TestFailures:
         (tmp_path / "file").write_bytes(b"x")
         with (
             pytest.raises(RequestError, match="is not a folder"),
-            held(locate_folder(f"{tmp_path}/file"), silent),
+            hold_lease(locate_folder(f"{tmp_path}/file"), silent),
         ):
             raise AssertionError("nothing is held")

@@ -131,10 +131,10 @@ class TestChoice:
 def gradient(weights, layers, image, precision="float32"):
     """Loss and gradient of the recipe's objective on an untiled image."""
     from dreamray.base.geometry import Shape
-    from dreamray.model.objective import WindowGradient
+    from dreamray.model.objective import TileObjective
     from dreamray.plan.tiles import plan_tiles
 
-    engine = WindowGradient(Dream(layers=layers).choices, weights, precision)
+    engine = TileObjective(Dream(layers=layers).choices, weights, precision)
     whole = Tiled(plan_tiles(Shape(*image.shape[:2]), engine.layers), engine)
     whole.put(image)
     return whole.compute().loss, whole.gradient

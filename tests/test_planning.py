@@ -60,7 +60,7 @@ class TestPure:
         """So that it does not vary with what a machine keeps to itself."""
         for installed in (4.1 * GIB, 7.9 * GIB):
             monkeypatch.setattr(
-                memory_model, "_installed", lambda installed=installed: int(installed)
+                memory_model, "_installed_memory", lambda installed=installed: int(installed)
             )
             assert memory_model.default_budget() == 2 * GIB
             assert Planner(Dream(), Execution()).plan(Shape(300, 300)).budget == (
@@ -68,14 +68,14 @@ class TestPure:
             )
 
     def test_the_budget_of_several_workers_is_the_same_everywhere(self, monkeypatch):
-        monkeypatch.setattr(memory_model, "_installed", lambda: 2**40)
+        monkeypatch.setattr(memory_model, "_installed_memory", lambda: 2**40)
         for execution in Execution(workers=2), Execution(address="auto"):
             assert Planner(Dream(), execution).plan(Shape(300, 300)).budget == 4 * GIB
 
     def test_the_default_budget_has_bounds(self, monkeypatch):
-        monkeypatch.setattr(memory_model, "_installed", lambda: 2**40)
+        monkeypatch.setattr(memory_model, "_installed_memory", lambda: 2**40)
         assert memory_model.default_budget() == 64 * GIB
-        monkeypatch.setattr(memory_model, "_installed", lambda: 2**28)
+        monkeypatch.setattr(memory_model, "_installed_memory", lambda: 2**28)
         assert memory_model.default_budget() == GIB
 
 

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import duration
-from dreamray.cli.progress import Bar, Lines, Pace, Remarks
-from dreamray.engine.events import OctaveStarted, Remark, StepDone
+from dreamray.cli.progress import NoticeLines, Pace, PictureBar, PictureLines
+from dreamray.engine.events import Notice, OctaveStarted, StepDone
 
 
 class Clock:
@@ -60,11 +60,11 @@ def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def written(kind: type[Remarks], *, terminal: bool) -> str:
+def written(kind: type[NoticeLines], *, terminal: bool) -> str:
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=100, highlight=False)
     with kind(console) as show:
-        show(Remark("[not markup] mind this"))
+        show(Notice("[not markup] mind this"))
         show(octave(0))
         for step in range(3):
             show(StepDone(0, step, 1.5 + step, moved=True))
@@ -72,15 +72,18 @@ def written(kind: type[Remarks], *, terminal: bool) -> str:
 
 
 def test_lines_tell_octaves_and_their_last_step() -> None:
-    assert [line.partition(" steps/s")[0] for line in written(Lines, terminal=False).splitlines()][
-        :2
-    ] == ["note: [not markup] mind this", "octave 1/2: 80x60, 4 tiles of 48 pixels, 3 iterations"]
-    assert "octave 1/2: step 3/3, loss 3.5" in written(Lines, terminal=False)
+    assert [
+        line.partition(" steps/s")[0] for line in written(PictureLines, terminal=False).splitlines()
+    ][:2] == [
+        "note: [not markup] mind this",
+        "octave 1/2: 80x60, 4 tiles of 48 pixels, 3 iterations",
+    ]
+    assert "octave 1/2: step 3/3, loss 3.5" in written(PictureLines, terminal=False)
 
 
 def test_lines_come_every_ten_seconds_within_an_octave() -> None:
     clock, out = Clock(), io.StringIO()
-    show = Lines(Console(file=out, width=100), clock)
+    show = PictureLines(Console(file=out, width=100), clock)
     show(octave(iterations=100))
     for step in range(30):
         clock.now += 1.0
@@ -91,8 +94,8 @@ def test_lines_come_every_ten_seconds_within_an_octave() -> None:
 
 
 def test_the_bar_shows_octave_step_and_loss() -> None:
-    assert "octave 1/2 step 3/3 loss 3.5" in written(Bar, terminal=True)
+    assert "octave 1/2 step 3/3 loss 3.5" in written(PictureBar, terminal=True)
 
 
 def test_quiet_shows_remarks_alone() -> None:
-    assert written(Remarks, terminal=False) == "note: [not markup] mind this\n"
+    assert written(NoticeLines, terminal=False) == "note: [not markup] mind this\n"

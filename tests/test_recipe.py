@@ -21,7 +21,7 @@ from dreamray.base.errors import PictureError, RequestError
 from dreamray.engine.events import OctaveStarted, StepDone
 from dreamray.model.weights import loader
 from dreamray.raster.pixels import from_tensor, to_tensor
-from dreamray.render.renderer import Dreamer
+from dreamray.render.renderer import Renderer
 from dreamray.settings.execution import Execution
 
 CHAOS = 1.5
@@ -38,7 +38,7 @@ def dream(loaded, pixels, **settings) -> Dreamt:
         elif isinstance(event, StepDone):
             losses[-1].append(event.loss)
 
-    dreamer = Dreamer(Dream(**settings), Execution(), listen, loaded=loaded)
+    dreamer = Renderer(Dream(**settings), Execution(), listen, loaded=loaded)
     return Dreamt(from_tensor(dreamer.run(to_tensor(pixels))), losses)
 
 

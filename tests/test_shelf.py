@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from dreamray.base.errors import StorageError
 from dreamray.base.geometry import Raster
-from dreamray.raster.spill import Shelf
+from dreamray.raster.spill import SpillBuffer
 
 SIZE = 4 * 5 * 7 * 3
 """Bytes of one array."""
@@ -46,8 +46,8 @@ class Device:
         return values.values
 
 
-def shelf(tmp_path: Path, capacity: int | None) -> Shelf:
-    return Shelf(capacity, tmp_path / "scratch", Device, Device.store)
+def shelf(tmp_path: Path, capacity: int | None) -> SpillBuffer:
+    return SpillBuffer(capacity, tmp_path / "scratch", Device, Device.store)
 
 
 def files(tmp_path: Path) -> int:
@@ -123,7 +123,7 @@ class TestChange:
 
     def test_the_bits_survive_the_disk(self, tmp_path: Path) -> None:
         values = np.float32([[[np.nan, -0.0, np.inf], [1e-45, -3.4e38, 1 / 3]]])
-        kept = Shelf(0, tmp_path)
+        kept = SpillBuffer(0, tmp_path)
         kept["a"] = values
         kept["b"] = array(0)
         assert kept["a"].tobytes() == values.tobytes()
@@ -159,7 +159,7 @@ class TestFiles:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-        kept = Shelf(0)
+        kept = SpillBuffer(0)
         kept["a"], kept["b"] = array(1), array(2)
         assert len(list(tmp_path.rglob("*.npy"))) == 1
 
@@ -178,7 +178,7 @@ def files_no_larger_than(size: int) -> Iterator[None]:
 
 class TestFullDisk:
     def test_is_told_in_one_line(self, tmp_path: Path) -> None:
-        kept = Shelf(0, tmp_path)
+        kept = SpillBuffer(0, tmp_path)
         kept["a"] = np.zeros((300, 300, 3), np.float32)
         with files_no_larger_than(100_000), pytest.raises(StorageError) as caught:
             kept["b"] = array(1)
@@ -189,7 +189,7 @@ class TestFullDisk:
 
     def test_loses_nothing(self, tmp_path: Path) -> None:
         """When there is room again, it goes on."""
-        kept = Shelf(0, tmp_path)
+        kept = SpillBuffer(0, tmp_path)
         values = np.random.default_rng(1).random((300, 300, 3), np.float32)
         kept["a"] = values
         with files_no_larger_than(100_000), pytest.raises(StorageError):
@@ -201,7 +201,7 @@ class TestFullDisk:
 
     def test_a_folder_that_cannot_be_made_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"")
-        kept = Shelf(0, tmp_path / "file" / "scratch")
+        kept = SpillBuffer(0, tmp_path / "file" / "scratch")
         kept["a"] = array(1)
         with pytest.raises(StorageError, match="Not a directory"):
             kept["b"] = array(2)
@@ -213,7 +213,7 @@ class TestFullDisk:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(np, "save", full)
-        kept = Shelf(0, tmp_path)
+        kept = SpillBuffer(0, tmp_path)
         kept["a"] = array(1)
         with pytest.raises(StorageError, match="No space left on device while tiles"):
             kept["b"] = array(2)
@@ -227,7 +227,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.capacity = 2 * SIZE
-        self.shelf = Shelf(self.capacity, None, Device, Device.store)
+        self.shelf = SpillBuffer(self.capacity, None, Device, Device.store)
         self.plain: dict[int, Raster] = {}
         self.before = Device.alive
 

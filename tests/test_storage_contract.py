@@ -21,7 +21,15 @@ from typing import ClassVar
 import pytest
 
 from dreamray.base.errors import DreamrayError, RequestError
-from dreamray.storage import Folder, Found, LocalFile, Location, MemoryFolder, locate, locate_folder
+from dreamray.storage import (
+    Folder,
+    ListedFile,
+    LocalFile,
+    Location,
+    MemoryFolder,
+    locate,
+    locate_folder,
+)
 
 # Its processes start in milliseconds, and share no thread and no lock with the tests.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -266,7 +274,7 @@ class TestListing:
         assert sorted(found.name for found in listed) == sorted(wanted)
         for found in listed:
             place = folder.file(found.name)
-            assert found == Found(found.name, len(wanted[found.name]), place.fingerprint())
+            assert found == ListedFile(found.name, len(wanted[found.name]), place.fingerprint())
             assert place.read() == wanted[found.name]
 
     def test_it_is_in_the_order_of_the_names_bytes(self, folder: Folder, kind: str) -> None:

@@ -13,10 +13,10 @@ from tiled import Tiled
 
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.base.geometry import Raster, Shape
-from dreamray.engine.halo_exchange import deal
+from dreamray.engine.halo_exchange import assign_tiles
 from dreamray.engine.subdomain import Subdomain
 from dreamray.plan.tiles import TilePlan, plan_tiles
-from dreamray.raster.spill import Shelf
+from dreamray.raster.spill import SpillBuffer
 
 LAYERS = ("conv2d_2", "max_pooling2d")
 
@@ -76,7 +76,7 @@ class TestDealing:
         alone = ascend(begun(plan, layers), rolls)
         random = Random(order)
         scattered = tuple(random.randrange(count) for _ in plan.tiles)
-        for owners in deal(plan, count), scattered:
+        for owners in assign_tiles(plan, count), scattered:
             assert ascend(begun(plan, layers, owners, order=order), rolls) == alone
 
     @given(st.integers(0, 20_000))
@@ -84,7 +84,7 @@ class TestDealing:
     def test_nor_does_what_is_in_memory(self, held: int) -> None:
         plan = plan_tiles(Shape(90, 70), LAYERS, 32)
         alone = ascend(begun(plan, LAYERS), [(0, 0), (5, -40)])
-        few = begun(plan, LAYERS, deal(plan, 2), held=held)
+        few = begun(plan, LAYERS, assign_tiles(plan, 2), held=held)
         assert ascend(few, [(0, 0), (5, -40)]) == alone
 
     @given(shapes, st.integers(1, 3), st.integers(1, 5))
@@ -92,9 +92,9 @@ class TestDealing:
     def test_may_change_between_steps(self, shape: Shape, one: int, other: int) -> None:
         plan = plan_tiles(shape, LAYERS, 32)
         alone = ascend(begun(plan, LAYERS), [(0, 0), (9, 9)])
-        first = begun(plan, LAYERS, deal(plan, one))
+        first = begun(plan, LAYERS, assign_tiles(plan, one))
         found = ascend(first, [(0, 0)])
-        second = Tiled(plan, PlainEngine(*LAYERS), deal(plan, other))
+        second = Tiled(plan, PlainEngine(*LAYERS), assign_tiles(plan, other))
         second.put(first.image)
         assert found + ascend(second, [(9, 9)]) == alone
 
@@ -107,7 +107,7 @@ class TestExactness:
     ) -> None:
         plan = plan_tiles(shape, layers, core)
         assert plan.exact
-        tiled = begun(plan, layers, deal(plan, count))
+        tiled = begun(plan, layers, assign_tiles(plan, count))
         whole = Tiled(plan_tiles(shape, layers), PlainEngine(*layers))
         whole.put(np.roll(noise(shape), roll, (0, 1)))
         found, expected = tiled.compute(roll), whole.compute()
@@ -145,7 +145,7 @@ class TestMove:
     @pytest.mark.parametrize("count", [1, 3])
     def test_is_along_the_gradient_by_its_mean(self, count: int) -> None:
         plan = plan_tiles(Shape(70, 90), LAYERS, 32)
-        tiled = begun(plan, LAYERS, deal(plan, count))
+        tiled = begun(plan, LAYERS, assign_tiles(plan, count))
         measured, gradient = tiled.compute(), tiled.gradient
         assert measured.mean == pytest.approx(np.abs(gradient).mean(dtype=np.float64))
         tiled.move(0.5, measured.mean)
@@ -154,7 +154,7 @@ class TestMove:
 
     def test_a_roll_leaves_the_picture_where_it_was(self) -> None:
         plan = plan_tiles(Shape(70, 90), LAYERS, 32)
-        tiled = begun(plan, LAYERS, deal(plan, 2))
+        tiled = begun(plan, LAYERS, assign_tiles(plan, 2))
         tiled.compute((31, 8))
         np.testing.assert_array_equal(tiled.image, noise(plan.shape))
 
@@ -184,7 +184,7 @@ class TestMemory:
 
     def test_gradients_are_let_go_with_the_move(self) -> None:
         plan = plan_tiles(Shape(90, 100), LAYERS, 32)
-        shelf = Shelf()
+        shelf = SpillBuffer()
         owned = Subdomain(plan, (0,) * len(plan.tiles), 0, PlainEngine(*LAYERS), shelf)
         for tile in owned.tiles:
             owned.put(tile, noise(plan.tiles[tile].core.shape))

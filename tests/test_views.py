@@ -12,8 +12,17 @@ from scipy.ndimage import zoom
 
 from dreamray.base.geometry import Interval, Raster, Region, Shape
 from dreamray.raster import lazy
-from dreamray.raster.chunked import Canvas, Grid
-from dreamray.raster.lazy import Held, LostDetail, Resized, Sum, Tensors, View, read, resize
+from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
+from dreamray.raster.lazy import (
+    ArrayRaster,
+    DetailResidual,
+    LazyRaster,
+    NormalizedRaster,
+    ResizedRaster,
+    SumRaster,
+    read,
+    resize,
+)
 from dreamray.raster.pixels import to_tensor
 from dreamray.storage import MemoryFolder
 
@@ -33,7 +42,7 @@ def zoomed(image: Raster, shape: tuple[int, int]) -> Raster:
     return zoom(image, factors, order=1, mode="nearest")
 
 
-def whole(view: View) -> Raster:
+def whole(view: LazyRaster) -> Raster:
     return read(view, Region.whole(view.shape))
 
 
@@ -95,7 +104,7 @@ class TestResize:
         np.testing.assert_array_equal(image, noise(9, 7))
 
 
-class Watched(Held):
+class Watched(ArrayRaster):
     """Notes how many values were asked for at a time."""
 
     def __init__(self, image: Raster) -> None:
@@ -112,7 +121,7 @@ class TestResized:
     def test_has_the_same_bits_in_every_part(
         self, size: Shape, shape: Shape, data: st.DataObject
     ) -> None:
-        view = Resized(Held(noise(*size)), shape)
+        view = ResizedRaster(ArrayRaster(noise(*size)), shape)
         expected = whole(view)
         region = data.draw(regions(shape))
         np.testing.assert_array_equal(read(view, region), expected[region.slices])
@@ -121,7 +130,7 @@ class TestResized:
     def test_has_the_same_bits_at_single_points(
         self, size: Shape, shape: Shape, data: st.DataObject
     ) -> None:
-        view = Resized(Held(noise(*size)), shape)
+        view = ResizedRaster(ArrayRaster(noise(*size)), shape)
         rows, columns = (data.draw(ascending(side)) for side in shape)
         np.testing.assert_array_equal(
             view.points(rows, columns), whole(view)[np.ix_(rows, columns)]
@@ -132,7 +141,7 @@ class TestResized:
     def test_has_the_same_bits_however_many_rows_are_made_at_a_time(
         self, strip: int, shape: Shape
     ) -> None:
-        view = Resized(Held(noise(23, 31)), shape)
+        view = ResizedRaster(ArrayRaster(noise(23, 31)), shape)
         expected = whole(view)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(lazy, "_STRIP", strip)
@@ -142,20 +151,20 @@ class TestResized:
     def test_of_another_has_the_same_bits_in_every_part(
         self, size: Shape, between: Shape, shape: Shape, data: st.DataObject
     ) -> None:
-        view = Resized(Resized(Held(noise(*size)), between), shape)
+        view = ResizedRaster(ResizedRaster(ArrayRaster(noise(*size)), between), shape)
         region = data.draw(regions(shape))
         step_by_step = resize(resize(noise(*size), between), shape)
         np.testing.assert_array_equal(read(view, region), step_by_step[region.slices])
 
     def test_a_part_reads_no_more_than_it_needs(self) -> None:
         source = Watched(noise(1000, 2000))
-        read(Resized(source, Shape(500, 700)), Region(Interval(400, 480), Interval(10, 60)))
+        read(ResizedRaster(source, Shape(500, 700)), Region(Interval(400, 480), Interval(10, 60)))
         assert sum(rows for rows, _ in source.asked) <= 2 * 80 + 4
         assert max(columns for _, columns in source.asked) <= 2 * 50
 
     def test_a_preview_reads_few_points_of_a_large_picture(self) -> None:
         source = Watched(noise(1000, 2000))
-        whole(Resized(source, Shape(10, 20)))
+        whole(ResizedRaster(source, Shape(10, 20)))
         assert sum(map(math.prod, source.asked)) <= 20 * 40
 
 
@@ -166,25 +175,30 @@ class TestLostDetail:
     ) -> None:
         image = noise(*size)
         lacking = zoomed(image, shape) - zoomed(zoomed(image, previous), shape)
-        detail = whole(LostDetail(Held(image), previous, shape))
+        detail = whole(DetailResidual(ArrayRaster(image), previous, shape))
         np.testing.assert_allclose(detail, lacking, rtol=0, atol=3 * LAST_BIT)
 
     @given(shapes, shapes, shapes, st.data())
     def test_has_the_same_bits_in_every_part(
         self, size: Shape, previous: Shape, shape: Shape, data: st.DataObject
     ) -> None:
-        view = LostDetail(Held(noise(*size)), previous, shape)
+        view = DetailResidual(ArrayRaster(noise(*size)), previous, shape)
         region = data.draw(regions(shape))
         np.testing.assert_array_equal(read(view, region), whole(view)[region.slices])
 
     def test_nothing_is_lost_at_the_first_octave(self) -> None:
-        assert not whole(LostDetail(Held(noise(20, 30)), Shape(10, 15), Shape(10, 15))).any()
+        assert not whole(
+            DetailResidual(ArrayRaster(noise(20, 30)), Shape(10, 15), Shape(10, 15))
+        ).any()
 
     def test_put_back_gives_the_picture(self) -> None:
         """Where nothing was dreamt, nothing changes."""
         image, small = noise(60, 80), Shape(41, 57)
-        shrunk = Resized(Held(image), small)
-        again = Sum(Resized(shrunk, Shape(60, 80)), LostDetail(Held(image), small, Shape(60, 80)))
+        shrunk = ResizedRaster(ArrayRaster(image), small)
+        again = SumRaster(
+            ResizedRaster(shrunk, Shape(60, 80)),
+            DetailResidual(ArrayRaster(image), small, Shape(60, 80)),
+        )
         np.testing.assert_allclose(whole(again), image, rtol=0, atol=3 * LAST_BIT)
 
 
@@ -192,7 +206,7 @@ class TestSum:
     @given(shapes, st.data())
     def test_is_that_of_the_values(self, shape: Shape, data: st.DataObject) -> None:
         one, other = noise(*shape, 1), noise(*shape, 2)
-        view = Sum(Held(one), Held(other))
+        view = SumRaster(ArrayRaster(one), ArrayRaster(other))
         region = data.draw(regions(shape))
         assert view.shape == shape
         np.testing.assert_array_equal(read(view, region), (one + other)[region.slices])
@@ -205,9 +219,9 @@ class TestTensors:
         highest = np.iinfo(dtype).max
         random = np.random.default_rng(1)
         pixels = random.integers(0, highest, (*shape, 3), dtype, endpoint=True)
-        canvas = Canvas(MemoryFolder(), Grid.even(shape, 16), dtype)
+        canvas = ChunkedRaster(MemoryFolder(), ChunkGrid.even(shape, 16), dtype)
         canvas.write(Region.whole(shape), pixels)
-        view = Tensors(canvas)
+        view = NormalizedRaster(canvas)
         assert view.shape == shape
         tensor = whole(view)
         assert tensor.dtype == np.float32
@@ -221,8 +235,8 @@ class TestCanvas:
 
     def test_is_resampled_as_the_array_is(self) -> None:
         image = noise(53, 71)
-        canvas = Canvas(MemoryFolder(), Grid.even(Shape(53, 71), 16), "float32")
+        canvas = ChunkedRaster(MemoryFolder(), ChunkGrid.even(Shape(53, 71), 16), "float32")
         canvas.write(Region.whole(Shape(53, 71)), image)
         np.testing.assert_array_equal(
-            whole(Resized(canvas, Shape(90, 40))), resize(image, Shape(90, 40))
+            whole(ResizedRaster(canvas, Shape(90, 40))), resize(image, Shape(90, 40))
         )

@@ -9,11 +9,11 @@ from random import Random
 import numpy as np
 
 from dreamray.base.geometry import Raster
-from dreamray.engine.halo_exchange import Exchange, Roll
-from dreamray.engine.subdomain import Contributions, Engine, Strips, Subdomain
-from dreamray.engine.tile_executor import Measured
+from dreamray.engine.halo_exchange import HaloExchange, Roll
+from dreamray.engine.subdomain import Engine, Halos, PartialGradients, Subdomain
+from dreamray.engine.tile_executor import StepMeasure
 from dreamray.plan.tiles import TilePlan
-from dreamray.raster.spill import Shelf
+from dreamray.raster.spill import SpillBuffer
 
 
 class Tiled:
@@ -37,7 +37,7 @@ class Tiled:
         self._random = None if order is None else Random(order)
         self._subdomains = {
             me: Subdomain(
-                plan, self.owners, me, engine, Shelf(held, None, engine.load, engine.store)
+                plan, self.owners, me, engine, SpillBuffer(held, None, engine.load, engine.store)
             )
             for me in sorted(set(self.owners))
         }
@@ -48,15 +48,15 @@ class Tiled:
             for tile in one.tiles:
                 one.put(tile, image[self.plan.tiles[tile].core.slices])
 
-    def compute(self, roll: Roll = (0, 0)) -> Measured:
+    def compute(self, roll: Roll = (0, 0)) -> StepMeasure:
         """Compute the gradient of the rolled image."""
-        exchange = Exchange(self.plan, self.owners, roll)
-        strips: dict[tuple[int, int], Strips] = {}
+        exchange = HaloExchange(self.plan, self.owners, roll)
+        strips: dict[tuple[int, int], Halos] = {}
         for me in self._turns(self._subdomains):
             parts = self._subdomains[me].strips(roll)
             strips |= {(me, o): p for o, p in zip(exchange.receivers(me), parts, strict=True)}
         losses: dict[int, float] = {}
-        contributions: dict[tuple[int, int], Contributions] = {}
+        contributions: dict[tuple[int, int], PartialGradients] = {}
         for me in self._turns(self._subdomains):
             one, senders = self._subdomains[me], exchange.senders(me)
             found, outgoing = one.compute(strips[sender, me] for sender in senders)
@@ -68,7 +68,7 @@ class Tiled:
             found = one.collect(contributions[receiver, me] for receiver in receivers)
             sums |= zip(one.tiles, found, strict=True)
         numbers = range(len(self.plan.tiles))
-        return Measured(
+        return StepMeasure(
             tuple(losses[tile] for tile in numbers),
             tuple(sums[tile] for tile in numbers),
             3 * math.prod(self.plan.shape),

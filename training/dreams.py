@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dreamray import pictures
 from dreamray.engine.events import Event, StepDone
 from dreamray.model.weights.arrays import Weights
-from dreamray.render.renderer import Dreamer
+from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 
@@ -46,7 +46,7 @@ def dreamt(pixels: NDArray[np.uint8], weights: Weights, dream: Dream) -> Dreamt:
         if isinstance(event, StepDone):
             losses.setdefault(event.octave, []).append(event.loss)
 
-    with Dreamer(dream, Execution(), listen, loaded=weights) as dreamer:
+    with Renderer(dream, Execution(), listen, loaded=weights) as dreamer:
         result = dreamer.run(pictures.to_tensor(pixels))
     image = pictures.from_tensor(result, pixels.dtype)
     return Dreamt(image.astype(np.uint8), tuple(tuple(losses[octave]) for octave in sorted(losses)))

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dreamray.bulk.record import Record
-from dreamray.engine.events import Remark
+from dreamray.engine.events import Notice
 
 
 @dataclass(frozen=True)
-class Listed:
+class PicturesListed:
     """Pictures were found."""
 
     pictures: int
@@ -29,7 +29,7 @@ class PictureDone:
 
 
 @dataclass(frozen=True)
-class Progress:
+class BulkProgress:
     """How far the set is."""
 
     total: int
@@ -47,5 +47,5 @@ class Progress:
         return self.total - self.kept - self.done - self.failed
 
 
-SetEvent = Listed | PictureDone | Progress | Remark
-SetListener = Callable[[SetEvent], None]
+BulkEvent = PicturesListed | PictureDone | BulkProgress | Notice
+BulkListener = Callable[[BulkEvent], None]

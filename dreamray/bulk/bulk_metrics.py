@@ -6,11 +6,11 @@ import dataclasses
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
-from dreamray.bulk.bulk_events import PictureDone, Progress, SetEvent
+from dreamray.bulk.bulk_events import BulkEvent, BulkProgress, PictureDone
 from dreamray.farm.metrics import ACTIVE, LOST, PIXEL_STEPS
 
 
-class SetMetrics:
+class BulkMetrics:
     """What a set of pictures counts."""
 
     def __init__(self) -> None:
@@ -28,9 +28,9 @@ class SetMetrics:
         )
         self._queue = Gauge("dreamray_queue", "Pictures that no worker has in hand yet.")
 
-    def hear(self, event: SetEvent) -> None:
+    def hear(self, event: BulkEvent) -> None:
         """Count an event of the set."""
-        if isinstance(event, Progress):
+        if isinstance(event, BulkProgress):
             self._active.set(event.workers)
             self._queue.set(event.left - event.in_flight)
         elif isinstance(event, PictureDone):

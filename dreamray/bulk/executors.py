@@ -5,30 +5,30 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
-from dreamray.bulk.task_executor import Hands
-from dreamray.bulk.task_runner import SetTools
-from dreamray.farm.cluster import connected
+from dreamray.bulk.task_executor import TaskExecutor
+from dreamray.bulk.task_runner import TaskRunnerSpec
+from dreamray.farm.cluster import connect
 from dreamray.settings.execution import Execution
 
 
 @contextlib.contextmanager
-def hired(
-    tools: SetTools, execution: Execution, pictures: int, tell: Callable[[str], None]
-) -> Iterator[Hands]:
+def ray_task_executor(
+    tools: TaskRunnerSpec, execution: Execution, pictures: int, tell: Callable[[str], None]
+) -> Iterator[TaskExecutor]:
     """The workers of a cluster as the hands of a set of so many pictures, let go at the end.
 
-    Raises as `dreamray.farm.gathered`.
+    Raises as `dreamray.farm.ray_tile_executor`.
     """
-    with connected(execution):
-        from dreamray.bulk.bulk_metrics import SetMetrics
-        from dreamray.bulk.ray_executor import RayHands, studio_maker
-        from dreamray.farm.pool import Pool
-        from dreamray.farm.resources import needs_of, workers_of
+    with connect(execution):
+        from dreamray.bulk.bulk_metrics import BulkMetrics
+        from dreamray.bulk.ray_executor import RayTaskExecutor, task_runner_maker
+        from dreamray.farm.pool import WorkerPool
+        from dreamray.farm.resources import worker_count, worker_resources
 
-        needs = needs_of(execution)
-        workers = workers_of(execution, needs).at_most(pictures)
+        needs = worker_resources(execution)
+        workers = worker_count(execution, needs).at_most(pictures)
         calls = tools.in_hand + 1  # One to introduce itself, while the first tasks come.
-        make = studio_maker(tools.with_threads(needs.cpus), needs, calls)
-        pool = Pool(make, workers, needs, wait=execution.wait, tell=tell)
-        with contextlib.closing(RayHands(pool, tools.in_hand, SetMetrics())) as hands:
+        make = task_runner_maker(tools.with_threads(needs.cpus), needs, calls)
+        pool = WorkerPool(make, workers, needs, wait=execution.wait, tell=tell)
+        with contextlib.closing(RayTaskExecutor(pool, tools.in_hand, BulkMetrics())) as hands:
             yield hands

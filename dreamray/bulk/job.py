@@ -21,17 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dreamray.base.errors import DreamrayError, RequestError
-from dreamray.bulk.bulk_events import SetEvent, SetListener
+from dreamray.bulk.bulk_events import BulkEvent, BulkListener
 from dreamray.bulk.existing import check_ours
-from dreamray.bulk.lease import held
+from dreamray.bulk.lease import hold_lease
 from dreamray.bulk.reporting import Reporting
-from dreamray.bulk.request import Limit, Wanted, parse_format, parse_limit
-from dreamray.bulk.scheduler import SetRun
-from dreamray.bulk.task_executor import Hands, LocalHands
-from dreamray.bulk.task_runner import SetTools
-from dreamray.bulk.task_store import Counts, Ledger
-from dreamray.engine.events import Remark
-from dreamray.engine.worker import Tools
+from dreamray.bulk.request import BulkRequest, Limit, parse_format, parse_limit
+from dreamray.bulk.scheduler import BulkScheduler
+from dreamray.bulk.task_executor import TaskExecutor, ThreadTaskExecutor
+from dreamray.bulk.task_runner import TaskRunnerSpec
+from dreamray.bulk.task_store import Counts, TaskStore
+from dreamray.engine.events import Notice
+from dreamray.engine.worker import EngineSpec
 from dreamray.model.weights import loader
 from dreamray.pictures.encoding import Format
 from dreamray.render.default_layers import settle_layers
@@ -40,11 +40,11 @@ from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import Folder, LocalFolder, locate_folder
 
-__all__ = ["Counts", "Limit", "Options", "dream_set", "parse_format", "parse_limit"]
+__all__ = ["BulkOptions", "Counts", "Limit", "dream_set", "parse_format", "parse_limit"]
 
 
 @dataclass(frozen=True)
-class Options:
+class BulkOptions:
     """What can be said of a set, beside the dream and its execution."""
 
     include: tuple[str, ...] = ()
@@ -66,8 +66,8 @@ def dream_set(
     destination: str,
     dream: Dream,
     execution: Execution,
-    options: Options,
-    listen: SetListener,
+    options: BulkOptions,
+    listen: BulkListener,
 ) -> Counts:
     """Dream of every picture of a source, and put the results into a destination.
 
@@ -80,17 +80,17 @@ def dream_set(
     recorded, and running it again goes on.
     """
     # Workers may be in another folder.
-    source, folder = _absolute(source), locate_folder(_absolute(destination))
+    source, folder = _make_absolute(source), locate_folder(_make_absolute(destination))
     if not options.overwrite:
         check_ours(folder, report=options.report)
     folder.check_writable()
 
     def tell(text: str) -> None:
-        listen(Remark(text))
+        listen(Notice(text))
 
     loaded = loader.load(execution.weights, tell=tell)
     dream = settle_layers(dream, loaded, tell)
-    wanted = Wanted(
+    wanted = BulkRequest(
         source=source,
         destination=folder,
         dream=dream,
@@ -102,41 +102,41 @@ def dream_set(
         max_failures=options.max_failures,
         thumbnails=options.report,
     )
-    base = Tools(dream, loaded, execution.precision, execution.threads)
-    tools = SetTools(base, execution, options.batch)
+    base = EngineSpec(dream, loaded, execution.precision, execution.threads)
+    tools = TaskRunnerSpec(base, execution, options.batch)
     work = folder.folder(WORK)
     with (
-        _removed_if_empty(work),
-        held(work, tell) as lease,
-        Ledger() as ledger,
+        _remove_if_empty(work),
+        hold_lease(work, tell) as lease,
+        TaskStore() as ledger,
         contextlib.ExitStack() as closing,
     ):
         reporting = Reporting(wanted, ledger, lease.check) if options.report else None
         if reporting is not None:
             closing.callback(reporting.close)
 
-        def hear(event: SetEvent) -> None:
+        def hear(event: BulkEvent) -> None:
             listen(event)
             if reporting is not None:
                 reporting.hear(event)
 
-        run = SetRun(wanted, ledger, lease.check, hear)
+        run = BulkScheduler(wanted, ledger, lease.check, hear)
         run.plan()
         try:
             run.check_failures()
             if ledger.counts.left:
-                with _hands(tools, ledger.counts.left, tell) as hands:
+                with _task_executor(tools, ledger.counts.left, tell) as hands:
                     run.make(hands)
         except BaseException as error:
             problem = str(error) if isinstance(error, DreamrayError) else "interrupted"
             with contextlib.suppress(DreamrayError):  # The first error says more.
-                _end(run, reporting, problem)
+                _finish(run, reporting, problem)
             raise
-        _end(run, reporting)
+        _finish(run, reporting)
         return ledger.counts
 
 
-def _absolute(place: str) -> str:
+def _make_absolute(place: str) -> str:
     """A path from the root; a URI as it is."""
     if "://" in place or not place:
         return place
@@ -147,7 +147,7 @@ def _absolute(place: str) -> str:
         raise RequestError(f"{place}: the current folder is gone; change to another one") from None
 
 
-def _end(run: SetRun, reporting: Reporting | None, problem: str = "") -> None:
+def _finish(run: BulkScheduler, reporting: Reporting | None, problem: str = "") -> None:
     """Record what was done, first what must not be lost."""
     run.keep()
     if run.changed:
@@ -157,19 +157,21 @@ def _end(run: SetRun, reporting: Reporting | None, problem: str = "") -> None:
 
 
 @contextlib.contextmanager
-def _hands(tools: SetTools, pictures: int, tell: Callable[[str], None]) -> Iterator[Hands]:
+def _task_executor(
+    tools: TaskRunnerSpec, pictures: int, tell: Callable[[str], None]
+) -> Iterator[TaskExecutor]:
     if tools.execution.on_ray:
-        from dreamray.bulk.executors import hired
+        from dreamray.bulk.executors import ray_task_executor
 
-        with hired(tools, tools.execution, pictures, tell) as hands:
+        with ray_task_executor(tools, tools.execution, pictures, tell) as hands:
             yield hands
     else:
-        with contextlib.closing(LocalHands(tools)) as here:
+        with contextlib.closing(ThreadTaskExecutor(tools)) as here:
             yield here
 
 
 @contextlib.contextmanager
-def _removed_if_empty(work: Folder) -> Iterator[None]:
+def _remove_if_empty(work: Folder) -> Iterator[None]:
     made = isinstance(work, LocalFolder) and not work.path.parent.exists()
     try:
         yield

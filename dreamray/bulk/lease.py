@@ -62,7 +62,7 @@ class Holder:
             boot=boot,
             pids=pids,
             pid=os.getpid(),
-            started=_started(os.getpid()) or "",
+            started=_start_time(os.getpid()) or "",
             command=shlex.join(sys.argv),
             since=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
@@ -96,11 +96,11 @@ class Holder:
             pass
         except (TypeError, OverflowError):  # Somebody wrote it by hand.
             return False
-        started = _started(self.pid)
+        started = _start_time(self.pid)
         return bool(self.started) and started is not None and started != self.started
 
 
-def _started(pid: int) -> str | None:
+def _start_time(pid: int) -> str | None:
     """When a process was started; empty if it has ended, None if the system does not say."""
     try:
         # The program's name, in parentheses, may hold anything.
@@ -113,7 +113,7 @@ def _started(pid: int) -> str | None:
 
 
 class Lease:
-    """The right to write into a folder, which `held` takes."""
+    """The right to write into a folder, which `hold_lease` takes."""
 
     def __init__(self, file: Location, holder: Holder, taken: float, trusted: float) -> None:
         """`taken` is a time of `_clock` before it was written, `trusted` are seconds."""
@@ -186,7 +186,7 @@ class Lease:
 
 
 @contextmanager
-def held(
+def hold_lease(
     folder: Folder, tell: Tell, *, every: float = 10.0, dead_after: float = 45.0
 ) -> Iterator[Lease]:
     """Hold the lease of a folder, and renew it every so many seconds in a thread.
@@ -196,7 +196,7 @@ def held(
     one gets it. Give the same times to all runs, and several renewals time in `dead_after`.
     Raises RequestError if another run holds it; otherwise as `Location.create`.
     """
-    lease = _taken(folder, tell, every, dead_after)
+    lease = _take(folder, tell, every, dead_after)
     stop = threading.Event()
     keeper = threading.Thread(target=lease.keep, args=(every, stop), name="lease", daemon=True)
     keeper.start()
@@ -210,7 +210,7 @@ def held(
             lease.release()
 
 
-def _taken(folder: Folder, tell: Tell, every: float, dead_after: float) -> Lease:
+def _take(folder: Folder, tell: Tell, every: float, dead_after: float) -> Lease:
     file, me = folder.file(NAME), Holder.me()
     # The holder stops half a renewal before any newcomer can take over.
     trusted = dead_after - every / 2

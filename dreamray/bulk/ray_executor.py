@@ -14,15 +14,15 @@ import ray
 from ray.exceptions import RayActorError, RayError
 
 from dreamray.base.messages import shown
-from dreamray.bulk.bulk_events import SetEvent
-from dreamray.bulk.bulk_metrics import SetMetrics
+from dreamray.bulk.bulk_events import BulkEvent
+from dreamray.bulk.bulk_metrics import BulkMetrics
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.task import Outcome, Task, utc_now
-from dreamray.bulk.task_executor import Finished
-from dreamray.bulk.task_runner import SetTools
+from dreamray.bulk.task_executor import FinishedTask
+from dreamray.bulk.task_runner import TaskRunnerSpec
 from dreamray.farm.actors import actor_maker, node_id, prepare
-from dreamray.farm.pool import Member, Pool
-from dreamray.farm.resources import Needs
+from dreamray.farm.pool import WorkerHandle, WorkerPool
+from dreamray.farm.resources import WorkerResources
 
 FAILURES = 3
 """Tasks in a row that a worker may fail at for reasons not their own, before it is replaced."""
@@ -31,23 +31,23 @@ _ASK_EVERY = 1.0
 """Seconds between looks at whether workers are to be replaced."""
 
 
-class RayHands:
-    """Workers of a pool, each with at most `each` tasks in hand: see `dreamray.bulk.task_executor.Hands`.
+class RayTaskExecutor:
+    """Workers of a pool, each with at most `each` tasks in hand: see `dreamray.bulk.task_executor.TaskExecutor`.
 
     Of a worker that is lost all tasks come back as finished without an outcome.
     """
 
-    def __init__(self, pool: Pool, each: int, metrics: SetMetrics) -> None:
+    def __init__(self, pool: WorkerPool, each: int, metrics: BulkMetrics) -> None:
         self._pool = pool
         self._each = each
         self._metrics = metrics
-        self._in_hand: dict[Member, dict[Any, Task]] = defaultdict(dict)
-        self._failures: dict[Member, int] = defaultdict(int)
-        self._alone: Member | None = None
+        self._in_hand: dict[WorkerHandle, dict[Any, Task]] = defaultdict(dict)
+        self._failures: dict[WorkerHandle, int] = defaultdict(int)
+        self._alone: WorkerHandle | None = None
         """Gets nothing but the task that it has, or is to have, to itself."""
         self._asked = 0.0
-        self._lost: list[Finished] = []
-        self._ready: list[Member] = []
+        self._lost: list[FinishedTask] = []
+        self._ready: list[WorkerHandle] = []
         self._busy_at_last: int | None = None
         """Workers that were kept, when nothing was left to hand out."""
         self._expected: int | None = None
@@ -63,7 +63,7 @@ class RayHands:
             self._expected -= 1
         return True
 
-    def finished(self, timeout: float) -> list[Finished]:
+    def finished(self, timeout: float) -> list[FinishedTask]:
         """See `Hands.finished`."""
         self._look()
         owners = {ref: member for member, refs in self._in_hand.items() for ref in refs}
@@ -88,7 +88,7 @@ class RayHands:
         for member in [one for one in self._ready if one not in busy]:
             self._forget(member)
 
-    def hear(self, event: SetEvent) -> None:
+    def hear(self, event: BulkEvent) -> None:
         """Count what happens."""
         self._metrics.hear(event)
 
@@ -119,7 +119,7 @@ class RayHands:
                 self._lose(member, suspect=False)
         self._pool.watch(len(self._ready))
 
-    def _member(self, avoid: str) -> Member | None:
+    def _member(self, avoid: str) -> WorkerHandle | None:
         """The worker with the least in hand that has room; another one than `avoid` if it can.
 
         One task is left for each worker that is still to come: the first to be ready would
@@ -137,7 +137,7 @@ class RayHands:
         others = [member for member in free if str(member.number) != avoid]
         return min(others or free, key=lambda m: len(self._in_hand[m]), default=None)
 
-    def _member_alone(self, avoid: str) -> Member | None:
+    def _member_alone(self, avoid: str) -> WorkerHandle | None:
         """A worker with nothing in hand; one is kept free for it until it is there."""
         if self._alone is None:
             candidates = [m for m in self._ready if str(m.number) != avoid] or self._ready
@@ -145,7 +145,7 @@ class RayHands:
         member = self._alone
         return member if member is not None and not self._in_hand[member] else None
 
-    def _collect(self, member: Member, ref: Any) -> list[Finished]:
+    def _collect(self, member: WorkerHandle, ref: Any) -> list[FinishedTask]:
         task = self._in_hand[member].pop(ref, None)
         if task is None:  # It came back with its worker's others.
             return []
@@ -158,23 +158,23 @@ class RayHands:
             self._lose(member, suspect=not self._pool.has_to_leave(member))
             return []
         except RayError as error:
-            outcome = _surprised(task, error)
+            outcome = _fail_unforeseen(task, error)
         self._failures[member] = self._failures[member] + 1 if outcome.again else 0
         # Where all of them fail it is not the worker's fault.
         others_fine = any(not n for one, n in self._failures.items() if one is not member)
         if self._failures[member] >= FAILURES and others_fine:
             self._lose(member, suspect=False)
-        return [Finished(task, outcome, str(member.number))]
+        return [FinishedTask(task, outcome, str(member.number))]
 
-    def _lose(self, member: Member, *, suspect: bool) -> None:
+    def _lose(self, member: WorkerHandle, *, suspect: bool) -> None:
         """Let a worker go; what it had in hand comes back, perhaps as what it died of."""
         tasks = self._in_hand[member].values()
-        self._lost += [Finished(task, None, str(member.number), suspect) for task in tasks]
+        self._lost += [FinishedTask(task, None, str(member.number), suspect) for task in tasks]
         self._metrics.lost(suspect)
         self._forget(member)
         self._pool.lose(member)
 
-    def _forget(self, member: Member) -> None:
+    def _forget(self, member: WorkerHandle) -> None:
         self._in_hand.pop(member, None)
         self._failures.pop(member, None)
         self._ready = [one for one in self._ready if one is not member]
@@ -182,7 +182,7 @@ class RayHands:
             self._alone = None
 
 
-def _surprised(task: Task, error: Exception) -> Outcome:
+def _fail_unforeseen(task: Task, error: Exception) -> Outcome:
     """What was not foreseen in a worker, as the failure of one picture."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     record = Record(
@@ -196,10 +196,10 @@ def _surprised(task: Task, error: Exception) -> Outcome:
     return Outcome(record, again=True, own=False)
 
 
-class NodeStudio:
+class NodeTaskRunner:
     """A process that makes the pictures of a set, several at a time."""
 
-    def __init__(self, tools: SetTools) -> None:
+    def __init__(self, tools: TaskRunnerSpec) -> None:
         prepare(tools.threads)
         self._studio = tools.studio()
 
@@ -212,6 +212,8 @@ class NodeStudio:
         return self._studio.make(task)
 
 
-def studio_maker(tools: SetTools, needs: Needs, calls: int) -> Callable[[], Any]:
+def task_runner_maker(
+    tools: TaskRunnerSpec, needs: WorkerResources, calls: int
+) -> Callable[[], Any]:
     """Makes workers of sets, which answer so many calls at a time; else as `worker_maker`."""
-    return actor_maker(NodeStudio, tools, needs, max_concurrency=calls)
+    return actor_maker(NodeTaskRunner, tools, needs, max_concurrency=calls)

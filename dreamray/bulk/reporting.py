@@ -11,12 +11,12 @@ from dataclasses import replace
 
 from dreamray.base.errors import DreamrayError
 from dreamray.base.messages import shown
-from dreamray.bulk.bulk_events import Listed, PictureDone, SetEvent
+from dreamray.bulk.bulk_events import BulkEvent, PictureDone, PicturesListed
 from dreamray.bulk.record import State
 from dreamray.bulk.report import Report, RunState, Summary, WorkerFigures
-from dreamray.bulk.request import Wanted
+from dreamray.bulk.request import BulkRequest
 from dreamray.bulk.task import utc_now
-from dreamray.bulk.task_store import Ledger
+from dreamray.bulk.task_store import TaskStore
 
 UPDATE_EVERY = 60.0
 """Seconds between updates, or more where each takes long."""
@@ -28,7 +28,7 @@ _SHARE = 0.05
 class Reporting:
     """Listens to a run, and writes its report: now and then in a thread, and at the end."""
 
-    def __init__(self, wanted: Wanted, ledger: Ledger, check: Callable[[], None]) -> None:
+    def __init__(self, wanted: BulkRequest, ledger: TaskStore, check: Callable[[], None]) -> None:
         """`check` raises DreamrayError once the run may not write any more."""
         self._wanted = wanted
         self._ledger = ledger
@@ -40,11 +40,13 @@ class Reporting:
         self._thread: threading.Thread | None = None
         self._due = self._begun + UPDATE_EVERY
 
-    def hear(self, event: SetEvent) -> None:
+    def hear(self, event: BulkEvent) -> None:
         """Take note of a picture; begin an update where one is due."""
         if isinstance(event, PictureDone):
             self._count(event)
-        if isinstance(event, Listed):  # It is not known yet whether there is anything to tell.
+        if isinstance(
+            event, PicturesListed
+        ):  # It is not known yet whether there is anything to tell.
             return
         busy = self._thread is not None and self._thread.is_alive()
         if time.monotonic() >= self._due and not busy:

@@ -57,7 +57,7 @@ def parse_format(text: str | None) -> Format | None:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BulkRequest:
     """What a set is to become."""
 
     source: str

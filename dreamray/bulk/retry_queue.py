@@ -43,7 +43,7 @@ class _Waiting:
     attempt: Attempt = field(compare=False)
 
 
-class Queue:
+class RetryQueue:
     """New tasks, drawn when they are asked for, and attempts that wait until they are due."""
 
     def __init__(self, tasks: Iterator[Task], clock: Callable[[], float] = time.monotonic) -> None:

@@ -13,16 +13,16 @@ from dataclasses import replace
 
 from dreamray.base.errors import DreamrayError, StorageError
 from dreamray.base.messages import shown
-from dreamray.bulk.bulk_events import PictureDone, Progress, SetListener
+from dreamray.bulk.bulk_events import BulkListener, BulkProgress, PictureDone
+from dreamray.bulk.bulk_planner import BulkPlanner
 from dreamray.bulk.manifest import Manifest
 from dreamray.bulk.record import Record, State
-from dreamray.bulk.request import Wanted
-from dreamray.bulk.retry_queue import Attempt, Queue
+from dreamray.bulk.request import BulkRequest
+from dreamray.bulk.retry_queue import Attempt, RetryQueue
 from dreamray.bulk.task import Outcome, utc_now
-from dreamray.bulk.task_executor import Finished, Hands
-from dreamray.bulk.task_planner import SetPlan
-from dreamray.bulk.task_store import Ledger
-from dreamray.engine.events import Remark
+from dreamray.bulk.task_executor import FinishedTask, TaskExecutor
+from dreamray.bulk.task_store import TaskStore
+from dreamray.engine.events import Notice
 
 KEEP_EVERY = 10.0
 """Seconds between parts of the manifest."""
@@ -38,15 +38,15 @@ _TOLD = 10
 """Failures that are told as they happen; the others are in the manifest."""
 
 
-class SetRun:
+class BulkScheduler:
     """One run over a set, by the holder of its destination's lease."""
 
     def __init__(
         self,
-        wanted: Wanted,
-        ledger: Ledger,
+        wanted: BulkRequest,
+        ledger: TaskStore,
         check: Callable[[], None],
-        listen: SetListener,
+        listen: BulkListener,
     ) -> None:
         """`check` raises once the lease is lost."""
         self._wanted = wanted
@@ -54,7 +54,7 @@ class SetRun:
         self._check = check
         self._listen = listen
         self._manifest = Manifest(wanted.destination)
-        self._plan = SetPlan(wanted, ledger, listen)
+        self._plan = BulkPlanner(wanted, ledger, listen)
         self._unkept: list[Record] = []
         self._kept_at = time.monotonic()
         self._attempts: dict[str, Attempt] = {}
@@ -65,18 +65,18 @@ class SetRun:
         self._told = 0
 
     def plan(self) -> None:
-        """Find out what is to be done; raises as `SetPlan.find`."""
+        """Find out what is to be done; raises as `BulkPlanner.find`."""
         refused = self._plan.find(self._manifest.read(self._tell))
         for record in refused:
             self._record(Outcome(record))
 
-    def make(self, hands: Hands) -> None:
+    def make(self, hands: TaskExecutor) -> None:
         """Have everything made that is to be done, and record it.
 
         Raises DreamrayError where going on is hopeless: more failures than allowed, a storage
         that fails again and again, a lost lease, no workers.
         """
-        queue = Queue(self._plan.tasks())
+        queue = RetryQueue(self._plan.tasks())
         self._progress(hands)
         try:
             while True:
@@ -116,7 +116,7 @@ class SetRun:
         """Whether the destination's manifest is not what it was, or has parts."""
         return self._recorded or self._manifest.has_parts
 
-    def _hand_out(self, queue: Queue, hands: Hands) -> None:
+    def _hand_out(self, queue: RetryQueue, hands: TaskExecutor) -> None:
         # A suspect waits for a worker of its own, and must not hold up the others.
         for draw in (queue.next_suspect, queue.next):
             while (attempt := draw()) is not None:
@@ -125,13 +125,13 @@ class SetRun:
                 self._attempts[attempt.task.output] = attempt
                 queue.taken(attempt)
 
-    def _note(self, finished: Finished, queue: Queue, hands: Hands) -> None:
+    def _note(self, finished: FinishedTask, queue: RetryQueue, hands: TaskExecutor) -> None:
         attempt = self._attempts.pop(finished.task.output)
         outcome = finished.outcome
         if outcome is None:
             if queue.lost(attempt, finished.worker, suspect=finished.suspect):
                 return
-            outcome = Outcome(_deadly(attempt))
+            outcome = Outcome(_fail_deadly(attempt))
         elif outcome.again:
             record = queue.again(attempt, outcome.record, finished.worker)
             if record is None:
@@ -183,19 +183,19 @@ class SetRun:
                 f"the last one as {self._last_error}; run it again when that is mended"
             )
 
-    def _progress(self, hands: Hands) -> None:
+    def _progress(self, hands: TaskExecutor) -> None:
         counts = self._ledger.counts
-        progress = Progress(
+        progress = BulkProgress(
             counts.total, counts.kept, counts.done, counts.failed, hands.in_flight, hands.workers
         )
         self._listen(progress)
         hands.hear(progress)
 
     def _tell(self, text: str) -> None:
-        self._listen(Remark(text))
+        self._listen(Notice(text))
 
 
-def _deadly(attempt: Attempt) -> Record:
+def _fail_deadly(attempt: Attempt) -> Record:
     task = attempt.task
     return Record(
         output=task.output,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import shown
 from dreamray.bulk.record import Record, Seconds, State
-from dreamray.engine.events import Event, Remark
+from dreamray.engine.events import Event, Notice
 from dreamray.pictures.ingest import Source
 from dreamray.settings.dream import Dream
 from dreamray.storage import Location
@@ -65,7 +65,7 @@ class Making:
 
     def hear(self, event: Event) -> None:
         """Keep what the user should know."""
-        if isinstance(event, Remark):
+        if isinstance(event, Notice):
             self.remark(event.text)
 
     def remark(self, text: str) -> None:

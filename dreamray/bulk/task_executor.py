@@ -7,16 +7,16 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
-from dreamray.bulk.bulk_events import SetEvent
+from dreamray.bulk.bulk_events import BulkEvent
 from dreamray.bulk.task import Outcome, Task
-from dreamray.bulk.task_runner import SetTools, Studio
+from dreamray.bulk.task_runner import TaskRunner, TaskRunnerSpec
 
 _IDLE = 0.1
 """Seconds to wait where nobody has anything in hand."""
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedTask:
     """A task that is in nobody's hands any more."""
 
     task: Task
@@ -28,7 +28,7 @@ class Finished:
     """Whether it may be why its worker was lost."""
 
 
-class Hands(Protocol):
+class TaskExecutor(Protocol):
     """What a run needs of those who make its pictures. Closed at its end."""
 
     def submit(self, task: Task, *, avoid: str = "", alone: bool = False) -> bool:
@@ -38,7 +38,7 @@ class Hands(Protocol):
         death is given to one that then has nothing else to lose: `alone`.
         """
 
-    def finished(self, timeout: float) -> list[Finished]:
+    def finished(self, timeout: float) -> list[FinishedTask]:
         """Tasks that are finished, after at most so many seconds; each is told once.
 
         Raises DreamrayError if there is nobody to wait for.
@@ -47,7 +47,7 @@ class Hands(Protocol):
     def expect(self, tasks: int) -> None:
         """At most so many more tasks will be submitted: who is not needed may go."""
 
-    def hear(self, event: SetEvent) -> None:
+    def hear(self, event: BulkEvent) -> None:
         """Take note of what happens in the run."""
 
     @property
@@ -62,20 +62,20 @@ class Hands(Protocol):
         """Let all go, with whatever they have in hand."""
 
 
-class LocalHands:
+class ThreadTaskExecutor:
     """Threads of this process."""
 
     workers = 1
 
-    def __init__(self, tools: SetTools) -> None:
+    def __init__(self, tools: TaskRunnerSpec) -> None:
         """Nothing is loaded before the first task comes."""
         self._tools = tools
-        self._studio: Studio | None = None
+        self._studio: TaskRunner | None = None
         self._threads = ThreadPoolExecutor(tools.in_hand, "picture")
         self._tasks: dict[Future[Outcome], Task] = {}
 
     def submit(self, task: Task, *, avoid: str = "", alone: bool = False) -> bool:
-        """See `Hands.submit`."""
+        """See `TaskExecutor.submit`."""
         if len(self._tasks) >= self._tools.in_hand:
             return False
         if self._studio is None:
@@ -83,22 +83,22 @@ class LocalHands:
         self._tasks[self._threads.submit(self._studio.make, task)] = task
         return True
 
-    def finished(self, timeout: float) -> list[Finished]:
-        """See `Hands.finished`."""
+    def finished(self, timeout: float) -> list[FinishedTask]:
+        """See `TaskExecutor.finished`."""
         if not self._tasks:
             time.sleep(min(timeout, _IDLE))
         done, _ = wait(self._tasks, timeout, FIRST_COMPLETED)
-        return [Finished(self._tasks.pop(future), future.result()) for future in done]
+        return [FinishedTask(self._tasks.pop(future), future.result()) for future in done]
 
     def expect(self, tasks: int) -> None:
-        """See `Hands.expect`."""
+        """See `TaskExecutor.expect`."""
 
-    def hear(self, event: SetEvent) -> None:
-        """See `Hands.hear`."""
+    def hear(self, event: BulkEvent) -> None:
+        """See `TaskExecutor.hear`."""
 
     @property
     def in_flight(self) -> int:
-        """See `Hands`."""
+        """See `TaskExecutor`."""
         return len(self._tasks)
 
     def close(self) -> None:

@@ -28,24 +28,24 @@ from dreamray.bulk.existing import check_places, is_right, is_unchanged
 from dreamray.bulk.report import thumbnail
 from dreamray.bulk.task import Making, Outcome, Task
 from dreamray.engine.batching import SharedEngine, StoppedError
-from dreamray.engine.tile_executor import LocalCrew
-from dreamray.engine.worker import Tools, Worker
+from dreamray.engine.tile_executor import LocalTileExecutor
+from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.pictures.encoding import Extras, check_output, output_format
 from dreamray.pictures.export import export
 from dreamray.pictures.ingest import Source, file_shape, ingest_file
 from dreamray.plan.memory_model import window_pixels
 from dreamray.plan.planner import budget_of
-from dreamray.raster.lazy import Tensors, View
+from dreamray.raster.lazy import LazyRaster, NormalizedRaster
 from dreamray.raster.pixels import HELD_PIXELS, Pixels, from_tensor
-from dreamray.render.checkpoint import Job
+from dreamray.render.checkpoint import CheckpointStore
 from dreamray.render.provenance import describe
-from dreamray.render.renderer import Dreamer
-from dreamray.render.result import Result
+from dreamray.render.renderer import Renderer
+from dreamray.render.result import DreamtPixels
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import Folder, LocalFolder, MemoryFolder
 
-_NETWORKS = 2
+_MOST_NETWORKS = 2
 """Kept at a time, where pictures have layers of their own."""
 
 _SAMPLES = 1000
@@ -57,19 +57,19 @@ AHEAD = 3
 
 
 @dataclass(frozen=True)
-class SetTools:
+class TaskRunnerSpec:
     """What the pictures of a set are made with."""
 
-    tools: Tools
+    tools: EngineSpec
     execution: Execution
     batch: int = 1
     """Pictures that are dreamt at a time, at the most."""
 
-    def studio(self) -> Studio:
+    def studio(self) -> TaskRunner:
         """The means of one process."""
-        return Studio(self.tools, self.execution, self.batch)
+        return TaskRunner(self.tools, self.execution, self.batch)
 
-    def with_threads(self, threads: int) -> SetTools:
+    def with_threads(self, threads: int) -> TaskRunnerSpec:
         """The same with so many processors."""
         return dataclasses.replace(self, tools=dataclasses.replace(self.tools, threads=threads))
 
@@ -84,7 +84,7 @@ class SetTools:
         return self.batch + AHEAD
 
 
-class Room:
+class PixelSemaphore:
     """Room for so many pixels that are held at a time; those who come first go first."""
 
     def __init__(self, pixels: int) -> None:
@@ -110,10 +110,10 @@ class Room:
                 self._changed.notify_all()
 
 
-class Studio:
+class TaskRunner:
     """Makes pictures, for as many threads as call `make` at a time."""
 
-    def __init__(self, tools: Tools, execution: Execution, batch: int) -> None:
+    def __init__(self, tools: EngineSpec, execution: Execution, batch: int) -> None:
         """`batch` pictures at the most are dreamt at a time.
 
         The network is loaded for the first dream: a set may have nothing but broken pictures.
@@ -127,7 +127,7 @@ class Studio:
         """Also those that had to go, while a picture still needs them."""
         self._loading = threading.Lock()
         self._dreaming = threading.Semaphore(batch)
-        self._room = Room(HELD_PIXELS)
+        self._room = PixelSemaphore(HELD_PIXELS)
         self._stopped = False
 
     def about(self) -> Mapping[str, Any]:
@@ -182,37 +182,39 @@ class Studio:
             format = output_format(task.target.name)
             check_output(format, original.shape.width, original.shape.height)
             making.enter("wait")
-            dreamt, metadata = self._dream(task, original, Job(folder, {}), making)
+            dreamt, metadata = self._dream(task, original, CheckpointStore(folder, {}), making)
             making.enter("store")
             if task.thumbnail is not None:  # Before the result: it is complete with it.
-                before, after = map(_small, (Tensors(original.colour), dreamt))
+                before, after = map(_sample_pixels, (NormalizedRaster(original.colour), dreamt))
                 try:
                     task.thumbnail.write(thumbnail(before, after))
                 except DreamrayError as error:
                     making.remark(f"no thumbnail: {error}")
             extras = Extras(original.icc_profile, original.exif)
             notes = {NOTE: digest}
-            export(Result(dreamt, original), extras, task.target, format, metadata, notes=notes)
+            export(
+                DreamtPixels(dreamt, original), extras, task.target, format, metadata, notes=notes
+            )
             return making.done(task.target.fingerprint())
 
     def _dream(
-        self, task: Task, original: Source, job: Job, making: Making
-    ) -> tuple[View, dict[str, Any]]:
+        self, task: Task, original: Source, job: CheckpointStore, making: Making
+    ) -> tuple[LazyRaster, dict[str, Any]]:
         """The dream, which lies in the job's folder, and what the result's metadata say."""
         self._tools.weights.check_reaches(task.dream.layer_names)
         with self._dreaming:
             making.enter("dream")
             engine = self._engine(task.dream)
-            dreamer = Dreamer(
+            dreamer = Renderer(
                 task.dream,
                 self._execution,
                 making.hear,
                 loaded=self._tools.weights,
-                crew=LocalCrew(Worker(engine)),
+                crew=LocalTileExecutor(Worker(engine)),
             )
             plan = dreamer.plan(original.shape)
             with engine.taking_part():
-                dreamt = dreamer.run_view(Tensors(original.colour), plan, job)
+                dreamt = dreamer.run_view(NormalizedRaster(original.colour), plan, job)
         pixels = sum(stage.shape.pixels for stage in plan.stages)
         making.work = pixels * task.dream.iterations
         return dreamt, describe(dreamer, original.sha256, plan)
@@ -224,7 +226,7 @@ class Studio:
             if self._stopped:
                 raise StoppedError("stopped")
             if key not in self._networks:
-                while len(self._networks) >= _NETWORKS:
+                while len(self._networks) >= _MOST_NETWORKS:
                     del self._networks[next(iter(self._networks))]
                 tools = dataclasses.replace(self._tools, dream=dream)
                 pixels = window_pixels(
@@ -246,7 +248,7 @@ def _work_folder(pixels: int) -> Iterator[Folder]:
         yield LocalFolder(Path(path))
 
 
-def _small(view: View) -> Pixels:
+def _sample_pixels(view: LazyRaster) -> Pixels:
     """Some rows and columns of a view, uint8 [height, width, 3]."""
     rows, columns = (np.arange(0, side, max(1, side // _SAMPLES)) for side in view.shape)
     return from_tensor(view.points(rows, columns))

@@ -85,7 +85,7 @@ class Counts(NamedTuple):
         return ", ".join(parts)
 
 
-class Ledger:
+class TaskStore:
     """The pictures of one run. For one thread; others read through `reader`."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class Ledger:
             raise _no_room(error) from None
         self._path = Path(self._folder.name, "ledger.sqlite")
         try:
-            self._database = _opened(self._path)
+            self._database = _open(self._path)
             self._database.executescript(_SCHEMA)
         except sqlite3.OperationalError as error:
             self._folder.cleanup()
@@ -226,7 +226,7 @@ class Ledger:
     @contextlib.contextmanager
     def reader(self) -> Iterator[Reader]:
         """What is recorded, as another thread may read it meanwhile."""
-        database = _opened(self._path)
+        database = _open(self._path)
         try:
             yield Reader(database)
         finally:
@@ -270,7 +270,7 @@ def _row(record: Record) -> tuple[str, ...]:
     )
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _open(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path)
     # Nothing is to outlive the process.
     for pragma in ("journal_mode = WAL", "synchronous = OFF", "cache_size = -20000"):

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dreamray.base.errors import DreamrayError
-from dreamray.cli.options import Given, with_settings
+from dreamray.cli.options import CliOptions, with_settings
 from dreamray.version import __version__
 
 if TYPE_CHECKING:
-    from dreamray.cli.merge import Request
+    from dreamray.cli.merge import MergedSettings
     from dreamray.engine.events import Event, Listener
-    from dreamray.render.renderer import Dreamer
+    from dreamray.render.renderer import Renderer
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C or a termination signal."""
@@ -99,7 +99,7 @@ def _root(
 def render(
     source: Input,
     output: Output,
-    given: Given,
+    given: CliOptions,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew, whatever earlier work there is.")
     ] = False,
@@ -116,16 +116,16 @@ def render(
 
     from dreamray.base.messages import duration
     from dreamray.cli.progress import say
-    from dreamray.render.files import Keeping, render_picture
-    from dreamray.render.renderer import Dreamer
+    from dreamray.render.files import RenderOptions, render_picture
+    from dreamray.render.renderer import Renderer
 
     started = time.monotonic()
     with (
         _dreaming(given, quiet) as (request, show),
-        Dreamer(request.dream, request.execution, show) as dreamer,
+        Renderer(request.dream, request.execution, show) as dreamer,
     ):
         _compare_weights(request, dreamer, show)
-        keeping = Keeping(fresh=fresh, work=keep_work, preview=preview)
+        keeping = RenderOptions(fresh=fresh, work=keep_work, preview=preview)
         rendered = render_picture(source, output, dreamer, show, keeping)
     say(f"{rendered.output}: {rendered.shape} in {duration(time.monotonic() - started)}")
 
@@ -143,7 +143,7 @@ def bulk(
     destination: Annotated[
         str, typer.Argument(metavar="DEST", help="The results' folder or s3:// prefix.")
     ],
-    given: Given,
+    given: CliOptions,
     include: Annotated[
         list[str] | None,
         typer.Option(
@@ -181,14 +181,14 @@ def bulk(
     import time
 
     from dreamray.base.messages import duration
-    from dreamray.bulk.job import Options, dream_set
+    from dreamray.bulk.job import BulkOptions, dream_set
     from dreamray.bulk.request import parse_format, parse_limit
-    from dreamray.cli.bulk_progress import Bar, Lines
+    from dreamray.cli.bulk_progress import BulkBar, BulkLines
     from dreamray.cli.progress import reporter, say
 
     started = time.monotonic()
     with _in_request(given) as request:
-        options = Options(
+        options = BulkOptions(
             include=tuple(include or ()),
             format=parse_format(format),
             overwrite=overwrite,
@@ -196,7 +196,7 @@ def bulk(
             batch=batch,
             report=report,
         )
-        with reporter(quiet=quiet, bar=Bar, lines=Lines) as show:
+        with reporter(quiet=quiet, bar=BulkBar, lines=BulkLines) as show:
             counts = dream_set(source, destination, request.dream, request.execution, options, show)
     say(f"{destination}: {counts} in {duration(time.monotonic() - started)}")
     if counts.failed:
@@ -212,7 +212,7 @@ def bulk(
 def sweep(
     source: Input,
     output: Output,
-    given: Given,
+    given: CliOptions,
     vary: Annotated[
         list[str] | None,
         typer.Option(
@@ -226,12 +226,12 @@ def sweep(
 ) -> None:
     """A contact sheet of dreams, one setting changed at a time."""
     from dreamray.cli.progress import say
-    from dreamray.render.renderer import Dreamer
+    from dreamray.render.renderer import Renderer
     from dreamray.render.sweep import parse_experiments, render_sheet
 
     with (
         _dreaming(given, quiet) as (request, show),
-        Dreamer(request.dream, request.execution, show) as dreamer,
+        Renderer(request.dream, request.execution, show) as dreamer,
     ):
         experiments = parse_experiments(vary or [], request.dream)
         _compare_weights(request, dreamer, show)
@@ -243,7 +243,7 @@ def sweep(
 @with_settings
 def plan(
     source: Input,
-    given: Given,
+    given: CliOptions,
     probe: Annotated[bool, typer.Option(help="Measure this machine's speed for a moment.")] = True,
 ) -> None:
     """What a render would do: octaves, tiles, memory, work and time."""
@@ -252,7 +252,7 @@ def plan(
     from dreamray.base.geometry import Shape
     from dreamray.base.messages import shown
     from dreamray.cli.estimate import measure_speed, report
-    from dreamray.cli.merge import understand
+    from dreamray.cli.merge import merge_settings
     from dreamray.cli.progress import say
     from dreamray.model.device import keep_freed_memory
     from dreamray.pictures import decode
@@ -262,7 +262,7 @@ def plan(
     from dreamray.render.default_layers import foresee_layers
     from dreamray.storage import locate
 
-    request = understand(given)
+    request = merge_settings(given)
     notes: list[str] = []
     dream = foresee_layers(request.execution.weights, request.dream, notes.append)
     place = locate(source)
@@ -313,7 +313,7 @@ def show(
 
 
 @contextlib.contextmanager
-def _dreaming(given: Given, quiet: bool) -> Iterator[tuple[Request, Listener]]:
+def _dreaming(given: CliOptions, quiet: bool) -> Iterator[tuple[MergedSettings, Listener]]:
     """The request understood, the process made ready, and progress shown meanwhile."""
     from dreamray.cli.progress import reporter
 
@@ -322,12 +322,12 @@ def _dreaming(given: Given, quiet: bool) -> Iterator[tuple[Request, Listener]]:
 
 
 @contextlib.contextmanager
-def _in_request(given: Given) -> Iterator[Request]:
+def _in_request(given: CliOptions) -> Iterator[MergedSettings]:
     """The request understood, and the process made ready."""
-    from dreamray.cli.merge import understand
+    from dreamray.cli.merge import merge_settings
     from dreamray.model.device import keep_freed_memory
 
-    request = understand(given)
+    request = merge_settings(given)
     keep_freed_memory()
     try:
         yield request
@@ -336,13 +336,13 @@ def _in_request(given: Given) -> Iterator[Request]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _compare_weights(request: Request, dreamer: Dreamer, show: Listener) -> None:
+def _compare_weights(request: MergedSettings, dreamer: Renderer, show: Listener) -> None:
     """Say so where a result is to be made again, but with other weights."""
-    from dreamray.engine.events import Remark
+    from dreamray.engine.events import Notice
 
     if request.like_weights and request.like_weights != dreamer.weights.sha256:
         show(
-            Remark(
+            Notice(
                 f"--like was made with other weights than {dreamer.weights.name}: "
                 "the dream will differ"
             )

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from rich.console import Console
 
 from dreamray.base.messages import duration
-from dreamray.bulk.bulk_events import Listed, Progress
-from dreamray.cli.progress import LINE_EVERY, OneBar, Remarks
+from dreamray.bulk.bulk_events import BulkProgress, PicturesListed
+from dreamray.cli.progress import LINE_EVERY, NoticeLines, ProgressBar
 
 
-class Pace:
+class BulkPace:
     """How fast pictures come to their end; those that earlier runs made do not count."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -21,7 +21,7 @@ class Pace:
         self._ended_before = 0
         self._ended = self._left = 0
 
-    def update(self, event: Progress) -> None:
+    def update(self, event: BulkProgress) -> None:
         """Take note of how far it is."""
         ended = event.done + event.failed
         if self._begun is None:
@@ -41,14 +41,14 @@ class Pace:
         return None if pace is None else 60 * self._left / pace
 
 
-def describe(event: Progress) -> str:
+def describe_counts(event: BulkProgress) -> str:
     """The states and their numbers: `120 of 300 done, 3 failed, 20 kept`."""
     failed = f", {event.failed} failed" if event.failed else ""
     kept = f", {event.kept} kept" if event.kept else ""
     return f"{event.done} of {event.total - event.kept} done{failed}{kept}"
 
 
-def describe_pace(event: Progress, pace: Pace) -> str:
+def describe_pace(event: BulkProgress, pace: BulkPace) -> str:
     """Workers, pictures a minute, time left."""
     workers = f"{event.workers} worker{'s' * (event.workers != 1)}"
     speed, left = pace.per_minute, pace.seconds_left
@@ -57,25 +57,25 @@ def describe_pace(event: Progress, pace: Pace) -> str:
     return f"{workers}, {speed:.3g} pictures/min, {duration(left)} left"
 
 
-class Lines(Remarks):
+class BulkLines(NoticeLines):
     """A line every few seconds."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(console)
         self._clock = clock
-        self._pace = Pace(clock)
+        self._pace = BulkPace(clock)
         self._last = clock()
         self._began = False
 
     def __call__(self, event: object) -> None:
         """Show an event of `dreamray.bulk.bulk_events`."""
         super().__call__(event)
-        if isinstance(event, Progress):
+        if isinstance(event, BulkProgress):
             self._pace.update(event)
             if not self._began or self._clock() - self._last >= LINE_EVERY:
-                self._say(f"{describe(event)}; {describe_pace(event, self._pace)}")
+                self._say(f"{describe_counts(event)}; {describe_pace(event, self._pace)}")
             self._began = True
-        elif isinstance(event, Listed) and self._clock() - self._last >= LINE_EVERY:
+        elif isinstance(event, PicturesListed) and self._clock() - self._last >= LINE_EVERY:
             self._say(f"{event.pictures} pictures found")
 
     def _say(self, text: str) -> None:
@@ -83,22 +83,22 @@ class Lines(Remarks):
         self._console.print(text, markup=False)
 
 
-class Bar(OneBar):
+class BulkBar(ProgressBar):
     """One bar for the whole set."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console, "listing", None)
-        self._pace = Pace()
+        self._pace = BulkPace()
 
     def __call__(self, event: object) -> None:
         """Show an event of `dreamray.bulk.bulk_events`."""
         super().__call__(event)
-        if isinstance(event, Listed):
+        if isinstance(event, PicturesListed):
             self._update(description=f"{event.pictures} pictures found")
-        elif isinstance(event, Progress):
+        elif isinstance(event, BulkProgress):
             self._pace.update(event)
             self._update(
-                description=describe(event),
+                description=describe_counts(event),
                 total=event.total - event.kept,
                 completed=event.done + event.failed,
                 pace=describe_pace(event, self._pace),

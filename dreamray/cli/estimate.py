@@ -12,14 +12,14 @@ import numpy as np
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import duration, show_size
 from dreamray.engine.ascent import ascend
-from dreamray.engine.tile_executor import LocalCrew
-from dreamray.engine.worker import Tools, Worker
+from dreamray.engine.tile_executor import LocalTileExecutor
+from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.model.architecture import CONVOLUTIONS, convolution_flops, kernel_shape
 from dreamray.model.weights.arrays import Weights
 from dreamray.plan.octaves import smallest_side
 from dreamray.plan.planner import PicturePlan
 from dreamray.plan.tiles import plan_tiles
-from dreamray.raster.lazy import Held
+from dreamray.raster.lazy import ArrayRaster
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 
@@ -36,9 +36,9 @@ def measure_speed(dream: Dream, execution: Execution) -> float:
     side = _probe_side(dream)
     plan = plan_tiles(Shape(side, side), dream.layer_names)
     noise = np.random.default_rng(0).uniform(-1, 1, (side, side, 3)).astype(np.float32)
-    tools = Tools(dream, _noise_weights(), execution.precision, execution.threads)
-    crew = LocalCrew(Worker(tools.engine()))
-    crew.begin(plan, Held(noise), None, None)
+    tools = EngineSpec(dream, _noise_weights(), execution.precision, execution.threads)
+    crew = LocalTileExecutor(Worker(tools.engine()))
+    crew.begin(plan, ArrayRaster(noise), None, None)
     steps = ascend(crew, dream.replace(iterations=1 + _PROBE_STEPS, max_loss=None))
     seconds, started = [], time.perf_counter()
     for _ in steps:

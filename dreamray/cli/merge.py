@@ -9,7 +9,7 @@ from typing import Any
 
 from dreamray.base.errors import PictureError
 from dreamray.base.messages import shown
-from dreamray.cli.options import Given
+from dreamray.cli.options import CliOptions
 from dreamray.pictures import read_metadata
 from dreamray.settings.dream import Dream, parse_layers
 from dreamray.settings.execution import Execution
@@ -21,7 +21,7 @@ _LIKE_EXECUTION = ("precision", "overlap")
 
 
 @dataclass(frozen=True)
-class Request:
+class MergedSettings:
     """A dream, how to run it, and the weights that an earlier result was made with."""
 
     dream: Dream
@@ -30,7 +30,7 @@ class Request:
     """Sha256 of the weights of the picture given as --like."""
 
 
-def understand(given: Given) -> Request:
+def merge_settings(given: CliOptions) -> MergedSettings:
     """Merge the settings: those of --like, over them those of --config, over them the options.
 
     Raises RequestError for what is not allowed, PictureError for a --like without settings.
@@ -40,13 +40,13 @@ def understand(given: Given) -> Request:
     execution: dict[str, Any] = {}
     like_weights = None
     if like := given.pop("like", None):
-        metadata = _metadata(like)
-        made_with = _mapping(metadata, "execution")
-        dream.update(_mapping(metadata, "dream"))
+        metadata = _read_settings(like)
+        made_with = _section(metadata, "execution")
+        dream.update(_section(metadata, "dream"))
         execution.update({k: made_with[k] for k in _LIKE_EXECUTION if k in made_with})
         Dream.from_mapping(dream, f"settings in {shown(like)}")
         Execution.from_mapping(execution, f"settings in {shown(like)}")
-        sha256 = _mapping(metadata, "weights").get("sha256")
+        sha256 = _section(metadata, "weights").get("sha256")
         like_weights = sha256 if isinstance(sha256, str) else None
     if config := given.pop("config", None):
         settings = read_yaml_mapping(locate(config).read(), shown(config))
@@ -61,16 +61,16 @@ def understand(given: Given) -> Request:
     # Set where a program was submitted to a cluster as a job: it is to run there.
     if address := os.environ.get("RAY_ADDRESS"):
         execution.setdefault("address", address)
-    return Request(Dream(**dream), Execution(**execution), like_weights)
+    return MergedSettings(Dream(**dream), Execution(**execution), like_weights)
 
 
-def _metadata(picture: str) -> dict[str, Any]:
+def _read_settings(picture: str) -> dict[str, Any]:
     place = locate(picture)
     with place.opened() as path, path.open("rb") as file:
         return read_metadata(file, shown(place.name))
 
 
-def _mapping(metadata: dict[str, Any], key: str) -> dict[str, Any]:
+def _section(metadata: dict[str, Any], key: str) -> dict[str, Any]:
     """A part of a picture's metadata, which may be anyone's; PictureError if it is not there."""
     part = metadata.get(key)
     if not isinstance(part, dict):
@@ -83,13 +83,13 @@ def _mapping(metadata: dict[str, Any], key: str) -> dict[str, Any]:
 
 def describe_picture(picture: str, *, as_json: bool) -> str:
     """What a finished picture carries: as JSON, or as YAML with the rest as comments."""
-    metadata = _metadata(picture)
+    metadata = _read_settings(picture)
     if as_json:
         return json.dumps(metadata, indent=2, sort_keys=True)
     place = shown(locate(picture).name)
-    dream = Dream.from_mapping(_mapping(metadata, "dream"), f"settings in {place}")
-    weights, source = _mapping(metadata, "weights"), _mapping(metadata, "source")
-    execution = _mapping(metadata, "execution")
+    dream = Dream.from_mapping(_section(metadata, "dream"), f"settings in {place}")
+    weights, source = _section(metadata, "weights"), _section(metadata, "source")
+    execution = _section(metadata, "execution")
     comments = [
         f"{place}, made by dreamray {metadata.get('version')}",
         f"weights: {weights.get('name')}, sha256 {weights.get('sha256')}",

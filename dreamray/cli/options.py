@@ -103,7 +103,7 @@ FILES = (
 
 _PANELS = {"Dream": DREAM, "Running": EXECUTION, "Workers": FARM, "Settings from files": FILES}
 
-Given = dict[str, Any]
+CliOptions = dict[str, Any]
 """The settings that were given, by name: text, or a list of texts where repeatable."""
 
 

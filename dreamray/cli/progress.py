@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 
 from dreamray.base.errors import StorageError
 from dreamray.base.messages import duration
-from dreamray.engine.events import OctaveStarted, Remark, StepDone, TileDone, Transfer
+from dreamray.engine.events import Notice, OctaveStarted, StepDone, TileDone, Transfer
 
 LINE_EVERY = 10.0
 """Seconds between plain lines within an octave."""
@@ -99,7 +99,7 @@ def _tiles(octave: OctaveStarted) -> str:
     return "1 tile" if octave.tiles == 1 else f"{octave.tiles} tiles of {octave.tile} pixels"
 
 
-class Remarks:
+class NoticeLines:
     """Shows remarks only, whatever else happens."""
 
     def __init__(self, console: Console) -> None:
@@ -107,7 +107,7 @@ class Remarks:
 
     def __call__(self, event: object) -> None:
         """Show a remark."""
-        if isinstance(event, Remark):
+        if isinstance(event, Notice):
             self._console.print(f"note: {event.text}", markup=False)
 
     def __enter__(self) -> Self:
@@ -117,7 +117,7 @@ class Remarks:
         pass
 
 
-class Lines(Remarks):
+class PictureLines(NoticeLines):
     """A line for each octave, and one every few seconds within."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
@@ -160,7 +160,7 @@ class Lines(Remarks):
         self._console.print(f"{prefix}: {text}", markup=False)
 
 
-class OneBar(Remarks):
+class ProgressBar(NoticeLines):
     """A bar with a description before it and a pace behind, gone at the end."""
 
     def __init__(
@@ -188,7 +188,7 @@ class OneBar(Remarks):
         self._progress.update(self._task, **fields)
 
 
-class Bar(OneBar):
+class PictureBar(ProgressBar):
     """One bar for the whole picture, by work done."""
 
     def __init__(self, console: Console) -> None:
@@ -222,16 +222,16 @@ class Bar(OneBar):
 def reporter(
     *,
     quiet: bool = False,
-    bar: Callable[[Console], Remarks] = Bar,
-    lines: Callable[[Console], Remarks] = Lines,
-) -> Remarks:
+    bar: Callable[[Console], NoticeLines] = PictureBar,
+    lines: Callable[[Console], NoticeLines] = PictureLines,
+) -> NoticeLines:
     """The one that suits standard error: a bar on a terminal, lines elsewhere.
 
     It shows events while it is entered.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if quiet:
-        return Remarks(console)
+        return NoticeLines(console)
     return (bar if console.is_terminal else lines)(console)
 
 

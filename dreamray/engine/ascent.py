@@ -15,7 +15,7 @@ SMALLEST_MEAN = 1e-7
 """The mean gradient is not taken smaller than this: a picture without detail stays as it is."""
 
 
-class Found(Protocol):
+class Measure(Protocol):
     """What a gradient says of the whole picture."""
 
     @property
@@ -27,10 +27,10 @@ class Found(Protocol):
         """The mean absolute gradient."""
 
 
-class Climber(Protocol):
-    """What an ascent needs of a `dreamray.engine.tile_executor.Crew`."""
+class Ascender(Protocol):
+    """What an ascent needs of a `dreamray.engine.tile_executor.TileExecutor`."""
 
-    def compute(self, roll: Roll) -> Found:
+    def compute(self, roll: Roll) -> Measure:
         """Compute the gradient of the rolled picture."""
 
     def move(self, step: float, mean: float) -> None:
@@ -48,7 +48,7 @@ class Step:
     """False where the loss was over `max_loss`: the octave ended before this step."""
 
 
-def ascend(climber: Climber, dream: Dream, *, octave: int = 0, first: int = 0) -> Iterator[Step]:
+def ascend(climber: Ascender, dream: Dream, *, octave: int = 0, first: int = 0) -> Iterator[Step]:
     """Make the dream's steps on a picture, or those until its loss is over `max_loss`.
 
     `octave` seeds the jitter; `first` is the step to begin with. When one of the climber's

@@ -22,7 +22,7 @@ from dreamray.base.errors import DreamrayError, MemoryExhaustedError
 from dreamray.base.geometry import Raster, Region
 from dreamray.engine.subdomain import Engine, Values
 
-Found = tuple[float, Values]
+LossAndGradient = tuple[float, Values]
 """The loss of a window, and its gradient."""
 
 
@@ -33,7 +33,9 @@ class StoppedError(DreamrayError):
 class BatchEngine(Engine, Protocol):
     """An engine that can compute several windows at a time."""
 
-    def gradients(self, windows: Sequence[Values], owned: Any, per_cell: Any) -> list[Found]:
+    def gradients(
+        self, windows: Sequence[Values], owned: Any, per_cell: Any
+    ) -> list[LossAndGradient]:
         """Loss and gradient of each of several windows of one shape, with the bits of `gradient`.
 
         Raises MemoryExhaustedError.
@@ -54,13 +56,13 @@ class _Kind:
 
 
 @dataclass(frozen=True, eq=False)
-class _Request:
+class _PendingGradient:
     """A thread waits for the gradient of a window."""
 
     window: Values
     owned: Any
     per_cell: Any
-    found: Future[Found] = field(default_factory=Future)
+    found: Future[LossAndGradient] = field(default_factory=Future)
 
     @property
     def kind(self) -> _Kind:
@@ -86,7 +88,7 @@ class SharedEngine:
         self._changed = threading.Condition()
         # All below is guarded by it.
         self._taking_part: Counter[int] = Counter()
-        self._waiting: list[_Request] = []
+        self._waiting: list[_PendingGradient] = []
         self._computing = False
         self._stopped = False
 
@@ -126,20 +128,20 @@ class SharedEngine:
             self._stopped = True
             self._changed.notify_all()
 
-    def gradient(self, window: Values, owned: Any, per_cell: Any) -> Found:
+    def gradient(self, window: Values, owned: Any, per_cell: Any) -> LossAndGradient:
         """Loss and gradient of a window, the same bits as of the engine's own `gradient`.
 
         A thread that does not take part does so for this one call. Raises StoppedError, and
         what the engine raises.
         """
-        request = _Request(window, owned, per_cell)
+        request = _PendingGradient(window, owned, per_cell)
         with self.taking_part(), self._queued(request):
             while group := self._wait(request):
                 self._compute(group)
         return request.found.result()
 
     @contextlib.contextmanager
-    def _queued(self, request: _Request) -> Iterator[None]:
+    def _queued(self, request: _PendingGradient) -> Iterator[None]:
         with self._changed:
             self._waiting.append(request)
             self._changed.notify_all()
@@ -150,7 +152,7 @@ class SharedEngine:
                 if request in self._waiting:
                     self._waiting.remove(request)
 
-    def _wait(self, request: _Request) -> list[_Request]:
+    def _wait(self, request: _PendingGradient) -> list[_PendingGradient]:
         """The group that this thread has to compute now; none once its own is there."""
         with self._changed:
             while not request.found.done():
@@ -164,13 +166,13 @@ class SharedEngine:
                 self._changed.wait()
         return []
 
-    def _next_group(self) -> list[_Request]:
+    def _next_group(self) -> list[_PendingGradient]:
         """What has waited longest, and others of its kind."""
         kind = self._waiting[0].kind
         most = int(max(1, min(self._most, self._most_pixels / kind.pixels)))
         return [request for request in self._waiting if request.kind == kind][:most]
 
-    def _compute(self, group: Sequence[_Request]) -> None:
+    def _compute(self, group: Sequence[_PendingGradient]) -> None:
         try:
             if len(group) == 1 or not self._compute_batch(group):
                 for request in group:
@@ -180,7 +182,7 @@ class SharedEngine:
                 self._computing = False
                 self._changed.notify_all()
 
-    def _compute_batch(self, group: Sequence[_Request]) -> bool:
+    def _compute_batch(self, group: Sequence[_PendingGradient]) -> bool:
         """Whether a batch could be made of them."""
         one, size = group[0], len(group)
         try:
@@ -197,7 +199,7 @@ class SharedEngine:
             self._settle(request, found)
         return True
 
-    def _compute_alone(self, request: _Request) -> None:
+    def _compute_alone(self, request: _PendingGradient) -> None:
         try:
             found = self._engine.gradient(request.window, request.owned, request.per_cell)
         except Exception as error:
@@ -205,7 +207,7 @@ class SharedEngine:
         else:
             self._settle(request, found)
 
-    def _settle(self, request: _Request, outcome: Found | Exception) -> None:
+    def _settle(self, request: _PendingGradient, outcome: LossAndGradient | Exception) -> None:
         """Let a thread go on, though others of its group may have to wait still."""
         with self._changed:
             if isinstance(outcome, Exception):

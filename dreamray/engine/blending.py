@@ -26,9 +26,9 @@ from dreamray.engine.ascent import SMALLEST_MEAN, roll
 from dreamray.engine.subdomain import Engine, Subdomain
 from dreamray.plan import tiles
 from dreamray.plan.tiles import TilePlan
-from dreamray.raster.chunked import Canvas
-from dreamray.raster.lazy import Indices, View, read
-from dreamray.raster.spill import Shelf
+from dreamray.raster.chunked import ChunkedRaster
+from dreamray.raster.lazy import Indices, LazyRaster, read
+from dreamray.raster.spill import SpillBuffer
 from dreamray.settings.dream import Dream
 
 Weights = npt.NDArray[np.float32]
@@ -48,9 +48,9 @@ class TileTask:
     """Of the picture at the octave's start."""
     octave: int
     dream: Dream
-    image: View
+    image: LazyRaster
     """The whole octave at its start."""
-    result: Canvas
+    result: ChunkedRaster
     """Of the window's shape."""
 
     def run(self, engine: Engine) -> int:
@@ -60,7 +60,9 @@ class TileTask:
         over the dream's `max_loss`.
         """
         shape = self.window.shape
-        alone = Subdomain(tiles.plan_tiles(shape, engine.layers), (0,), 0, engine, Shelf(None))
+        alone = Subdomain(
+            tiles.plan_tiles(shape, engine.layers), (0,), 0, engine, SpillBuffer(None)
+        )
         alone.put(0, read(self.image, self.window))
         core = Region(
             self.core.rows.shift(-self.window.rows.start),
@@ -97,21 +99,21 @@ def shares(plan: TilePlan, sums: Sequence[float]) -> list[float]:
 
 
 @dataclass(frozen=True)
-class Blended:
+class BlendedRaster:
     """The windows of one octave as one picture."""
 
     plan: TilePlan
     """Its windows overlap by at least the width of the fade on each side of a core's edge."""
-    canvases: tuple[Canvas, ...]
+    canvases: tuple[ChunkedRaster, ...]
     """The result of each tile, of its window's shape."""
 
     @property
     def shape(self) -> Shape:
-        """See `dreamray.raster.lazy.View`."""
+        """See `dreamray.raster.lazy.LazyRaster`."""
         return self.plan.shape
 
     def points(self, rows: Indices, columns: Indices) -> Raster:
-        """See `dreamray.raster.lazy.View`. Contributions are added in the order of the plan."""
+        """See `dreamray.raster.lazy.LazyRaster`. Contributions are added in the order of the plan."""
         blended = np.zeros((len(rows), len(columns), 3), np.float32)
         across = len(self.plan.core_columns)
         for number, (tile, canvas) in enumerate(zip(self.plan.tiles, self.canvases, strict=True)):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dreamray.base.geometry import Shape
-from dreamray.raster.lazy import View
+from dreamray.raster.lazy import LazyRaster
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class OctaveDone:
     """An octave is finished and stored."""
 
     number: int
-    result: View
+    result: LazyRaster
     """The picture so far, of the octave's shape."""
 
 
@@ -74,13 +74,13 @@ class Transfer:
 
 
 @dataclass(frozen=True)
-class Remark:
+class Notice:
     """Something that the user should know, in one line."""
 
     text: str
 
 
-Event = OctaveStarted | StepDone | TileDone | OctaveDone | Transfer | Remark
+Event = OctaveStarted | StepDone | TileDone | OctaveDone | Transfer | Notice
 Listener = Callable[[Event], None]
 
 

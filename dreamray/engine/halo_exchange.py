@@ -71,7 +71,7 @@ def _pieces(window: Interval, cores: Sequence[Interval], length: int, roll: int)
 
 
 @dataclass(frozen=True)
-class Exchange:
+class HaloExchange:
     """What the owners of a plan's tiles send each other in a step with a given roll."""
 
     plan: TilePlan
@@ -136,7 +136,7 @@ def _around(one: Region, other: Region) -> Region:
     )
 
 
-def deal(plan: TilePlan, count: int) -> tuple[int, ...]:
+def assign_tiles(plan: TilePlan, count: int) -> tuple[int, ...]:
     """An owner for each tile: `count` of them, or one a tile where there are fewer tiles.
 
     Each gets a rectangle of tiles, or nearly one, so that borders are short: the grid is halved

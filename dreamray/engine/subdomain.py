@@ -21,24 +21,24 @@ from typing import Any, Protocol
 import numpy as np
 
 from dreamray.base.geometry import Raster, Region
-from dreamray.engine.halo_exchange import Exchange, Piece, Roll
+from dreamray.engine.halo_exchange import HaloExchange, Piece, Roll
 from dreamray.model import architecture
 from dreamray.plan import tiles
 from dreamray.plan.tiles import Tile, TilePlan
-from dreamray.raster.spill import Shelf
+from dreamray.raster.spill import SpillBuffer
 
 Values = Any
 """A float32 array [height, width, 3] of the engine's kind: NumPy's, or on a GPU."""
 
-Strips = dict[int, Raster]
+Halos = dict[int, Raster]
 """Of each tile, by its number, the part that another owner needs."""
 
-Contributions = dict[int, list[tuple[int, Region, Raster]]]
+PartialGradients = dict[int, list[tuple[int, Region, Raster]]]
 """By receiving tile: the contributing tile, where in the core, and the gradient there."""
 
 
 class Engine(Protocol):
-    """What computes on arrays: see `dreamray.model.objective.WindowGradient`."""
+    """What computes on arrays: see `dreamray.model.objective.TileObjective`."""
 
     @property
     def layers(self) -> Sequence[str]:
@@ -73,7 +73,7 @@ class Subdomain:
     """The tiles of one owner. Not for several threads at a time."""
 
     def __init__(
-        self, plan: TilePlan, owners: tuple[int, ...], me: int, engine: Engine, shelf: Shelf
+        self, plan: TilePlan, owners: tuple[int, ...], me: int, engine: Engine, shelf: SpillBuffer
     ) -> None:
         """`owners` has the owner of each tile of the plan; `me` is the one that this is."""
         self._plan = plan
@@ -81,7 +81,7 @@ class Subdomain:
         self._me = me
         self._engine = engine
         self._shelf = shelf
-        self._exchange = Exchange(plan, owners)
+        self._exchange = HaloExchange(plan, owners)
         self._sums: dict[int, _OrderedSum] = {}
         self.tiles = self._exchange.tiles_of(me)
 
@@ -97,10 +97,10 @@ class Subdomain:
         """What the last step's contributions to a core add up to; not normalised."""
         return self._engine.store(self._shelf["gradient", tile])
 
-    def strips(self, roll: Roll = (0, 0)) -> list[Strips]:
-        """Begin a step: for each of `Exchange.receivers` the pixels that it needs."""
+    def strips(self, roll: Roll = (0, 0)) -> list[Halos]:
+        """Begin a step: for each of `HaloExchange.receivers` the pixels that it needs."""
         if roll != self._exchange.roll:
-            self._exchange = Exchange(self._plan, self._owners, roll)
+            self._exchange = HaloExchange(self._plan, self._owners, roll)
         return [
             {
                 tile: self._engine.store(_part(self._shelf["image", tile], region))
@@ -109,10 +109,10 @@ class Subdomain:
             for other in self._exchange.receivers(self._me)
         ]
 
-    def compute(self, incoming: Iterable[Strips] = ()) -> tuple[list[float], list[Contributions]]:
-        """The losses of the windows, and for each of `Exchange.senders` what its cores get.
+    def compute(self, incoming: Iterable[Halos] = ()) -> tuple[list[float], list[PartialGradients]]:
+        """The losses of the windows, and for each of `HaloExchange.senders` what its cores get.
 
-        `incoming` are the strips of each of `Exchange.senders`. Raises MemoryExhaustedError;
+        `incoming` are the strips of each of `HaloExchange.senders`. Raises MemoryExhaustedError;
         the images are then as they were.
         """
         exchange = self._exchange
@@ -127,7 +127,7 @@ class Subdomain:
         }
         for tile in self.tiles:
             self._shelf.pop(("gradient", tile), None)
-        outgoing: dict[int, Contributions] = {o: {} for o in exchange.senders(self._me)}
+        outgoing: dict[int, PartialGradients] = {o: {} for o in exchange.senders(self._me)}
         losses = []
         for number in self.tiles:
             pieces = exchange.pieces[number]
@@ -142,7 +142,7 @@ class Subdomain:
                     kept += [(number, at, self._engine.store(part)) for at, part in values]
         return losses, [outgoing[owner] for owner in exchange.senders(self._me)]
 
-    def collect(self, incoming: Iterable[Contributions] = ()) -> list[float]:
+    def collect(self, incoming: Iterable[PartialGradients] = ()) -> list[float]:
         """The sum of the absolute gradient over each core, with the others' contributions."""
         for contributions in incoming:
             for tile, parts in contributions.items():

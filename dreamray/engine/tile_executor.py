@@ -17,8 +17,8 @@ from dreamray.engine.blending import TileTask
 from dreamray.engine.halo_exchange import Roll
 from dreamray.engine.worker import Move, Worker
 from dreamray.plan.tiles import TilePlan
-from dreamray.raster.chunked import Canvas
-from dreamray.raster.lazy import View
+from dreamray.raster.chunked import ChunkedRaster
+from dreamray.raster.lazy import LazyRaster
 
 
 class WorkersLostError(DreamrayError):
@@ -26,7 +26,7 @@ class WorkersLostError(DreamrayError):
 
 
 @dataclass(frozen=True)
-class Measured:
+class StepMeasure:
     """What a step found out, for each tile in the order of the plan."""
 
     losses: tuple[float, ...]
@@ -47,26 +47,28 @@ class Measured:
         return sum(self.sums) / self.values
 
 
-class Crew(Protocol):
+class TileExecutor(Protocol):
     """What an ascent needs of those who make it."""
 
     def about(self) -> Mapping[str, Any]:
         """The device, threads and TensorFlow that it computes with."""
 
-    def begin(self, plan: TilePlan, image: View, held: int | None, scratch: Path | None) -> None:
+    def begin(
+        self, plan: TilePlan, image: LazyRaster, held: int | None, scratch: Path | None
+    ) -> None:
         """Take over the image of an octave, of which `held` bytes may be in memory a worker.
 
         The rest waits in `scratch`, a folder of each worker's machine. Raises WorkersLostError,
         as all that follow.
         """
 
-    def compute(self, roll: Roll) -> Measured:
+    def compute(self, roll: Roll) -> StepMeasure:
         """Compute the gradient of the rolled image. Raises MemoryExhaustedError."""
 
     def move(self, step: float, mean: float) -> None:
         """Move the image along the gradient, by `step * gradient / mean`."""
 
-    def store(self, canvas: Canvas, added: View | None = None) -> None:
+    def store(self, canvas: ChunkedRaster, added: LazyRaster | None = None) -> None:
         """Write the image, with another view added to it, into a canvas of the same shape."""
 
     def dream_tiles(self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]) -> None:
@@ -88,7 +90,7 @@ class Crew(Protocol):
         """Let go of the octave."""
 
 
-class LocalCrew:
+class LocalTileExecutor:
     """One worker, in this process."""
 
     size = 1
@@ -100,37 +102,39 @@ class LocalCrew:
         self._move: Move | None = None
 
     def about(self) -> Mapping[str, Any]:
-        """See `Crew`."""
+        """See `TileExecutor`."""
         return self._worker.about()
 
-    def begin(self, plan: TilePlan, image: View, held: int | None, scratch: Path | None) -> None:
-        """See `Crew`."""
+    def begin(
+        self, plan: TilePlan, image: LazyRaster, held: int | None, scratch: Path | None
+    ) -> None:
+        """See `TileExecutor`."""
         self._plan, self._move = plan, None
         self._worker.begin(plan, (0,) * len(plan.tiles), 0, image, held, scratch)
 
-    def compute(self, roll: Roll) -> Measured:
-        """See `Crew`."""
+    def compute(self, roll: Roll) -> StepMeasure:
+        """See `TileExecutor`."""
         assert self._plan is not None
         move, self._move = self._move, None
         self._worker.strips(move, roll)
         losses, *_ = self._worker.compute()
         sums = self._worker.collect()
-        return Measured(tuple(losses), tuple(sums), 3 * math.prod(self._plan.shape))
+        return StepMeasure(tuple(losses), tuple(sums), 3 * math.prod(self._plan.shape))
 
     def move(self, step: float, mean: float) -> None:
-        """See `Crew`."""
+        """See `TileExecutor`."""
         self._move = Move(step, mean)
 
-    def store(self, canvas: Canvas, added: View | None = None) -> None:
-        """See `Crew`."""
+    def store(self, canvas: ChunkedRaster, added: LazyRaster | None = None) -> None:
+        """See `TileExecutor`."""
         move, self._move = self._move, None
         self._worker.store(move, canvas, added)
 
     def dream_tiles(self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]) -> None:
-        """See `Crew`."""
+        """See `TileExecutor`."""
         for task in tasks:
             done(task, self._worker.dream_tile(task))
 
     def end(self) -> None:
-        """See `Crew`."""
+        """See `TileExecutor`."""
         self._worker.end()

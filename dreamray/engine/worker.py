@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dreamray.engine.blending import TileTask
 from dreamray.engine.halo_exchange import Roll
-from dreamray.engine.subdomain import Contributions, Engine, Strips, Subdomain
+from dreamray.engine.subdomain import Engine, Halos, PartialGradients, Subdomain
 from dreamray.model.layers import Precision
 from dreamray.model.weights.arrays import Weights
 from dreamray.plan.tiles import TilePlan
-from dreamray.raster.chunked import Canvas
-from dreamray.raster.lazy import View, read
-from dreamray.raster.spill import Shelf
+from dreamray.raster.chunked import ChunkedRaster
+from dreamray.raster.lazy import LazyRaster, read
+from dreamray.raster.spill import SpillBuffer
 from dreamray.settings.dream import Dream
 
 if TYPE_CHECKING:
-    from dreamray.model.objective import WindowGradient
+    from dreamray.model.objective import TileObjective
 
 
 class Move(NamedTuple):
@@ -36,7 +36,7 @@ class Move(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Tools:
+class EngineSpec:
     """What a worker computes with."""
 
     dream: Dream
@@ -44,15 +44,15 @@ class Tools:
     precision: Precision
     threads: int | None
 
-    def engine(self) -> WindowGradient:
+    def engine(self) -> TileObjective:
         """The network. TensorFlow is imported here, and its threads are set."""
         from dreamray.model.device import start_tensorflow
 
         self.weights.check_reaches(self.dream.layer_names)
         start_tensorflow(self.threads)
-        from dreamray.model.objective import WindowGradient
+        from dreamray.model.objective import TileObjective
 
-        return WindowGradient(self.dream.choices, self.weights, self.precision)
+        return TileObjective(self.dream.choices, self.weights, self.precision)
 
 
 class Worker:
@@ -81,7 +81,7 @@ class Worker:
         plan: TilePlan,
         owners: tuple[int, ...],
         me: int,
-        image: View,
+        image: LazyRaster,
         held: int | None = None,
         scratch: Path | None = None,
     ) -> None:
@@ -90,7 +90,7 @@ class Worker:
         The rest waits in `scratch`, a folder of this machine.
         """
         self.end()
-        shelf = Shelf(held, scratch, self._engine.load, self._engine.store)
+        shelf = SpillBuffer(held, scratch, self._engine.load, self._engine.store)
         self._plan = plan
         self._subdomain = Subdomain(plan, owners, me, self._engine, shelf)
         for tile in self._subdomain.tiles:
@@ -100,21 +100,23 @@ class Worker:
         """Let go of the tiles."""
         self._subdomain = None
 
-    def strips(self, move: Move | None, roll: Roll) -> list[Strips]:
+    def strips(self, move: Move | None, roll: Roll) -> list[Halos]:
         """Make the move of the step before, if any; see `Subdomain.strips`."""
         subdomain = self._moved(move)
         return subdomain.strips(roll)
 
-    def compute(self, *incoming: Strips) -> list[Any]:
+    def compute(self, *incoming: Halos) -> list[Any]:
         """The list of losses, then the contributions for others: see `Subdomain.compute`."""
         losses, outgoing = self._moved(None).compute(incoming)
         return [losses, *outgoing]
 
-    def collect(self, *incoming: Contributions) -> list[float]:
+    def collect(self, *incoming: PartialGradients) -> list[float]:
         """See `Subdomain.collect`."""
         return self._moved(None).collect(incoming)
 
-    def store(self, move: Move | None, canvas: Canvas, added: View | None = None) -> None:
+    def store(
+        self, move: Move | None, canvas: ChunkedRaster, added: LazyRaster | None = None
+    ) -> None:
         """Write the images of the tiles into a canvas, with another view added to them."""
         subdomain = self._moved(move)
         assert self._plan is not None

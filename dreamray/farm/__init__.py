@@ -6,38 +6,40 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 
-from dreamray.engine.events import Listener, Remark
-from dreamray.engine.tile_executor import Crew
-from dreamray.engine.worker import Tools
-from dreamray.farm.cluster import connected
+from dreamray.engine.events import Listener, Notice
+from dreamray.engine.tile_executor import TileExecutor
+from dreamray.engine.worker import EngineSpec
+from dreamray.farm.cluster import connect
 from dreamray.settings.execution import Execution
 
 
 @contextlib.contextmanager
-def gathered(tools: Tools, execution: Execution, tiles: int, listen: Listener) -> Iterator[Crew]:
+def ray_tile_executor(
+    tools: EngineSpec, execution: Execution, tiles: int, listen: Listener
+) -> Iterator[TileExecutor]:
     """The workers of a cluster as a crew, let go at the end.
 
     `tiles` is how many of them a picture has at the most: more workers would have nothing to do.
     Raises RequestError or DreamrayError where there is no cluster, or it has no workers.
     """
-    with connected(execution):
+    with connect(execution):
         from dreamray.farm.actors import worker_maker
-        from dreamray.farm.executor import RayCrew
+        from dreamray.farm.executor import RayTileExecutor
         from dreamray.farm.metrics import Metrics
-        from dreamray.farm.pool import Pool
-        from dreamray.farm.resources import needs_of, workers_of
+        from dreamray.farm.pool import WorkerPool
+        from dreamray.farm.resources import worker_count, worker_resources
 
         def tell(text: str) -> None:
-            listen(Remark(text))
+            listen(Notice(text))
 
-        needs = needs_of(execution)
-        asked = workers_of(execution, needs)
+        needs = worker_resources(execution)
+        asked = worker_count(execution, needs)
         if asked.most > tiles:
             tell(
                 f"{asked.most} workers for {tiles} tile{'s' * (tiles != 1)}: the others would have "
                 "nothing to do; a smaller --tile or --memory makes more"
             )
         make = worker_maker(dataclasses.replace(tools, threads=needs.cpus), needs)
-        pool = Pool(make, asked.at_most(tiles), needs, wait=execution.wait, tell=tell)
-        with contextlib.closing(RayCrew(pool, Metrics())) as crew:
+        pool = WorkerPool(make, asked.at_most(tiles), needs, wait=execution.wait, tell=tell)
+        with contextlib.closing(RayTileExecutor(pool, Metrics())) as crew:
             yield crew

@@ -11,17 +11,17 @@ import ray
 
 from dreamray.base.errors import RequestError
 from dreamray.engine.halo_exchange import Roll
-from dreamray.engine.subdomain import Contributions, Strips
-from dreamray.engine.worker import Move, Tools, Worker
-from dreamray.farm.resources import Needs
+from dreamray.engine.subdomain import Halos, PartialGradients
+from dreamray.engine.worker import EngineSpec, Move, Worker
+from dreamray.farm.resources import WorkerResources
 from dreamray.plan.tiles import TilePlan
-from dreamray.raster.lazy import View
+from dreamray.raster.lazy import LazyRaster
 
 
 class NodeWorker(Worker):
     """A worker whose answers are told apart by Ray, each as an object of its own."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: EngineSpec) -> None:
         prepare(tools.threads)
         super().__init__(tools.engine())
 
@@ -31,7 +31,7 @@ class NodeWorker(Worker):
 
     def begin_shared(
         self,
-        shared: tuple[TilePlan, tuple[int, ...], View, int | None, Path | None],
+        shared: tuple[TilePlan, tuple[int, ...], LazyRaster, int | None, Path | None],
         me: int,
     ) -> None:
         """See `Worker.begin`; what is the same for all comes in one."""
@@ -46,25 +46,25 @@ class NodeWorker(Worker):
 
     def strips_apart(self, move: Move | None, roll: Roll) -> Any:
         """Nothing, then the strips for each neighbour: see `Worker.strips`."""
-        strips: list[Strips] = self.strips(move, roll)
+        strips: list[Halos] = self.strips(move, roll)
         return [None, *strips] if strips else None
 
-    def compute_apart(self, *incoming: Strips) -> Any:
+    def compute_apart(self, *incoming: Halos) -> Any:
         """The losses, then the contributions for each neighbour: see `Worker.compute`."""
         losses, *outgoing = self.compute(*incoming)
         return [losses, *outgoing] if outgoing else losses
 
-    def collect_all(self, *incoming: Contributions) -> list[float]:
+    def collect_all(self, *incoming: PartialGradients) -> list[float]:
         """See `Worker.collect`."""
         return self.collect(*incoming)
 
 
-def worker_maker(tools: Tools, needs: Needs) -> Callable[[], Any]:
+def worker_maker(tools: EngineSpec, needs: WorkerResources) -> Callable[[], Any]:
     """Makes workers of single pictures; they share one copy of the weights on each node."""
     return actor_maker(NodeWorker, tools, needs)
 
 
-def actor_maker(kind: type, tools: Any, needs: Needs, **more: Any) -> Callable[[], Any]:
+def actor_maker(kind: type, tools: Any, needs: WorkerResources, **more: Any) -> Callable[[], Any]:
     """Makes actors of a class that takes `tools`, with `more` of Ray's options."""
     remote: Any = ray.remote(kind)
     shared = ray.put(tools)

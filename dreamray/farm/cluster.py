@@ -36,7 +36,7 @@ _OBJECTS = 1 << 30
 
 
 @contextlib.contextmanager
-def connected(execution: Execution) -> Iterator[None]:
+def connect(execution: Execution) -> Iterator[None]:
     """Be a driver of the cluster that is asked for, or of one started for the meantime.
 
     A cluster of our own asks for a token, and listens on this machine only; so does its

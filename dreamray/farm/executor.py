@@ -23,14 +23,14 @@ from ray.exceptions import (
 
 from dreamray.base.errors import DreamrayError, MemoryExhaustedError
 from dreamray.engine.blending import TileTask
-from dreamray.engine.halo_exchange import Exchange, Roll, deal
-from dreamray.engine.tile_executor import Measured, WorkersLostError
+from dreamray.engine.halo_exchange import HaloExchange, Roll, assign_tiles
+from dreamray.engine.tile_executor import StepMeasure, WorkersLostError
 from dreamray.engine.worker import Move
 from dreamray.farm.metrics import Metrics
-from dreamray.farm.pool import Member, Pool
+from dreamray.farm.pool import WorkerHandle, WorkerPool
 from dreamray.plan.tiles import TilePlan
-from dreamray.raster.chunked import Canvas
-from dreamray.raster.lazy import View
+from dreamray.raster.chunked import ChunkedRaster
+from dreamray.raster.lazy import LazyRaster
 
 IN_FLIGHT = 2
 """Tasks that a worker has at a time: one at work, and the next."""
@@ -42,13 +42,13 @@ ATTEMPTS = 3
 """How often a tile is tried before its error counts."""
 
 
-class RayCrew:
-    """See `dreamray.engine.tile_executor.Crew`."""
+class RayTileExecutor:
+    """See `dreamray.engine.tile_executor.TileExecutor`."""
 
-    def __init__(self, pool: Pool, metrics: Metrics) -> None:
+    def __init__(self, pool: WorkerPool, metrics: Metrics) -> None:
         self._pool = pool
         self._metrics = metrics
-        self._members: list[Member] = []
+        self._members: list[WorkerHandle] = []
         self._plan: TilePlan | None = None
         self._rounds: _Rounds | None = None
         self._move: Move | None = None
@@ -73,30 +73,32 @@ class RayCrew:
         """See `Crew`."""
         return self._pool.about or self._pool.gather()[0].about or {}
 
-    def begin(self, plan: TilePlan, image: View, held: int | None, scratch: Path | None) -> None:
+    def begin(
+        self, plan: TilePlan, image: LazyRaster, held: int | None, scratch: Path | None
+    ) -> None:
         """See `Crew`."""
         ready = self._pool.gather()
         self._members = ready[: len(plan.tiles)]
         self._plan, self._move = plan, None
-        owners = deal(plan, len(self._members))
-        self._rounds = _Rounds(Exchange(plan, owners), self._members)
+        owners = assign_tiles(plan, len(self._members))
+        self._rounds = _Rounds(HaloExchange(plan, owners), self._members)
         shared = ray.put((plan, owners, image, held, scratch))
         self._all(lambda number, member: member.actor.begin_shared.remote(shared, number))
         self._metrics.workers(len(self._members))
 
-    def compute(self, roll: Roll) -> Measured:
+    def compute(self, roll: Roll) -> StepMeasure:
         """See `Crew`. The strips of a step go when its answers are there."""
         assert self._plan is not None
         assert self._rounds is not None
         if roll != self._rounds.exchange.roll:
-            exchange = Exchange(self._plan, self._rounds.exchange.owners, roll)
+            exchange = HaloExchange(self._plan, self._rounds.exchange.owners, roll)
             self._rounds = _Rounds(exchange, self._members)
         move, self._move = self._move, None
         with self._metrics.step(self._plan):
             refs = self._rounds.start(move)
             answers = self._get(refs, [*self._members, *self._members])
         count = len(self._members)
-        return Measured(
+        return StepMeasure(
             self._in_plan_order(answers[:count]),
             self._in_plan_order(answers[count:]),
             3 * math.prod(self._plan.shape),
@@ -106,7 +108,7 @@ class RayCrew:
         """See `Crew`."""
         self._move = Move(step, mean)
 
-    def store(self, canvas: Canvas, added: View | None = None) -> None:
+    def store(self, canvas: ChunkedRaster, added: LazyRaster | None = None) -> None:
         """See `Crew`."""
         move, self._move = self._move, None
         self._all(lambda number, member: member.actor.store.remote(move, canvas, added))
@@ -116,7 +118,7 @@ class RayCrew:
         self._all(lambda number, member: member.actor.end.remote())
         waiting = deque(tasks)
         attempts: dict[int, int] = {}
-        running: dict[Any, tuple[Member, TileTask]] = {}
+        running: dict[Any, tuple[WorkerHandle, TileTask]] = {}
         lost_in_a_row = 0
         while waiting or running:
             ready = self._pool.ready() or self._pool.gather()
@@ -160,15 +162,15 @@ class RayCrew:
         self._metrics.end()
 
     def _note_failure(
-        self, error: RayError, member: Member, task: TileTask, attempts: dict[int, int]
+        self, error: RayError, member: WorkerHandle, task: TileTask, attempts: dict[int, int]
     ) -> None:
         """A lost worker does not count as an attempt at the tile."""
         if isinstance(error, RayTaskError):
             cause = error.cause
             attempts[task.number] = attempts.get(task.number, 0) + 1
             if isinstance(cause, MemoryExhaustedError) or attempts[task.number] >= ATTEMPTS:
-                raise _told(error) from None
-        elif _ran_out_of_memory(error):
+                raise _describe_error(error) from None
+        elif _is_out_of_memory(error):
             self._pool.lose(member)
             raise MemoryExhaustedError(f"a worker ran out of memory on {task.window.shape}")
         else:
@@ -180,18 +182,18 @@ class RayCrew:
         values = [iter(one) for one in by_member]
         return tuple(next(values[owner]) for owner in self._rounds.exchange.owners)
 
-    def _all(self, call: Callable[[int, Member], Any]) -> list[Any]:
+    def _all(self, call: Callable[[int, WorkerHandle], Any]) -> list[Any]:
         """Call every worker, and wait for all."""
         refs = [call(number, member) for number, member in enumerate(self._members)]
         return self._get(refs, self._members)
 
-    def _get(self, refs: Sequence[Any], members: Sequence[Member]) -> list[Any]:
+    def _get(self, refs: Sequence[Any], members: Sequence[WorkerHandle]) -> list[Any]:
         """The workers' answers; WorkersLostError if one is gone, MemoryExhaustedError first."""
         try:
             return list(ray.get(list(refs)))
         except RayError:
             pass
-        lost: dict[int, Member] = {}
+        lost: dict[int, WorkerHandle] = {}
         inputs_lost, errors = False, []
         for ref, member in zip(refs, members, strict=True):
             try:
@@ -201,10 +203,10 @@ class RayCrew:
                 if isinstance(error, RayActorError | ObjectLostError):
                     inputs_lost = True
                 else:
-                    errors.append(_told(error))
+                    errors.append(_describe_error(error))
             except RayActorError as error:
                 lost[member.number] = member
-                if _ran_out_of_memory(error):
+                if _is_out_of_memory(error):
                     errors.append(MemoryExhaustedError("a worker was ended for its memory"))
             except RayError:
                 inputs_lost = True
@@ -224,7 +226,7 @@ class _Rounds:
     They are made ready once: that takes the driver longer than to make them.
     """
 
-    def __init__(self, exchange: Exchange, members: Sequence[Member]) -> None:
+    def __init__(self, exchange: HaloExchange, members: Sequence[WorkerHandle]) -> None:
         self.exchange = exchange
         everyone = range(len(members))
         self._receivers = [exchange.receivers(me) for me in everyone]
@@ -248,11 +250,11 @@ class _Rounds:
         parts: dict[tuple[int, int], Any] = {}
         losses, sums = [], []
         for me, others in enumerate(self._receivers):
-            _, *refs = _list(self._strips[me].remote(move, self.exchange.roll))
+            _, *refs = _as_list(self._strips[me].remote(move, self.exchange.roll))
             strips.update({(me, other): ref for other, ref in zip(others, refs, strict=True)})
         for me, others in enumerate(self._senders):
             incoming = [strips[other, me] for other in others]
-            found, *refs = _list(self._compute[me].remote(*incoming))
+            found, *refs = _as_list(self._compute[me].remote(*incoming))
             losses.append(found)
             parts.update({(me, other): ref for other, ref in zip(others, refs, strict=True)})
         for me, others in enumerate(self._receivers):
@@ -260,18 +262,18 @@ class _Rounds:
         return [*losses, *sums]
 
 
-def _list(refs: Any) -> list[Any]:
+def _as_list(refs: Any) -> list[Any]:
     """Ray gives a single ref for one return value."""
     return refs if isinstance(refs, list) else [refs]
 
 
-def _told(error: RayTaskError) -> Exception:
+def _describe_error(error: RayTaskError) -> Exception:
     """What a worker raised: as it was, if it is for the user."""
     cause = error.cause
     return cause if isinstance(cause, DreamrayError) else error
 
 
-def _ran_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: Exception) -> bool:
     """Whether Ray ended a process because the node's memory was used up."""
     if isinstance(error, OutOfMemoryError):
         return True

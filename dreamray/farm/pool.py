@@ -12,7 +12,7 @@ import ray
 from ray.exceptions import RayError
 
 from dreamray.base.errors import DreamrayError
-from dreamray.farm.resources import Needs
+from dreamray.farm.resources import WorkerResources
 from dreamray.settings.execution import Workers
 
 GATHERING = 10.0
@@ -30,7 +30,7 @@ _DRAIN_POLL = 2.0
 
 
 @dataclass(eq=False)
-class Member:
+class WorkerHandle:
     """One worker, from when it is asked for until it is lost."""
 
     number: int
@@ -43,14 +43,14 @@ class Member:
     node: str = ""
 
 
-class Pool:
+class WorkerPool:
     """Between `workers.least` and `workers.most` workers, elastic."""
 
     def __init__(
         self,
         make: Callable[[], Any],
         workers: Workers,
-        needs: Needs,
+        needs: WorkerResources,
         *,
         wait: float,
         tell: Callable[[str], None],
@@ -66,7 +66,7 @@ class Pool:
         self._wait = wait
         self._tell = tell
         self._numbers = itertools.count(1)
-        self._members: list[Member] = []
+        self._members: list[WorkerHandle] = []
         self._draining: set[str] = set()
         self.about: Mapping[str, Any] | None = None
         self._looked = 0.0
@@ -79,9 +79,9 @@ class Pool:
         """Ask for as many workers as there may be: those that were lost are replaced."""
         while len(self._members) < self._workers.most:
             actor = self._make()
-            self._members.append(Member(next(self._numbers), actor, actor.introduce.remote()))
+            self._members.append(WorkerHandle(next(self._numbers), actor, actor.introduce.remote()))
 
-    def ready(self) -> list[Member]:
+    def ready(self) -> list[WorkerHandle]:
         """Those that may be given work now, without those whose nodes have to leave.
 
         Raises DreamrayError if workers fail as they start, again and again.
@@ -100,7 +100,7 @@ class Pool:
         """How many there may be beside those that were ready."""
         return self._workers.most - sum(member.about is not None for member in self._members)
 
-    def gather(self) -> list[Member]:
+    def gather(self) -> list[WorkerHandle]:
         """Wait until there are workers to go on with; the first time for as many as there may be.
 
         Those whose nodes have to leave are let go. Raises DreamrayError, which says what the
@@ -157,24 +157,24 @@ class Pool:
         if not ready and now - self._few_since > self._wait:
             raise DreamrayError(self._lacking())
 
-    def leaving(self) -> list[Member]:
+    def leaving(self) -> list[WorkerHandle]:
         """Workers whose nodes have to leave."""
         return [member for member in self._members if member.node in self._draining]
 
-    def keep_only(self, members: Collection[Member]) -> None:
+    def keep_only(self, members: Collection[WorkerHandle]) -> None:
         """Let all others go, those that are still to come up too, and ask for no more of them."""
         for member in [one for one in self._members if one not in members]:
             self.lose(member)
         most = min(self._workers.most, max(1, len(members)))
         self._workers = Workers(min(self._workers.least, most), most)
 
-    def lose(self, member: Member) -> None:
+    def lose(self, member: WorkerHandle) -> None:
         """Strike a worker off; whatever is left of it is ended."""
         if member in self._members:
             self._members.remove(member)
         ray.kill(member.actor)
 
-    def has_to_leave(self, member: Member) -> bool:
+    def has_to_leave(self, member: WorkerHandle) -> bool:
         """Whether a worker's node is being drained."""
         self._look_for_drains()
         return member.node in self._draining
@@ -184,7 +184,7 @@ class Pool:
         for member in list(self._members):
             self.lose(member)
 
-    def _welcome(self, member: Member) -> None:
+    def _welcome(self, member: WorkerHandle) -> None:
         try:
             member.node, member.about = ray.get(member.introduction)
             self._failed_starts = 0
@@ -198,7 +198,7 @@ class Pool:
                     "is the same dreamray installed on all nodes?"
                 ) from None
 
-    def _compare(self, member: Member) -> None:
+    def _compare(self, member: WorkerHandle) -> None:
         """The bytes are those of one kind of machine: say so where another one joins."""
         if self.about is None:
             self.about = member.about

@@ -15,7 +15,7 @@ _THREADS = 4
 
 
 @dataclass(frozen=True)
-class Needs:
+class WorkerResources:
     """What each worker takes of a node."""
 
     cpus: int
@@ -27,7 +27,7 @@ class Needs:
         return cpus + gpus
 
 
-def needs_of(execution: Execution) -> Needs:
+def worker_resources(execution: Execution) -> WorkerResources:
     """What each worker takes, with `auto` made definite by the nodes there are.
 
     Without a number, workers get a GPU each where the cluster has any; and, where they have
@@ -37,16 +37,16 @@ def needs_of(execution: Execution) -> Needs:
     if gpus == "auto":
         gpus = 1.0 if any(node.get("GPU") for node in _nodes()) else 0.0
     if execution.address in (None, LOCAL):
-        return Needs(threads_of_local(execution), gpus)
+        return WorkerResources(threads_of_local(execution), gpus)
     if execution.threads is not None:
-        return Needs(execution.threads, gpus)
+        return WorkerResources(execution.threads, gpus)
     if gpus:
-        return Needs(_THREADS_BESIDE_A_GPU, gpus)
+        return WorkerResources(_THREADS_BESIDE_A_GPU, gpus)
     cpus = [int(node.get("CPU", 0)) for node in _nodes()]
-    return Needs(min((count for count in cpus if count), default=_THREADS), gpus)
+    return WorkerResources(min((count for count in cpus if count), default=_THREADS), gpus)
 
 
-def workers_of(execution: Execution, needs: Needs) -> Workers:
+def worker_count(execution: Execution, needs: WorkerResources) -> Workers:
     """How many workers to ask for; without a number, as many as the nodes have room for."""
     if execution.workers is not None:
         return execution.workers

@@ -76,7 +76,7 @@ class Layer:
         return max((length - self.kernel[axis]) // self.stride + 1, 0)
 
 
-def _counted(stem: str, number: int) -> str:
+def _number(stem: str, number: int) -> str:
     return stem if number == 0 else f"{stem}_{number}"
 
 
@@ -93,7 +93,7 @@ class _Builder:
     def _next(self, stem: str) -> str:
         number = self._counts.get(stem, 0)
         self._counts[stem] = number + 1
-        return _counted(stem, number)
+        return _number(stem, number)
 
     def _slide(
         self,

@@ -36,7 +36,7 @@ _SIDE_BY_SIDE = 64
 """Windows of a batch that are computed at a time, at most."""
 
 
-class WindowGradient:
+class TileObjective:
     """The engine of a `dreamray.engine.subdomain.Subdomain`: arrays are TensorFlow's, on its device.
 
     One traced function serves windows of every size. Gradients must not be asked for by two
@@ -122,7 +122,7 @@ class WindowGradient:
     def moved(self, image: tf.Tensor, gradient: tf.Tensor, step: float, mean: float) -> tf.Tensor:
         """`image + step * (gradient / mean)`, in float32."""
         step, mean = tf.constant(step, tf.float32), tf.constant(mean, tf.float32)
-        return _moved(image, tf.convert_to_tensor(gradient), step, mean)
+        return _step(image, tf.convert_to_tensor(gradient), step, mean)
 
     @tf.function(autograph=False, input_signature=_STEP)
     def _window_step(
@@ -164,7 +164,7 @@ def _absolute_sum(values: tf.Tensor) -> tf.Tensor:
 
 
 @tf.function(autograph=False, input_signature=[_IMAGE, _IMAGE, _NUMBER, _NUMBER])
-def _moved(image: tf.Tensor, gradient: tf.Tensor, step: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
+def _step(image: tf.Tensor, gradient: tf.Tensor, step: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
     return image + step * (gradient / mean)
 
 

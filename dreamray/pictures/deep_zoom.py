@@ -22,7 +22,7 @@ from dreamray.base.messages import shown
 from dreamray.pictures import parts, viewer
 from dreamray.pictures.encoding import PNG_LEVEL, Extras, Format, save
 from dreamray.pictures.metadata import XML_NAMESPACE, metadata_text
-from dreamray.pictures.strips import Finished, in_order, levels_of, pyramid, read_strips
+from dreamray.pictures.strips import FinishedRaster, in_order, levels_of, pyramid, read_strips
 from dreamray.raster.pixels import Pixels
 from dreamray.storage import Folder, LocalFolder, Location
 
@@ -47,7 +47,7 @@ _DESCRIPTION = f"""\
 
 
 def write(
-    result: Finished,
+    result: FinishedRaster,
     extras: Extras,
     target: Location,
     metadata: Mapping[str, Any] | None,
@@ -71,14 +71,14 @@ def write(
     files = f"{stem}_files"
     page, note = viewer.place_of(target)
     shown_page = viewer.page(
-        viewer.Picture(target.name, files, result.shape, encoding.suffix, TILE, OVERLAP),
+        viewer.DeepZoomImage(target.name, files, result.shape, encoding.suffix, TILE, OVERLAP),
         metadata,
         f"{files}/{_VIEWER}" if bundled else None,
     )
     text = "" if metadata is None else metadata_text(metadata)
     size = result.shape
     description = _DESCRIPTION % (encoding.suffix, size.width, size.height, html.escape(text))
-    with _placed(tiles, target, files, scratch):
+    with _place_files(tiles, target, files, scratch):
         page.write(shown_page)
         target.write(description.encode())
     tell(f"{shown(page)} shows it in a browser{note}")
@@ -92,7 +92,7 @@ class _Encoding:
     options: Mapping[str, Any]
 
     @classmethod
-    def of(cls, result: Finished, extras: Extras) -> _Encoding:
+    def of(cls, result: FinishedRaster, extras: Extras) -> _Encoding:
         if result.channels == 4:
             options: dict[str, Any] = {"compress_level": PNG_LEVEL}
             format = Format.PNG
@@ -113,7 +113,7 @@ class _Encoding:
 
 
 def _write_tiles(
-    folder: Path, result: Finished, encoding: _Encoding, progress: Callable[[float], None]
+    folder: Path, result: FinishedRaster, encoding: _Encoding, progress: Callable[[float], None]
 ) -> None:
     shapes = levels_of(result.shape, smallest=1)
     folders = [folder / str(number) for number in reversed(range(len(shapes)))]
@@ -155,14 +155,14 @@ def _cut(row: Pixels) -> Iterator[Pixels]:
 
 
 @contextmanager
-def _placed(tiles: Path, target: Location, files: str, scratch: Path) -> Iterator[None]:
+def _place_files(tiles: Path, target: Location, files: str, scratch: Path) -> Iterator[None]:
     """The tiles in their place beside the target, instead of older ones.
 
     If what follows fails they go away again: tiles without a description are no result.
     """
     folder = target.folder.folder(files)
     if isinstance(folder, LocalFolder):
-        with _moved(tiles, folder.path, scratch / "older"):
+        with _move_files(tiles, folder.path, scratch / "older"):
             yield
         return
     # Objects cannot be renamed all at once: while the tiles come there is no result.
@@ -183,7 +183,7 @@ def _send(tiles: Path, folder: Folder, path: Path) -> None:
 
 
 @contextmanager
-def _moved(tiles: Path, place: Path, older: Path) -> Iterator[None]:
+def _move_files(tiles: Path, place: Path, older: Path) -> Iterator[None]:
     if os.path.lexists(place):
         place.rename(older)
     try:

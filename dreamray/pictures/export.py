@@ -29,15 +29,15 @@ from dreamray.pictures.encoding import (
     tags_with,
 )
 from dreamray.pictures.metadata import metadata_text
-from dreamray.pictures.strips import Finished, read_strips
+from dreamray.pictures.strips import FinishedRaster, read_strips
 from dreamray.raster.pixels import HELD_PIXELS
 from dreamray.storage import LocalFile, Location
 
-__all__ = ["Extras", "Finished", "export"]
+__all__ = ["Extras", "FinishedRaster", "export"]
 
 
 def export(
-    result: Finished,
+    result: FinishedRaster,
     extras: Extras,
     target: Location,
     format: Format,
@@ -77,7 +77,7 @@ def export(
 
 
 def _encode_held(
-    result: Finished,
+    result: FinishedRaster,
     extras: Extras,
     format: Format,
     metadata: Mapping[str, Any] | None,
@@ -92,7 +92,7 @@ def _encode_held(
 
 def _stream(
     path: Path,
-    result: Finished,
+    result: FinishedRaster,
     extras: Extras,
     format: Format,
     text: str | None,

@@ -23,8 +23,8 @@ from dreamray.pictures import parts
 from dreamray.pictures.colour import to_rgb
 from dreamray.pictures.decoding import check_size, decode
 from dreamray.pictures.exif import Turn
-from dreamray.pictures.source_stream import STREAMED, opened_stream, read_shape
-from dreamray.raster.chunked import Canvas, Grid, cut
+from dreamray.pictures.source_stream import STREAMED, open_stream, read_shape
+from dreamray.raster.chunked import ChunkedRaster, ChunkGrid, cut_evenly
 from dreamray.raster.pixels import HELD_PIXELS
 from dreamray.storage.places import Folder, Location
 
@@ -47,9 +47,9 @@ RECORD = "source.json"
 class Source:
     """A picture that was brought in, upright: what `pictures.Picture` is, larger than memory."""
 
-    colour: Canvas
+    colour: ChunkedRaster
     """uint8 or uint16, RGB."""
-    alpha: Canvas | None
+    alpha: ChunkedRaster | None
     """Opacity, same shape and dtype, one channel; None for a picture without."""
     icc_profile: bytes | None
     """The RGB colour profile of the pixels; None stands for sRGB."""
@@ -76,7 +76,7 @@ class Source:
 class _Taken(NamedTuple):
     """What is known of a picture whose pixels are in their folder."""
 
-    grid: Grid
+    grid: ChunkGrid
     dtype: np.dtype[Any]
     has_alpha: bool
     icc_profile: bytes | None
@@ -155,7 +155,7 @@ def file_shape(path: Path, name: str) -> Shape:
     return read_shape(path, _kind(path, name), name)
 
 
-def opened_source(folder: Folder) -> Source | None:
+def open_source(folder: Folder) -> Source | None:
     """What an earlier `ingest` into a folder has completed; None if there is no such thing.
 
     Raises as `Location.read` does where the storage fails.
@@ -171,7 +171,7 @@ def opened_source(folder: Folder) -> Source | None:
 
 
 def _source(folder: Folder, record: dict[str, Any]) -> Source:
-    grid = Grid.from_json(record["grid"])
+    grid = ChunkGrid.from_json(record["grid"])
     dtype = {"uint8": np.uint8, "uint16": np.uint16}[record["dtype"]]
     colour, alpha = _canvases(folder, grid, dtype)
     return Source(
@@ -185,10 +185,10 @@ def _source(folder: Folder, record: dict[str, Any]) -> Source:
     )
 
 
-def _canvases(folder: Folder, grid: Grid, dtype: Any) -> tuple[Canvas, Canvas]:
+def _canvases(folder: Folder, grid: ChunkGrid, dtype: Any) -> tuple[ChunkedRaster, ChunkedRaster]:
     return (
-        Canvas(folder.folder("colour"), grid, dtype),
-        Canvas(folder.folder("alpha"), grid, dtype, channels=1),
+        ChunkedRaster(folder.folder("colour"), grid, dtype),
+        ChunkedRaster(folder.folder("alpha"), grid, dtype, channels=1),
     )
 
 
@@ -200,7 +200,7 @@ def _kind(path: Path, name: str) -> str:
 def _take_whole(path: Path, kind: str, name: str, folder: Folder) -> _Taken:
     picture = decode(path.read_bytes(), name)
     shape = Shape(*picture.pixels.shape[:2])
-    grid = Grid.even(shape, _SIDE)
+    grid = ChunkGrid.even(shape, _SIDE)
     dtype = picture.pixels.dtype
     colour, alpha = _canvases(folder, grid, dtype)
     colour.write(Region.whole(shape), picture.pixels)
@@ -211,19 +211,19 @@ def _take_whole(path: Path, kind: str, name: str, folder: Folder) -> _Taken:
 
 
 def _take_in_strips(path: Path, kind: str, name: str, folder: Folder) -> _Taken:
-    with opened_stream(path, kind, name) as stream:
+    with open_stream(path, kind, name) as stream:
         turn, (height, width) = stream.exif.turn, stream.shape
         lines = max(1, min(_SIDE, _STRIP_BYTES // stream.row_bytes))
-        down = tuple(cut(Interval(0, height), lines))
+        down = tuple(cut_evenly(Interval(0, height), lines))
         # Blocks of a wide picture are flat, but no smaller.
-        across = tuple(cut(Interval(0, width), _SIDE * _SIDE // lines))
-        grid = Grid(across, down) if turn.swap else Grid(down, across)
+        across = tuple(cut_evenly(Interval(0, width), _SIDE * _SIDE // lines))
+        grid = ChunkGrid(across, down) if turn.swap else ChunkGrid(down, across)
         dtype = np.dtype(np.uint8) if stream.channels.colour == 4 else stream.dtype
         colour, alpha = _canvases(folder, grid, dtype)
         icc_profile = remark = None
         upright = down[:: turn.rows]
         for rows, (samples, opacity) in zip(
-            upright, stream.strips(_stored(upright, height, turn)), strict=True
+            upright, stream.strips(_store_alpha(upright, height, turn)), strict=True
         ):
             columns = Interval(0, width)
             region = Region(columns, rows) if turn.swap else Region(rows, columns)
@@ -237,7 +237,7 @@ def _take_in_strips(path: Path, kind: str, name: str, folder: Folder) -> _Taken:
     return _Taken(grid, dtype, has_alpha, icc_profile, stream.exif.kept, notes)
 
 
-def _stored(upright: Iterable[Interval], height: int, turn: Turn) -> Iterator[Interval]:
+def _store_alpha(upright: Iterable[Interval], height: int, turn: Turn) -> Iterator[Interval]:
     """The stored rows that these rows of the picture come from, columns if they are swapped."""
     for rows in upright:
         yield rows if turn.rows == 1 else Interval(height - rows.stop, height - rows.start)

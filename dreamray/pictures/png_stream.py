@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from dreamray.base.geometry import Shape
 from dreamray.pictures.encoding import PNG_LEVEL
-from dreamray.pictures.strips import Finished, in_order
+from dreamray.pictures.strips import FinishedRaster, in_order
 from dreamray.raster.pixels import Pixels
 
 _STRIP_BYTES = 2 << 20
@@ -27,14 +27,17 @@ _RAW_DEFLATE = -15
 _ZLIB_HEADER, _ZLIB_LAST_BLOCK = b"\x78\x5e", b"\x03\x00"
 
 
-def strip_height(result: Finished) -> int:
+def strip_height(result: FinishedRaster) -> int:
     """Rows of a strip: about 2 MiB, of which the compressor learns enough."""
     row_bytes = result.shape.width * result.channels * result.dtype.itemsize
     return max(1, _STRIP_BYTES // row_bytes)
 
 
 def write_png(
-    file: BinaryIO, result: Finished, strips: Iterable[Pixels], chunks: list[tuple[bytes, bytes]]
+    file: BinaryIO,
+    result: FinishedRaster,
+    strips: Iterable[Pixels],
+    chunks: list[tuple[bytes, bytes]],
 ) -> None:
     """Write the strips of a result as a PNG, with these optional chunks, type and content."""
     file.write(b"\x89PNG\r\n\x1a\n")
@@ -72,12 +75,12 @@ def _with_row_above(strips: Iterable[Pixels]) -> Iterator[Pixels]:
 
 def _pack(rows: Pixels) -> tuple[bytes, bytes]:
     """The filtered bytes of all rows but the first, and the same compressed."""
-    filtered = _filtered(rows)
+    filtered = _filter(rows)
     packer = zlib.compressobj(PNG_LEVEL, zlib.DEFLATED, _RAW_DEFLATE)
     return filtered, packer.compress(filtered) + packer.flush(zlib.Z_SYNC_FLUSH)
 
 
-def _filtered(rows: Pixels) -> bytes:
+def _filter(rows: Pixels) -> bytes:
     """PNG's Paeth filter: each byte's difference to the best of left, above and above left."""
     pixel = rows.shape[2] * rows.itemsize
     big_endian = np.ascontiguousarray(rows, rows.dtype.newbyteorder(">"))

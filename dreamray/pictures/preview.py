@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from dreamray.base.geometry import Region, Shape
-from dreamray.raster.lazy import Resized, View, read
+from dreamray.raster.lazy import LazyRaster, ResizedRaster, read
 from dreamray.raster.pixels import from_tensor
 from dreamray.storage import Location
 
@@ -22,11 +22,11 @@ def preview_of(target: Location) -> Location:
     return target.folder.file(f"{stem}.preview.jpg")
 
 
-def write_preview(view: View, target: Location) -> Location:
+def write_preview(view: LazyRaster, target: Location) -> Location:
     """Write a JPEG of a view beside a result, and return its place; raises as `Location.write`."""
     shape = _within(view.shape, LONGEST)
     # Twice as fine first, as resampling alone would leave most pixels out.
-    fine = Resized(view, _within(view.shape, 2 * LONGEST))
+    fine = ResizedRaster(view, _within(view.shape, 2 * LONGEST))
     pixels = from_tensor(read(fine, Region.whole(fine.shape)), np.uint8)
     image = Image.fromarray(pixels).resize((shape.width, shape.height), Image.Resampling.BOX)
     file = io.BytesIO()

@@ -101,7 +101,7 @@ class Stream:
 
 
 @contextmanager
-def opened_stream(path: Path, kind: str, name: str) -> Iterator[Stream]:
+def open_stream(path: Path, kind: str, name: str) -> Iterator[Stream]:
     """Open a picture of one of the formats in `STREAMED`; see `read_shape`.
 
     Raises PictureError for a damaged one, as far as that can be seen before its pixels, and for

@@ -29,7 +29,7 @@ _Out = TypeVar("_Out")
 _Sum = TypeVar("_Sum", np.uint32, np.uint64)
 
 
-class Finished(Protocol):
+class FinishedRaster(Protocol):
     """A finished raster, which nobody need hold as a whole."""
 
     @property
@@ -53,7 +53,7 @@ class Finished(Protocol):
 
 
 def read_strips(
-    result: Finished, height: int, progress: Callable[[float], None]
+    result: FinishedRaster, height: int, progress: Callable[[float], None]
 ) -> Iterator[Pixels]:
     """The whole raster in strips of `height` rows, of which the last may be lower.
 
@@ -97,7 +97,7 @@ def levels_of(shape: Shape, smallest: int) -> list[Shape]:
     return shapes
 
 
-def halved(samples: Pixels) -> Pixels:
+def halve(samples: Pixels) -> Pixels:
     """Half as high and wide: the means of 2x2 pixels, the last of an odd side taken twice.
 
     Where there is alpha, colours count by their opacity: what cannot be seen leaves no fringe.
@@ -152,7 +152,7 @@ def pyramid(
         held[level].clear()
         yield level, strip
         if level + 1 < len(shapes):
-            yield from add(level + 1, halved(strip))
+            yield from add(level + 1, halve(strip))
 
     for strip in strips:
         yield from add(0, strip)

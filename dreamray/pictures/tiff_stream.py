@@ -15,7 +15,7 @@ from PIL import TiffImagePlugin as Tiff
 
 from dreamray.base.geometry import Shape
 from dreamray.pictures import parts
-from dreamray.pictures.strips import Finished, in_order, levels_of, pyramid
+from dreamray.pictures.strips import FinishedRaster, in_order, levels_of, pyramid
 from dreamray.raster.pixels import Pixels
 
 TILE = 512
@@ -34,7 +34,7 @@ _LONG8 = 16
 
 def write_tiff(
     file: BinaryIO,
-    result: Finished,
+    result: FinishedRaster,
     strips: Iterable[Pixels],
     tags: parts.Tags,
     icc_profile: bytes | None,
@@ -47,7 +47,7 @@ def write_tiff(
     shapes = levels_of(result.shape, TILE)
     file.write(_HEADER + bytes(8))
     # Before the pixels, as their place has only 32 bits.
-    tags = {tag: _written_apart(file, tag, value) for tag, value in tags.items()}
+    tags = {tag: _write_apart(file, tag, value) for tag, value in tags.items()}
     offsets: list[list[int]] = [[] for _ in shapes]
     sizes: list[list[int]] = [[] for _ in shapes]
     tiles = _tiles(pyramid(strips, shapes, TILE), [_tile_of(shape) for shape in shapes])
@@ -90,7 +90,9 @@ def _pack(job: tuple[int, Shape, Pixels]) -> tuple[int, bytes]:
     return level, zlib.compress(parts.differences(tile).tobytes(), _DEFLATE_LEVEL)
 
 
-def _layout(shape: Shape, result: Finished, offsets: list[int], sizes: list[int]) -> dict[int, Any]:
+def _layout(
+    shape: Shape, result: FinishedRaster, offsets: list[int], sizes: list[int]
+) -> dict[int, Any]:
     tile = _tile_of(shape)
     layout: dict[int, Any] = {
         Tiff.IMAGEWIDTH: shape.width,
@@ -118,20 +120,20 @@ def _directory(group: int | None = None) -> Any:
     return directory
 
 
-def _written_apart(file: BinaryIO, tag: int, value: Any) -> Any:
+def _write_apart(file: BinaryIO, tag: int, value: Any) -> Any:
     """The offset of a directory of its own, written for a value that is one; else the value."""
     if not isinstance(value, dict):
         return value
     directory = _directory(tag)
     parts.put_tags(directory, value)
-    offset = _aligned(file)
+    offset = _align(file)
     file.write(directory.tobytes(offset))
     return offset
 
 
 def _append(file: BinaryIO, directory: Any, link: int) -> int:
     """Write a directory and its offset to `link`; gives where the next one's offset goes."""
-    offset = _aligned(file)
+    offset = _align(file)
     file.write(directory.tobytes(offset))
     file.seek(link)
     file.write(offset.to_bytes(8, "little"))
@@ -139,6 +141,6 @@ def _append(file: BinaryIO, directory: Any, link: int) -> int:
     return offset + _COUNT_BYTES + _ENTRY_BYTES * len(directory)
 
 
-def _aligned(file: BinaryIO) -> int:
+def _align(file: BinaryIO) -> int:
     file.write(bytes(-file.tell() % _ALIGN))
     return file.tell()

@@ -35,7 +35,7 @@ _LONGEST_VALUE = 200
 
 
 @dataclass(frozen=True)
-class Picture:
+class DeepZoomImage:
     """What the page needs to know of a Deep Zoom."""
 
     name: str
@@ -71,7 +71,7 @@ def copy_script(folder: Path) -> bool:
     return True
 
 
-def page(picture: Picture, metadata: Mapping[str, Any] | None, scripts: str | None) -> bytes:
+def page(picture: DeepZoomImage, metadata: Mapping[str, Any] | None, scripts: str | None) -> bytes:
     """The page, with the settings of a dream in a panel.
 
     `scripts` is the folder, beside the page, that has OpenSeadragon; None loads it from afar.
@@ -89,7 +89,7 @@ def page(picture: Picture, metadata: Mapping[str, Any] | None, scripts: str | No
     template = string.Template((ASSETS / "viewer.html").read_text("utf-8"))
     text = template.substitute(
         mark=_mark(picture.name),
-        title=_escaped(PurePosixPath(picture.name).stem),
+        title=_escape(PurePosixPath(picture.name).stem),
         size=f"{picture.shape} pixels",
         settings="\n".join(_rows(metadata or {})),
         version=__version__,
@@ -101,10 +101,10 @@ def page(picture: Picture, metadata: Mapping[str, Any] | None, scripts: str | No
 
 def _mark(name: str) -> str:
     """How a page says whose it is."""
-    return f'<meta name="dreamray" content="{_escaped(name)}">'
+    return f'<meta name="dreamray" content="{_escape(name)}">'
 
 
-def _escaped(value: object) -> str:
+def _escape(value: object) -> str:
     return html.escape(shown(value))
 
 
@@ -115,14 +115,14 @@ def _url(path: str) -> str:
 def _script(folder: str | None) -> str:
     if folder is not None:
         return f'<script src="{_url(folder)}/{SCRIPT}"></script>'
-    pinned = _pinned()
+    pinned = _read_pinned()
     address = f"{_CDN}{pinned['version']}/{pinned['script']}"
     integrity = pinned["script_integrity"]
     return f'<script src="{address}" integrity="{integrity}" crossorigin="anonymous"></script>'
 
 
 @functools.cache
-def _pinned() -> dict[str, str]:
+def _read_pinned() -> dict[str, str]:
     pinned: dict[str, str] = json.loads((ASSETS / "openseadragon.json").read_text())
     return pinned
 
@@ -135,7 +135,7 @@ def _rows(metadata: Mapping[str, Any]) -> list[str]:
     if isinstance(weights, dict):
         settings["weights"] = weights.get("name")
     return [
-        f"<dt>{_escaped(name).replace('_', ' ')}</dt><dd>{_escaped(_value(value))}</dd>"
+        f"<dt>{_escape(name).replace('_', ' ')}</dt><dd>{_escape(_value(value))}</dd>"
         for name, value in settings.items()
     ]
 

@@ -76,7 +76,7 @@ def predict_peak(
             PROCESS
             + PARAMETER * number * _parameters(convolutions)
             + WINDOW_SHAPE * len(convolutions) * min(shapes, _MOST_SHAPES)
-            + (WINDOW_PIXEL + KEPT * number * _kept(layers)) * window
+            + (WINDOW_PIXEL + KEPT * number * _kept_activations(layers)) * window
             + GAPS * held
             + PICTURE_PIXEL * min(picture.pixels, HELD_PIXELS)
         )
@@ -87,7 +87,7 @@ def window_pixels(budget: int, layers: Iterable[str], precision: str) -> int:
     """Pixels of windows that may be computed at a time within a budget, beside all else."""
     layers = tuple(layers)
     bare = predict_peak(0, 0, Shape(0, 0), layers, precision, _MOST_SHAPES)
-    pixel = WINDOW_PIXEL + KEPT * _BYTES[precision] * _kept(layers)
+    pixel = WINDOW_PIXEL + KEPT * _BYTES[precision] * _kept_activations(layers)
     return max(0, int((budget - bare) / MARGIN / pixel))
 
 
@@ -97,11 +97,11 @@ def default_budget() -> int:
     Coarse on purpose: the tiles depend on it, and with them the last bits of the result, which
     should be the same from run to run, whatever else is running.
     """
-    half = min(_installed() // 2, 64 << 30)
+    half = min(_installed_memory() // 2, 64 << 30)
     return 1 << (max(half, 1 << 30).bit_length() - 1)
 
 
-def _installed() -> int:
+def _installed_memory() -> int:
     """Bytes of memory of the machine, or of the container where it may have less."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for path in _CGROUP_LIMITS:
@@ -112,7 +112,7 @@ def _installed() -> int:
     return min(limits)
 
 
-def _kept(layers: tuple[str, ...]) -> float:
+def _kept_activations(layers: tuple[str, ...]) -> float:
     """Activations for each pixel that the way back needs: ReLUs, pools, the chosen layers."""
     kept = [one for one in architecture.ancestors(layers) if one.op in ("relu", "max_pool")]
     chosen = [architecture.layer(name) for name in layers]

@@ -133,7 +133,7 @@ def window_sizes(
 ) -> WindowSizes:
     """The sizes of the windows that `plan_tiles` makes of the same, without making the tiles."""
     layers = tuple(layers)
-    halos = _limited([exact_halo(layers, axis) for axis in (0, 1)], overlap)
+    halos = _limit([exact_halo(layers, axis) for axis in (0, 1)], overlap)
     windows = _window_axes(shape, layers, _core_axes(shape, layers, core), halos)
     rows, columns = ({window.length for window in along} for along in windows)
     return WindowSizes(Shape(max(rows), max(columns)), len(rows) * len(columns))
@@ -154,7 +154,7 @@ def owned_cells(name: str, axis: int, core: Interval, window: Interval, length: 
     return owned.shift(-(window.start // stride)).clip(Interval(0, in_window))
 
 
-def _limited(halos: list[Halo], overlap: int | None) -> list[Halo]:
+def _limit(halos: list[Halo], overlap: int | None) -> list[Halo]:
     if overlap is None:
         return halos
     return [Halo(min(overlap, halo.before), min(overlap, halo.after)) for halo in halos]
@@ -164,7 +164,7 @@ def _with_windows(
     shape: Shape, layers: tuple[str, ...], cores: _AlongAxes, overlap: int | None
 ) -> TilePlan:
     exact = [exact_halo(layers, axis) for axis in (0, 1)]
-    halos = _limited(exact, overlap)
+    halos = _limit(exact, overlap)
     windows = _window_axes(shape, layers, cores, halos)
     rows, columns = (zip(*along, strict=True) for along in zip(cores, windows, strict=True))
     tiles = tuple(

@@ -41,7 +41,7 @@ _THREADS = 8
 
 
 @dataclass(frozen=True)
-class Grid:
+class ChunkGrid:
     """The cuts of a raster into blocks: every block is one of `rows` by one of `columns`."""
 
     rows: tuple[Interval, ...]
@@ -57,26 +57,26 @@ class Grid:
                 raise ValueError(f"these intervals are no partition from 0 on: {axis}")
 
     @classmethod
-    def even(cls, shape: Shape, side: int) -> Grid:
+    def even(cls, shape: Shape, side: int) -> ChunkGrid:
         """Blocks of at most `side` pixels a side, as equal as can be."""
         return cls.within([Interval(0, shape.height)], [Interval(0, shape.width)], side)
 
     @classmethod
-    def within(cls, rows: Iterable[Interval], columns: Iterable[Interval], side: int) -> Grid:
+    def within(cls, rows: Iterable[Interval], columns: Iterable[Interval], side: int) -> ChunkGrid:
         """Each interval, such as the cores of tiles, cut into equal parts of at most `side`.
 
         The intervals partition their axis, in order; each block then lies within one core.
         """
         return cls(
-            *(tuple(part for i in axis for part in cut(i, side)) for axis in (rows, columns))
+            *(tuple(part for i in axis for part in cut_evenly(i, side)) for axis in (rows, columns))
         )
 
     @classmethod
-    def from_json(cls, record: object) -> Grid:
+    def from_json(cls, record: object) -> ChunkGrid:
         """The grid of which `to_json` gave this. Raises ValueError for anything else."""
         match record:
             case {"rows": [*rows], "columns": [*columns]}:
-                if all(type(cut) is int for cut in (*rows, *columns)):
+                if all(type(cut_evenly) is int for cut_evenly in (*rows, *columns)):
                     axes = (
                         tuple(itertools.starmap(Interval, itertools.pairwise(cuts)))
                         for cuts in (rows, columns)
@@ -97,14 +97,16 @@ class Grid:
         return Shape(self.rows[-1].stop, self.columns[-1].stop)
 
 
-class Canvas:
+class ChunkedRaster:
     """A raster [height, width, channels] in a folder.
 
     It can be pickled, and travels to other processes without its cache. What another canvas
     wrote over a block that this one has read may not be seen: make a new one for that.
     """
 
-    def __init__(self, folder: Folder, grid: Grid, dtype: npt.DTypeLike, channels: int = 3) -> None:
+    def __init__(
+        self, folder: Folder, grid: ChunkGrid, dtype: npt.DTypeLike, channels: int = 3
+    ) -> None:
         """Nothing is read or written yet."""
         self.folder = folder
         self.grid = grid
@@ -115,7 +117,7 @@ class Canvas:
         self._cache = _Cache(_CACHE_BYTES)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Canvas, (self.folder, self.grid, self.dtype, self.channels)
+        return ChunkedRaster, (self.folder, self.grid, self.dtype, self.channels)
 
     def __repr__(self) -> str:
         return f"Canvas({self.folder}, {self.shape}, {self.dtype}, {self.channels} channels)"
@@ -160,8 +162,8 @@ class Canvas:
         blocks are in memory. Raises IndexError for indices outside, ValueError for descending
         ones, StorageError if a block is missing or damaged; else as `Location.read`.
         """
-        down = _touched(rows, self._row_starts, self.shape.height)
-        across = _touched(columns, self._column_starts, self.shape.width)
+        down = _overlapping(rows, self._row_starts, self.shape.height)
+        across = _overlapping(columns, self._column_starts, self.shape.width)
         result = np.empty((len(rows), len(columns), self.channels), self.dtype)
 
         def fill(one: tuple[_Touched, _Touched]) -> None:
@@ -185,7 +187,7 @@ class Canvas:
         if values is None:
             file = self._file(block)
             expected = (*self._region(block).shape, self.channels)
-            values = _parsed(file, _read(file), expected, self.dtype)
+            values = _parse(file, _read(file), expected, self.dtype)
             self._cache.put(block, values)
         return values
 
@@ -224,7 +226,7 @@ _Touched = tuple[int, slice, "slice | Indices"]
 """A block along one axis, where its points lie in the result, and which of its points they are."""
 
 
-def _touched(points: Indices, starts: npt.NDArray[Any], length: int) -> list[_Touched]:
+def _overlapping(points: Indices, starts: npt.NDArray[Any], length: int) -> list[_Touched]:
     """The blocks along one axis that contain some of these points."""
     if np.any(points[1:] < points[:-1]):
         raise ValueError("the indices do not ascend")
@@ -255,7 +257,7 @@ def _whole(intervals: tuple[Interval, ...], wanted: Interval) -> range:
     return range(first, last + 1)
 
 
-def cut(interval: Interval, side: int) -> list[Interval]:
+def cut_evenly(interval: Interval, side: int) -> list[Interval]:
     """The fewest parts of at most `side`, as equal as can be."""
     count = -(-interval.length // side)
     bounds = [interval.start + interval.length * i // count for i in range(count + 1)]
@@ -273,7 +275,7 @@ def _read(file: Location) -> bytes:
         ) from None
 
 
-def _parsed(file: Location, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Values:
+def _parse(file: Location, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Values:
     """The array of a block's file: a read-only view of its bytes."""
     # Not np.load: it evaluates the header as Python, which several threads cannot do at a time
     # in Python 3.11 (a SystemError of `ast`); and here all that it may say is known.

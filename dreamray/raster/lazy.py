@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dreamray.base.geometry import Raster, Region, Shape
-from dreamray.raster.chunked import Canvas
+from dreamray.raster.chunked import ChunkedRaster
 from dreamray.raster.pixels import to_tensor
 
 Indices = npt.NDArray[np.intp]
@@ -25,7 +25,7 @@ _STRIP = 64
 """Rows that are resampled at a time."""
 
 
-class View(Protocol):
+class LazyRaster(Protocol):
     """A picture, float32 with three channels, that may be larger than memory."""
 
     @property
@@ -39,57 +39,57 @@ class View(Protocol):
         """
 
 
-def read(view: View, region: Region) -> Raster:
+def read(view: LazyRaster, region: Region) -> Raster:
     """A rectangle of a view, float32 [height, width, 3]."""
     return view.points(np.arange(*region.rows), np.arange(*region.columns))
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class ArrayRaster:
     """A picture that is held in memory."""
 
     image: Raster
 
     @property
     def shape(self) -> Shape:
-        """See `View`."""
+        """See `LazyRaster`."""
         return Shape(*self.image.shape[:2])
 
     def points(self, rows: Indices, columns: Indices) -> Raster:
-        """See `View`."""
+        """See `LazyRaster`."""
         return self.image[np.ix_(rows, columns)]
 
 
 @dataclass(frozen=True)
-class Tensors:
+class NormalizedRaster:
     """The pixels of a canvas in the network's range."""
 
-    canvas: Canvas
+    canvas: ChunkedRaster
     """uint8 or uint16, three channels."""
 
     @property
     def shape(self) -> Shape:
-        """See `View`."""
+        """See `LazyRaster`."""
         return self.canvas.shape
 
     def points(self, rows: Indices, columns: Indices) -> Raster:
-        """See `View`."""
+        """See `LazyRaster`."""
         return to_tensor(self.canvas.points(rows, columns))
 
 
 @dataclass(frozen=True)
-class Resized:
+class ResizedRaster:
     """A view resampled to another shape.
 
     Interpolated in float64 and rounded once, as SciPy does: hardly a bit differs then, and the
     ascent amplifies every one. A point has the same bits in whichever part it is read.
     """
 
-    source: View
+    source: LazyRaster
     shape: Shape
 
     def points(self, rows: Indices, columns: Indices) -> Raster:
-        """See `View`."""
+        """See `LazyRaster`."""
         if self.source.shape == self.shape:
             return self.source.points(rows, columns)
         sampled_rows = _sample(self.source.shape.height, self.shape.height, rows)
@@ -110,34 +110,34 @@ class Resized:
 
 
 @dataclass(frozen=True)
-class LostDetail:
+class DetailResidual:
     """What a picture shows at a shape that it has lost at the previous octave's shape."""
 
-    original: View
+    original: LazyRaster
     previous: Shape
     shape: Shape
 
     def points(self, rows: Indices, columns: Indices) -> Raster:
-        """See `View`."""
-        shrunk = Resized(Resized(self.original, self.previous), self.shape)
-        values = Resized(self.original, self.shape).points(rows, columns)
+        """See `LazyRaster`."""
+        shrunk = ResizedRaster(ResizedRaster(self.original, self.previous), self.shape)
+        values = ResizedRaster(self.original, self.shape).points(rows, columns)
         return values - shrunk.points(rows, columns)
 
 
 @dataclass(frozen=True)
-class Sum:
+class SumRaster:
     """Two views of the same shape, added."""
 
-    one: View
-    other: View
+    one: LazyRaster
+    other: LazyRaster
 
     @property
     def shape(self) -> Shape:
-        """See `View`."""
+        """See `LazyRaster`."""
         return self.one.shape
 
     def points(self, rows: Indices, columns: Indices) -> Raster:
-        """See `View`."""
+        """See `LazyRaster`."""
         return self.one.points(rows, columns) + self.other.points(rows, columns)
 
 
@@ -145,7 +145,7 @@ def resize(image: Raster, shape: Shape) -> Raster:
     """Resample an image [h, w, 3] to `shape`; the image itself where the shape is its own."""
     if image.shape[:2] == shape:
         return image
-    return read(Resized(Held(image), shape), Region.whole(shape))
+    return read(ResizedRaster(ArrayRaster(image), shape), Region.whole(shape))
 
 
 class _Samples(NamedTuple):

@@ -15,7 +15,7 @@ from dreamray.base.errors import StorageError
 from dreamray.base.geometry import Raster
 
 
-class Shelf(MutableMapping[Hashable, Any]):
+class SpillBuffer(MutableMapping[Hashable, Any]):
     """A mapping of names to float32 arrays, of which `capacity` bytes are in memory at most.
 
     The arrays may be of any kind that `load` makes of NumPy's and `store` turns into it. What

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dreamray.base.errors import RequestError
 from dreamray.engine.events import Listener, ignore
 from dreamray.raster.pixels import Pixels, from_tensor, to_tensor
-from dreamray.render.renderer import Dreamer
+from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 
@@ -42,5 +42,5 @@ def dream(
             f"image: {pixels.dtype} {list(pixels.shape)} is not RGB; "
             "give uint8 or uint16 [height, width, 3]"
         )
-    with Dreamer(dream or Dream(), Execution(**execution), listen) as dreamer:
+    with Renderer(dream or Dream(), Execution(**execution), listen) as dreamer:
         return from_tensor(dreamer.run(to_tensor(pixels)), pixels.dtype)

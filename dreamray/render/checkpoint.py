@@ -16,7 +16,7 @@ from typing import Any
 
 from dreamray.base.geometry import Shape
 from dreamray.plan.tiles import TilePlan
-from dreamray.raster.chunked import Canvas, Grid
+from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
 from dreamray.storage import Folder, LocalFolder
 
 BLOCK = 512
@@ -36,7 +36,7 @@ class Stored:
     grid: dict[str, Any]
 
     @classmethod
-    def of(cls, name: str, grid: Grid) -> Stored:
+    def of(cls, name: str, grid: ChunkGrid) -> Stored:
         """A raster cut by a grid."""
         return cls(name, grid.to_json())
 
@@ -66,7 +66,7 @@ class Checkpoint:
     """Of the octave to go on with, where its tiles are dreamt by themselves."""
 
 
-class Job:
+class CheckpointStore:
     """One picture's work in a folder."""
 
     def __init__(self, folder: Folder, request: Mapping[str, str]) -> None:
@@ -96,7 +96,7 @@ class Job:
         if changed:
             return f"{self.folder} holds work with another {' and '.join(changed)}: starting afresh"
         try:
-            self.checkpoint = _checkpoint(record["checkpoint"])
+            self.checkpoint = _parse_checkpoint(record["checkpoint"])
         except (KeyError, TypeError, ValueError):
             return unreadable
         if not self.begun:
@@ -125,19 +125,19 @@ class Job:
         """Record the present checkpoint with some changes."""
         self.reach(replace(self.checkpoint, **changes))
 
-    def canvas(self, stored: Stored) -> Canvas:
+    def canvas(self, stored: Stored) -> ChunkedRaster:
         """A raster of float32."""
-        grid = Grid.from_json(stored.grid)
-        return Canvas(self.folder.folder(stored.name), grid, "float32")
+        grid = ChunkGrid.from_json(stored.grid)
+        return ChunkedRaster(self.folder.folder(stored.name), grid, "float32")
 
     def place(self, name: str, plan: TilePlan) -> Stored:
         """A raster to be written tile by tile."""
-        return Stored.of(name, Grid.within(plan.core_rows, plan.core_columns, BLOCK))
+        return Stored.of(name, ChunkGrid.within(plan.core_rows, plan.core_columns, BLOCK))
 
-    def window_canvas(self, octave: int, tile: int, shape: Shape) -> Canvas:
+    def window_canvas(self, octave: int, tile: int, shape: Shape) -> ChunkedRaster:
         """The raster of a tile that is dreamt by itself."""
         folder = self.folder.folder(f"octave-{octave + 1}-alone").folder(str(tile))
-        return Canvas(folder, Grid.even(shape, BLOCK), "float32")
+        return ChunkedRaster(folder, ChunkGrid.even(shape, BLOCK), "float32")
 
     @property
     def scratch(self) -> Path | None:
@@ -163,24 +163,24 @@ class Job:
         return record
 
 
-def _checkpoint(record: Mapping[str, Any]) -> Checkpoint:
+def _parse_checkpoint(record: Mapping[str, Any]) -> Checkpoint:
     image, alone, core = record["image"], record["alone"], record["core"]
     return Checkpoint(
         int(record["octave"]),
         int(record["step"]),
-        None if image is None else _stored(image),
+        None if image is None else _parse_stored(image),
         None if core is None else int(core),
-        None if alone is None else _alone(alone),
+        None if alone is None else _parse_alone(alone),
     )
 
 
-def _stored(record: Mapping[str, Any]) -> Stored:
+def _parse_stored(record: Mapping[str, Any]) -> Stored:
     """Raises ValueError for a name that a job gives nothing: it may lie outside of the folder."""
     if not _NAME.fullmatch(record["name"]):
         raise ValueError(record["name"])
-    return Stored.of(record["name"], Grid.from_json(record["grid"]))
+    return Stored.of(record["name"], ChunkGrid.from_json(record["grid"]))
 
 
-def _alone(record: Mapping[str, Any]) -> AloneTiles:
+def _parse_alone(record: Mapping[str, Any]) -> AloneTiles:
     shares: Sequence[float] = record["shares"]
     return AloneTiles(tuple(shares), float(record["whole_loss"]), tuple(record["done"]))

@@ -12,23 +12,23 @@ from typing import Any
 
 from dreamray.base.errors import DreamrayError
 from dreamray.base.geometry import Shape
-from dreamray.engine.events import Event, Listener, OctaveDone, Remark, Transfer, ignore
+from dreamray.engine.events import Event, Listener, Notice, OctaveDone, Transfer, ignore
 from dreamray.pictures import ingest
 from dreamray.pictures.encoding import Extras, check_output, output_format
 from dreamray.pictures.export import export
 from dreamray.pictures.ingest import Source
 from dreamray.pictures.preview import write_preview
-from dreamray.raster.lazy import Tensors
-from dreamray.render.checkpoint import RECORD, Job
+from dreamray.raster.lazy import NormalizedRaster
+from dreamray.render.checkpoint import RECORD, CheckpointStore
 from dreamray.render.provenance import describe, resume_key
-from dreamray.render.renderer import Dreamer
-from dreamray.render.result import Result
+from dreamray.render.renderer import Renderer
+from dreamray.render.result import DreamtPixels
 from dreamray.render.workspace import discard, is_worth_keeping, work_folder
 from dreamray.storage import Folder, Location, locate
 
 
 @dataclass(frozen=True)
-class Rendered:
+class RenderResult:
     """A picture that was rendered."""
 
     output: str
@@ -37,7 +37,7 @@ class Rendered:
 
 
 @dataclass(frozen=True)
-class Keeping:
+class RenderOptions:
     """What is done with what lies beside the result."""
 
     fresh: bool = False
@@ -51,10 +51,10 @@ class Keeping:
 def render_picture(
     source: str,
     output: str,
-    dreamer: Dreamer,
+    dreamer: Renderer,
     listen: Listener = ignore,
-    keeping: Keeping = Keeping(),
-) -> Rendered:
+    keeping: RenderOptions = RenderOptions(),
+) -> RenderResult:
     """Read a picture, dream of it, and write the result, complete or not at all.
 
     `source` and `output` are paths or s3:// URIs; the output's suffix gives its format.
@@ -72,24 +72,24 @@ def render_picture(
     if keeping.fresh:
         discard(folder, base)
     earlier = folder.file(RECORD).exists()
-    original, job = _original(place, fingerprint, base, folder, listen), None
+    original, job = _open_source(place, fingerprint, base, folder, listen), None
     try:
         check_output(format, original.shape.width, original.shape.height)
         plan = dreamer.plan(original.shape)
-        job = Job(folder, resume_key(dreamer, original, plan))
+        job = CheckpointStore(folder, resume_key(dreamer, original, plan))
         if note := job.resume(len(plan.stages)):
-            listen(Remark(note))
+            listen(Notice(note))
         hear = _with_previews(listen, target) if keeping.preview else listen
-        dreamt = dreamer.run_view(Tensors(original.colour), plan, job, hear)
+        dreamt = dreamer.run_view(NormalizedRaster(original.colour), plan, job, hear)
         metadata = describe(dreamer, original.sha256, plan)
         export(
-            Result(dreamt, original),
+            DreamtPixels(dreamt, original),
             Extras(original.icc_profile, original.exif),
             target,
             format,
             metadata,
             progress=lambda share: listen(Transfer("writing", share)),
-            tell=lambda remark: listen(Remark(remark)),
+            tell=lambda remark: listen(Notice(remark)),
         )
     except BaseException:
         # What an earlier run left is kept, whatever this one came to.
@@ -98,27 +98,27 @@ def render_picture(
         raise
     if not keeping.work:
         discard(folder, base)
-    return Rendered(str(target), original.shape, metadata)
+    return RenderResult(str(target), original.shape, metadata)
 
 
-def _original(
+def _open_source(
     place: Location, fingerprint: str, base: Folder, folder: Folder, listen: Listener
 ) -> Source:
     """The source as a canvas: as it is there, or brought in."""
-    known = ingest.opened_source(folder)
-    if known is not None and (known.fingerprint == fingerprint or _same(place, known)):
+    known = ingest.open_source(folder)
+    if known is not None and (known.fingerprint == fingerprint or _has_same_content(place, known)):
         return known
     if known is not None:
-        listen(Remark(f"{folder} holds work with another source: starting afresh"))
+        listen(Notice(f"{folder} holds work with another source: starting afresh"))
     discard(folder, base)
     try:
-        return ingest.ingest(place, folder, tell=lambda note: listen(Remark(note)))
+        return ingest.ingest(place, folder, tell=lambda note: listen(Notice(note)))
     except BaseException:
         discard(folder, base)
         raise
 
 
-def _same(place: Location, known: Source) -> bool:
+def _has_same_content(place: Location, known: Source) -> bool:
     """Whether a source that was touched or moved has the content it had."""
     with place.opened() as path, path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == known.sha256
@@ -131,8 +131,8 @@ def _with_previews(listen: Listener, target: Location) -> Listener:
             try:
                 place = write_preview(event.result, target)
             except DreamrayError as error:  # The picture itself is worth going on with.
-                listen(Remark(f"no preview: {error}"))
+                listen(Notice(f"no preview: {error}"))
             else:
-                listen(Remark(f"preview of octave {event.number + 1}: {place}"))
+                listen(Notice(f"preview of octave {event.number + 1}: {place}"))
 
     return hear

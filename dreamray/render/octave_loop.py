@@ -12,13 +12,13 @@ import time
 from dreamray.base.errors import DreamrayError, MemoryExhaustedError
 from dreamray.base.geometry import Shape
 from dreamray.engine.ascent import ascend
-from dreamray.engine.blending import Blended, TileTask, shares
-from dreamray.engine.events import Listener, OctaveDone, OctaveStarted, Remark, StepDone, TileDone
-from dreamray.engine.tile_executor import Crew, WorkersLostError
+from dreamray.engine.blending import BlendedRaster, TileTask, shares
+from dreamray.engine.events import Listener, Notice, OctaveDone, OctaveStarted, StepDone, TileDone
+from dreamray.engine.tile_executor import TileExecutor, WorkersLostError
 from dreamray.plan.planner import PicturePlan, Planner, Stage
 from dreamray.plan.tiles import TilePlan
-from dreamray.raster.lazy import LostDetail, Resized, Sum, View
-from dreamray.render.checkpoint import AloneTiles, Checkpoint, Job
+from dreamray.raster.lazy import DetailResidual, LazyRaster, ResizedRaster, SumRaster
+from dreamray.render.checkpoint import AloneTiles, Checkpoint, CheckpointStore
 from dreamray.settings.dream import Dream
 
 RECORD_EVERY = 5.0
@@ -28,7 +28,7 @@ LOSSES_IN_A_ROW = 5
 """How often workers may get lost without a checkpoint in between, before it is given up."""
 
 
-class Dreaming:
+class OctaveLoop:
     """One picture's way through its octaves."""
 
     def __init__(
@@ -36,8 +36,8 @@ class Dreaming:
         dream: Dream,
         planner: Planner,
         plan: PicturePlan,
-        crew: Crew,
-        job: Job,
+        crew: TileExecutor,
+        job: CheckpointStore,
         listen: Listener,
         *,
         checkpoint_every: int | None = None,
@@ -50,7 +50,7 @@ class Dreaming:
         self._listen = listen
         self._every = checkpoint_every
 
-    def run(self, original: View) -> View:
+    def run(self, original: LazyRaster) -> LazyRaster:
         """The dream of a view, from the job's checkpoint on; it lies in the job's folder.
 
         Raises MemoryExhaustedError if even the smallest tiles do not fit into memory, and
@@ -69,12 +69,12 @@ class Dreaming:
         last = self._plan.stages[-1].shape
         return result if last == shape else _at_next(result, original, last, shape)
 
-    def _result(self, original: View) -> View:
+    def _result(self, original: LazyRaster) -> LazyRaster:
         """What the last finished octave left."""
         image = self._job.checkpoint.image
         return original if image is None else self._job.canvas(image)
 
-    def _octave(self, number: int, original: View) -> None:
+    def _octave(self, number: int, original: LazyRaster) -> None:
         """Dream one octave, however often memory runs out or workers get lost on the way."""
         stage = self._plan.stages[number]
         lost = 0
@@ -97,9 +97,11 @@ class Dreaming:
                         f"workers got lost {lost} times in a row, the last time: {error}; "
                         "see to the cluster, then run it again: it goes on from here"
                     ) from None
-                self._listen(Remark(f"{error}; going on from the last checkpoint"))
+                self._listen(Notice(f"{error}; going on from the last checkpoint"))
 
-    def _dream_in_step(self, number: int, stage: Stage, tiles: TilePlan, original: View) -> None:
+    def _dream_in_step(
+        self, number: int, stage: Stage, tiles: TilePlan, original: LazyRaster
+    ) -> None:
         """Exact tiles: all workers make each step together."""
         checkpoint = self._job.checkpoint
         self._crew.begin(tiles, self._start(number, original), stage.held, self._job.scratch)
@@ -110,7 +112,7 @@ class Dreaming:
                 break
             due = self._every is not None and reached % self._every == 0
             if leaving := self._crew.must_change:
-                self._listen(Remark("a node is about to leave: going on without it"))
+                self._listen(Notice("a node is about to leave: going on without it"))
             if due or leaving:
                 self._keep_step(number, reached, tiles)
                 if self._crew.may_change:
@@ -119,7 +121,9 @@ class Dreaming:
                     )
         self._finish(number, tiles, original)
 
-    def _dream_apart(self, number: int, stage: Stage, tiles: TilePlan, original: View) -> None:
+    def _dream_apart(
+        self, number: int, stage: Stage, tiles: TilePlan, original: LazyRaster
+    ) -> None:
         """Blended tiles: each makes the octave's steps by itself."""
         image = self._start(number, original)
         alone = self._job.checkpoint.alone
@@ -162,30 +166,32 @@ class Dreaming:
 
         self._crew.dream_tiles(tasks, note)
         self._job.go_on(alone=dataclasses.replace(alone, done=tuple(done)))
-        self._crew.begin(tiles, Blended(windows, tuple(canvases)), stage.held, self._job.scratch)
+        self._crew.begin(
+            tiles, BlendedRaster(windows, tuple(canvases)), stage.held, self._job.scratch
+        )
         self._finish(number, tiles, original)
         self._job.remove_windows(number)
 
-    def _start(self, number: int, original: View) -> View:
+    def _start(self, number: int, original: LazyRaster) -> LazyRaster:
         """The image that the octave goes on from."""
         checkpoint = self._job.checkpoint
         shape = self._plan.stages[number].shape
         if checkpoint.step and checkpoint.image is not None:
             return self._job.canvas(checkpoint.image)
-        return Resized(self._result(original), shape)
+        return ResizedRaster(self._result(original), shape)
 
     def _keep_step(self, number: int, step: int, tiles: TilePlan) -> None:
         stored = self._job.place(f"octave-{number + 1}-step-{step}", tiles)
         self._crew.store(self._job.canvas(stored))
         self._job.go_on(step=step, image=stored)
 
-    def _finish(self, number: int, tiles: TilePlan, original: View) -> None:
+    def _finish(self, number: int, tiles: TilePlan, original: LazyRaster) -> None:
         """Put the lost detail back, and store the octave."""
         stored = self._job.place(f"octave-{number + 1}", tiles)
         detail = None
         if number > 0:  # Nothing is lost before the first one.
             previous = self._plan.stages[number - 1].shape
-            detail = LostDetail(original, previous, tiles.shape)
+            detail = DetailResidual(original, previous, tiles.shape)
         self._crew.store(self._job.canvas(stored), detail)
         self._job.reach(Checkpoint(number + 1, 0, stored, self._job.checkpoint.core))
 
@@ -205,7 +211,7 @@ class Dreaming:
             )
         smaller = self._planner.cut(tiles.shape, core)
         self._listen(
-            Remark(
+            Notice(
                 f"memory ran out on a window of {tiles.largest_window.shape}: "
                 f"going on with tiles of {smaller.largest_side} pixels"
             )
@@ -227,6 +233,6 @@ class Dreaming:
         )
 
 
-def _at_next(result: View, original: View, previous: Shape, shape: Shape) -> View:
+def _at_next(result: LazyRaster, original: LazyRaster, previous: Shape, shape: Shape) -> LazyRaster:
     """An octave's result at another shape, with the detail that it lacks there."""
-    return Sum(Resized(result, shape), LostDetail(original, previous, shape))
+    return SumRaster(ResizedRaster(result, shape), DetailResidual(original, previous, shape))

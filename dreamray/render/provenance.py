@@ -9,11 +9,11 @@ from typing import Any
 
 from dreamray.pictures.ingest import Source
 from dreamray.plan.planner import PicturePlan
-from dreamray.render.renderer import Dreamer
+from dreamray.render.renderer import Renderer
 from dreamray.version import __version__
 
 
-def describe(dreamer: Dreamer, source_sha256: str, plan: PicturePlan) -> dict[str, Any]:
+def describe(dreamer: Renderer, source_sha256: str, plan: PicturePlan) -> dict[str, Any]:
     """What a result's metadata say: all that is needed to make it again, and to compare.
 
     Nothing of who made it: the same on any number of workers.
@@ -35,7 +35,7 @@ def describe(dreamer: Dreamer, source_sha256: str, plan: PicturePlan) -> dict[st
     }
 
 
-def resume_key(dreamer: Dreamer, source: Source, plan: PicturePlan) -> dict[str, str]:
+def resume_key(dreamer: Renderer, source: Source, plan: PicturePlan) -> dict[str, str]:
     """All that the bytes of the result depend on."""
     tiles = [
         (

@@ -11,23 +11,23 @@ from typing import Self
 
 from dreamray import pictures
 from dreamray.base.geometry import Raster, Region, Shape
-from dreamray.engine.events import Listener, Remark, ignore
-from dreamray.engine.tile_executor import Crew, LocalCrew
-from dreamray.engine.worker import Tools, Worker
+from dreamray.engine.events import Listener, Notice, ignore
+from dreamray.engine.tile_executor import LocalTileExecutor, TileExecutor
+from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.model.weights import loader
 from dreamray.model.weights.arrays import Weights
 from dreamray.pictures import Picture
 from dreamray.plan.planner import PicturePlan, Planner
-from dreamray.raster.lazy import Held, View, read
-from dreamray.render.checkpoint import Job
+from dreamray.raster.lazy import ArrayRaster, LazyRaster, read
+from dreamray.render.checkpoint import CheckpointStore
 from dreamray.render.default_layers import settle_layers
-from dreamray.render.octave_loop import Dreaming
+from dreamray.render.octave_loop import OctaveLoop
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import Folder, LocalFolder, MemoryFolder, locate
 
 
-class Dreamer:
+class Renderer:
     """Dreams pictures of any size with one dream's settings, its crew got together once.
 
     Close it, or use it as a context manager, where workers of a cluster are to be let go.
@@ -40,7 +40,7 @@ class Dreamer:
         listen: Listener = ignore,
         *,
         loaded: Weights | None = None,
-        crew: Crew | None = None,
+        crew: TileExecutor | None = None,
     ) -> None:
         """`loaded` are weights to use in place of loading those that `execution` names.
 
@@ -51,7 +51,7 @@ class Dreamer:
         self._listen = listen
         self._weights = loaded
         self._crew = crew
-        self._lender: Dreamer | None = None
+        self._lender: Renderer | None = None
         self._closing = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -65,9 +65,9 @@ class Dreamer:
         self._crew = None
         self._closing.close()
 
-    def dreaming(self, dream: Dream) -> Dreamer:
+    def dreaming(self, dream: Dream) -> Renderer:
         """A dreamer of another dream, with the same weights and, if it can be, the same crew."""
-        other = Dreamer(dream, self.execution, self._listen, loaded=self.weights)
+        other = Renderer(dream, self.execution, self._listen, loaded=self.weights)
         if other.dream.layers == self.dream.layers:
             other._lender = self
         elif self.execution.on_ray:
@@ -102,7 +102,7 @@ class Dreamer:
         """Load the weights, and settle the layers by them, before any work; raises as `dream`."""
         _ = self.dream
 
-    def crew(self, plan: PicturePlan) -> Crew:
+    def crew(self, plan: PicturePlan) -> TileExecutor:
         """Those who dream, got together when they are first asked for.
 
         TensorFlow or Ray are imported here, after everything that can be wrong with a request.
@@ -110,17 +110,17 @@ class Dreamer:
         if self._lender is not None:
             return self._lender.crew(plan)
         if self._crew is None:
-            tools = Tools(
+            tools = EngineSpec(
                 self.dream, self.weights, self.execution.precision, self.execution.threads
             )
             if self.execution.on_ray:
-                from dreamray.farm import gathered
+                from dreamray.farm import ray_tile_executor
 
                 most = max(len(stage.tiles.tiles) for stage in plan.stages)
-                farm = gathered(tools, self.execution, most, self._listen)
+                farm = ray_tile_executor(tools, self.execution, most, self._listen)
                 self._crew = self._closing.enter_context(farm)
             else:
-                self._crew = LocalCrew(Worker(tools.engine()))
+                self._crew = LocalTileExecutor(Worker(tools.engine()))
         return self._crew
 
     def run(self, image: Raster, plan: PicturePlan | None = None) -> Raster:
@@ -131,20 +131,26 @@ class Dreamer:
         """
         shape = Shape(*image.shape[:2])
         with self._passing_folder() as folder:
-            dreamt = self.run_view(Held(image), plan or self.plan(shape), Job(folder, {}))
+            dreamt = self.run_view(
+                ArrayRaster(image), plan or self.plan(shape), CheckpointStore(folder, {})
+            )
             return read(dreamt, Region.whole(shape))
 
     def run_view(
-        self, original: View, plan: PicturePlan, job: Job, listen: Listener | None = None
-    ) -> View:
+        self,
+        original: LazyRaster,
+        plan: PicturePlan,
+        job: CheckpointStore,
+        listen: Listener | None = None,
+    ) -> LazyRaster:
         """The dream of a view, from a job's checkpoint on; it can be read while the job is there.
 
         `listen` hears of it in place of the dreamer's own listener. Raises as `run`.
         """
         listen = listen or self._listen
         for remark in plan.remarks:
-            listen(Remark(remark))
-        dreaming = Dreaming(
+            listen(Notice(remark))
+        dreaming = OctaveLoop(
             self.dream,
             self.planner,
             plan,
@@ -156,7 +162,7 @@ class Dreamer:
         return dreaming.run(original)
 
     def _tell(self, text: str) -> None:
-        self._listen(Remark(text))
+        self._listen(Notice(text))
 
     @contextlib.contextmanager
     def _passing_folder(self) -> Iterator[Folder]:
@@ -173,5 +179,5 @@ def read_picture(source: str, listen: Listener = ignore) -> Picture:
     place = locate(source)
     picture = pictures.decode(place.read(), place.name)
     for note in picture.notes:
-        listen(Remark(note))
+        listen(Notice(note))
     return picture

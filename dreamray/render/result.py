@@ -9,15 +9,15 @@ import numpy as np
 
 from dreamray.base.geometry import Interval, Region, Shape
 from dreamray.pictures.ingest import Source
-from dreamray.raster.lazy import View, read
+from dreamray.raster.lazy import LazyRaster, read
 from dreamray.raster.pixels import Pixels, from_tensor
 
 
 @dataclass(frozen=True)
-class Result:
-    """The finished pixels of a dream: see `dreamray.pictures.strips.Finished`."""
+class DreamtPixels:
+    """The finished pixels of a dream: see `dreamray.pictures.strips.FinishedRaster`."""
 
-    dreamt: View
+    dreamt: LazyRaster
     source: Source
 
     @property

@@ -12,12 +12,12 @@ from PIL import Image, ImageDraw, ImageFont
 from dreamray import pictures
 from dreamray.base.errors import RequestError
 from dreamray.base.geometry import Shape
-from dreamray.engine.events import Listener, Remark, ignore
+from dreamray.engine.events import Listener, Notice, ignore
 from dreamray.pictures import Picture
 from dreamray.pictures.encoding import PICTURE_SUFFIXES
 from dreamray.plan.planner import Planner
 from dreamray.render.provenance import describe
-from dreamray.render.renderer import Dreamer, read_picture
+from dreamray.render.renderer import Renderer, read_picture
 from dreamray.settings.dream import Dream
 from dreamray.storage import locate
 
@@ -79,7 +79,7 @@ def _experiment(dream: Dream, setting: str, value: str) -> Experiment:
 def render_sheet(
     source: str,
     output: str,
-    dreamer: Dreamer,
+    dreamer: Renderer,
     rows: list[list[Experiment]],
     width: int,
     listen: Listener = ignore,
@@ -114,7 +114,7 @@ def render_sheet(
     image = pictures.to_tensor(small)
     dreams: dict[str, pictures.Pixels] = {}
     for number, (digest, cell) in enumerate(cells.items(), start=1):
-        listen(Remark(f"dream {number} of {len(cells)}: {cell.label}"))
+        listen(Notice(f"dream {number} of {len(cells)}: {cell.label}"))
         with dreamer.dreaming(cell.dream) as one:
             dreams[digest] = pictures.from_tensor(one.run(image))
 

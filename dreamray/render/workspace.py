@@ -9,7 +9,7 @@ import os
 from dreamray.pictures import ingest
 from dreamray.pictures.ingest import Source
 from dreamray.raster.pixels import HELD_PIXELS
-from dreamray.render.checkpoint import RECORD, Job
+from dreamray.render.checkpoint import RECORD, CheckpointStore
 from dreamray.storage import Folder, LocalFile, LocalFolder, Location, locate_folder
 
 WORK = ".dreamray"
@@ -24,7 +24,7 @@ def work_folder(target: Location, work: str | None) -> tuple[Folder, Folder]:
     return base, base.folder(f"{target.name}-{digest}")
 
 
-def is_worth_keeping(job: Job | None, source: Source) -> bool:
+def is_worth_keeping(job: CheckpointStore | None, source: Source) -> bool:
     """Whether going on from this work saves more than a moment."""
     large = source.shape.pixels > HELD_PIXELS
     return large or (job is not None and job.begun)

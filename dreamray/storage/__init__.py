@@ -19,7 +19,7 @@ from dreamray.base.errors import RequestError
 from dreamray.base.messages import shown
 from dreamray.storage.in_memory import MemoryFile, MemoryFolder
 from dreamray.storage.local import LocalFile, LocalFolder
-from dreamray.storage.places import Folder, Found, Location
+from dreamray.storage.places import Folder, ListedFile, Location
 from dreamray.storage.s3 import S3Folder, S3Object
 
 __all__ = [
@@ -56,7 +56,7 @@ def locate(text: str) -> Location:
             return S3Object(bucket, key)
         case "file":
             return LocalFile(_path_of(text))
-    return LocalFile(_expanded(text))
+    return LocalFile(_expand(text))
 
 
 def locate_folder(text: str) -> Folder:
@@ -70,7 +70,7 @@ def locate_folder(text: str) -> Folder:
             return S3Folder(bucket, key.removesuffix("/"))
         case "file":
             return LocalFolder(_path_of(text))
-    return LocalFolder(_expanded(text))
+    return LocalFolder(_expand(text))
 
 
 def _scheme(text: str) -> str:
@@ -84,7 +84,7 @@ def _scheme(text: str) -> str:
     return kind
 
 
-def _expanded(path: str) -> Path:
+def _expand(path: str) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:

@@ -12,7 +12,7 @@ from pathlib import Path
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
-def placed(part: Path, target: Path) -> bool:
+def place(part: Path, target: Path) -> bool:
     """Give a finished file the name `target` unless there is such a file; whether it was done.
 
     Where the file system has no hard links, that is exclusive among the processes of this
@@ -26,11 +26,11 @@ def placed(part: Path, target: Path) -> bool:
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS:
             raise
-        return _moved(part, target)
+        return _move(part, target)
     return True
 
 
-def _moved(part: Path, target: Path) -> bool:
+def _move(part: Path, target: Path) -> bool:
     folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
@@ -43,7 +43,7 @@ def _moved(part: Path, target: Path) -> bool:
 
 
 @contextmanager
-def locked(target: Path) -> Iterator[int | None]:
+def lock(target: Path) -> Iterator[int | None]:
     """The descriptor of a file that nobody else has locked, or None if there is none.
 
     It is the file that is locked, not its folder: NFS shares only locks of files between

@@ -13,7 +13,14 @@ from typing import NoReturn
 
 from dreamray.base.errors import NotFoundError
 from dreamray.base.messages import shown
-from dreamray.storage.places import Folder, Found, Location, check_notes, no_room, temporary_file
+from dreamray.storage.places import (
+    Folder,
+    ListedFile,
+    Location,
+    check_metadata,
+    no_room,
+    temporary_file,
+)
 
 
 class _Memory:
@@ -48,14 +55,14 @@ class MemoryFolder(Folder):
         """See `Folder.folder`."""
         return MemoryFolder(f"{self.name}/{name}", self._memory)
 
-    def files(self) -> Iterator[Found]:
+    def files(self) -> Iterator[ListedFile]:
         """See `Folder.files`."""
         inside = f"{self.name}/"
         paths = [path for path in list(self._memory.files) if path.startswith(inside)]
         for path in sorted(paths, key=os.fsencode):
             data = self._memory.files.get(path)
             if data is not None:
-                yield Found(path.removeprefix(inside), len(data), _fingerprint(data))
+                yield ListedFile(path.removeprefix(inside), len(data), _fingerprint(data))
 
     def remove(self) -> None:
         """See `Folder.remove`."""
@@ -108,7 +115,7 @@ class MemoryFile(Location):
 
     def write(self, data: bytes, notes: Mapping[str, str] = {}) -> None:
         """See `Location.write`."""
-        check_notes(notes)
+        check_metadata(notes)
         with self._memory.lock:
             self._memory.files[self.path] = data
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from dreamray.storage.places import Found
+from dreamray.storage.places import ListedFile
 
 PART = ".dreamray-*.part"
 """What the names of unfinished writes look like."""
@@ -24,7 +24,7 @@ def fingerprint(status: os.stat_result) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
-def walked(root: Path) -> Iterator[Found]:
+def walk(root: Path) -> Iterator[ListedFile]:
     """See `Folder.files`. Raises OSError; FileNotFoundError only if the folder is not there."""
     # Not a recursion: folders can lie deeper in each other than Python's calls may.
     open_folders = [_names(root, "")]
@@ -36,7 +36,7 @@ def walked(root: Path) -> Iterator[Found]:
             with suppress(FileNotFoundError):  # It was removed meanwhile.
                 open_folders.append(_names(root, name))
         else:
-            found = _found(root, name)
+            found = _list_one(root, name)
             if found is not None:
                 yield found
 
@@ -55,7 +55,7 @@ def _names(root: Path, folder: str) -> Iterator[str]:
     return (folder + name for name in names)
 
 
-def _found(root: Path, name: str) -> Found | None:
+def _list_one(root: Path, name: str) -> ListedFile | None:
     if fnmatchcase(name.rpartition("/")[2], PART):
         return None
     try:
@@ -66,4 +66,4 @@ def _found(root: Path, name: str) -> Found | None:
         raise
     if not stat.S_ISREG(status.st_mode):
         return None
-    return Found(name, status.st_size, fingerprint(status))
+    return ListedFile(name, status.st_size, fingerprint(status))

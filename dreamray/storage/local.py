@@ -14,9 +14,16 @@ from pathlib import Path
 
 from dreamray.base.errors import DreamrayError, NotFoundError, RequestError, StorageError
 from dreamray.base.messages import shown
-from dreamray.storage.exclusive import locked, placed
-from dreamray.storage.listing import PART, fingerprint, walked
-from dreamray.storage.places import Folder, Found, Location, check_notes, no_room, temporary_file
+from dreamray.storage.exclusive import lock, place
+from dreamray.storage.listing import PART, fingerprint, walk
+from dreamray.storage.places import (
+    Folder,
+    ListedFile,
+    Location,
+    check_metadata,
+    no_room,
+    temporary_file,
+)
 
 
 @dataclass(frozen=True)
@@ -64,13 +71,13 @@ class LocalFile(Location):
 
     def write(self, data: bytes, notes: Mapping[str, str] = {}) -> None:
         """See `Location.write`: a temporary file beside it, synced to disk, then renamed."""
-        check_notes(notes)
+        check_metadata(notes)
         with self._replacing() as part:
             part.write_bytes(data)
 
     def write_file(self, path: Path, notes: Mapping[str, str] = {}) -> None:
         """See `Location.write_file`: the file is moved, from another file system it is copied."""
-        check_notes(notes)
+        check_metadata(notes)
         with self._replacing() as part:
             rights = stat.S_IMODE(part.stat().st_mode)
             try:
@@ -88,11 +95,11 @@ class LocalFile(Location):
         with self._writing() as target, self._part_for(target) as part:
             part.write_bytes(data)
             _sync(part)
-            return placed(part, target)
+            return place(part, target)
 
     def exchange(self, expected: bytes, data: bytes | None) -> bool:
         """See `Location.exchange`: the file is locked (`flock`) while it is compared."""
-        with self._writing() as target, locked(target) as held:
+        with self._writing() as target, lock(target) as held:
             if held is None or os.read(held, len(expected) + 1) != expected:
                 return False
             if data is None:
@@ -111,7 +118,7 @@ class LocalFile(Location):
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
-            raise _told(self, self.path.parent, error, "removing") from None
+            raise _tell_os_errors(self, self.path.parent, error, "removing") from None
 
     def exists(self) -> bool:
         """See `Location.exists`."""
@@ -144,7 +151,7 @@ class LocalFile(Location):
         except IsADirectoryError:
             raise RequestError(f"{shown(self)}: this is a folder; name a file in it") from None
         except OSError as error:
-            raise _told(self, self.path.parent, error, "reading") from None
+            raise _tell_os_errors(self, self.path.parent, error, "reading") from None
 
     @contextmanager
     def _writing(self) -> Iterator[Path]:
@@ -165,7 +172,7 @@ class LocalFile(Location):
             folder = shown(self.path.parent)
             raise RequestError(f"{shown(self)}: no folder {folder}; create it first") from None
         except OSError as error:
-            raise _told(self, self.path.parent, error, "writing") from None
+            raise _tell_os_errors(self, self.path.parent, error, "writing") from None
 
     @contextmanager
     def _replacing(self) -> Iterator[Path]:
@@ -220,15 +227,15 @@ class LocalFolder(Folder):
         """See `Folder.folder`."""
         return LocalFolder(self.path / name)
 
-    def files(self) -> Iterator[Found]:
+    def files(self) -> Iterator[ListedFile]:
         """See `Folder.files`."""
         try:
-            yield from walked(self.path)
+            yield from walk(self.path)
         except FileNotFoundError:
             raise NotFoundError(f"{shown(self)}: no such folder; check the path") from None
         except OSError as error:
             place = Path(error.filename or self.path)
-            raise _told(place, place, error, "reading") from None
+            raise _tell_os_errors(place, place, error, "reading") from None
 
     def remove(self) -> None:
         """See `Folder.remove`."""
@@ -240,7 +247,7 @@ class LocalFolder(Folder):
                 with suppress(FileNotFoundError):
                     shutil.rmtree(self.path)
         except OSError as error:
-            raise _told(self, self.path, error, "removing") from None
+            raise _tell_os_errors(self, self.path, error, "removing") from None
 
     def check_writable(self) -> None:
         """See `Folder.check_writable`: tries it in the nearest folder that is there."""
@@ -250,7 +257,7 @@ class LocalFolder(Folder):
                 nearest = nearest.parent
             _probe(nearest)
         except OSError as error:
-            raise _told(self, nearest, error, "writing") from None
+            raise _tell_os_errors(self, nearest, error, "writing") from None
 
 
 def _part_in(folder: Path) -> Path:
@@ -274,7 +281,7 @@ def _probe(folder: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
-def _told(place: object, folder: Path, error: OSError, doing: str) -> DreamrayError:
+def _tell_os_errors(place: object, folder: Path, error: OSError, doing: str) -> DreamrayError:
     """An operating system's error about a place in a folder, as our own."""
     reason = os.strerror(error.errno) if error.errno else str(error)
     match error.errno:

@@ -16,7 +16,7 @@ from dreamray.base.messages import shown
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ListedFile:
     """A file in the listing of a folder."""
 
     name: str
@@ -142,7 +142,7 @@ class Folder(ABC):
         """A folder in this folder; `name` may lead further down."""
 
     @abstractmethod
-    def files(self) -> Iterator[Found]:
+    def files(self) -> Iterator[ListedFile]:
         """Every file below this folder, in the order of the bytes of their names.
 
         S3 lists them in the order that the storage has, without the keys that end in a slash.
@@ -177,7 +177,7 @@ _NOTE_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 _NOTES_BYTES = 2000
 
 
-def check_notes(notes: Mapping[str, str]) -> None:
+def check_metadata(notes: Mapping[str, str]) -> None:
     """Raise ValueError for notes that S3 would refuse or change: see `Location.write`."""
     for name, value in notes.items():
         if not _NOTE_NAME.fullmatch(name) or not _NOTE_VALUE.fullmatch(value):

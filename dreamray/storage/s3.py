@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dreamray.base.messages import shown
-from dreamray.storage.places import Folder, Found, Location, check_notes, no_room, temporary_file
+from dreamray.storage.places import (
+    Folder,
+    ListedFile,
+    Location,
+    check_metadata,
+    no_room,
+    temporary_file,
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class S3Object(Location):
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
-        check_notes(notes)
+        check_metadata(notes)
         with errors_told(shown(self), "s3:PutObject"):
             s3.put(self.bucket, self.key, data, self._content_type, notes)
 
@@ -73,7 +80,7 @@ class S3Object(Location):
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
-        check_notes(notes)
+        check_metadata(notes)
         with errors_told(shown(self), "s3:PutObject"):
             s3.put_file(self.bucket, self.key, path, self._content_type, notes)
 
@@ -156,13 +163,13 @@ class S3Folder(Folder):
         """See `Folder.folder`."""
         return S3Folder(self.bucket, self._inside + name)
 
-    def files(self) -> Iterator[Found]:
+    def files(self) -> Iterator[ListedFile]:
         """See `Folder.files`: in pages of 1000."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:ListBucket"):
-            yield from s3.listed(self.bucket, self._inside)
+            yield from s3.list_objects(self.bucket, self._inside)
 
     def remove(self) -> None:
         """See `Folder.remove`."""

@@ -20,7 +20,7 @@ from botocore import exceptions as boto
 from botocore.config import Config
 from urllib3.exceptions import HTTPError
 
-from dreamray.storage.places import Found
+from dreamray.storage.places import ListedFile
 
 MULTIPART_FROM = 64 << 20
 """Bytes from which an object is sent in parts, several at a time."""
@@ -73,7 +73,7 @@ def _read(bucket: str, key: str, limit: int | None) -> tuple[bytes, str]:
     """The object's bytes, or the first `limit` of them, and its ETag or nothing."""
     # Boto retries requests, but not a body that breaks off.
     for left in reversed(range(_ATTEMPTS)):
-        answer = _answered(lambda: client().get_object(Bucket=bucket, Key=key))
+        answer = _call(lambda: client().get_object(Bucket=bucket, Key=key))
         try:
             return bytes(answer["Body"].read(limit)), answer.get("ETag", "")
         except _BROKEN_BODY:
@@ -84,7 +84,7 @@ def _read(bucket: str, key: str, limit: int | None) -> tuple[bytes, str]:
     raise AssertionError("unreachable")
 
 
-def _answered(ask: Callable[[], Any]) -> Any:
+def _call(ask: Callable[[], Any]) -> Any:
     """What a request for an object gives; made again where its refusal breaks off.
 
     A refusal ("no such key") has a body. When that breaks off, urllib3's error comes through
@@ -107,7 +107,7 @@ def put(bucket: str, key: str, data: bytes, content_type: str, notes: Mapping[st
 
 def get_file(bucket: str, key: str, path: Path) -> None:
     """The object's bytes into a local file. Raises OSError where that cannot be written."""
-    _answered(lambda: client().download_file(bucket, key, str(path)))
+    _call(lambda: client().download_file(bucket, key, str(path)))
 
 
 def put_file(
@@ -129,7 +129,7 @@ def create(bucket: str, key: str, data: bytes, content_type: str) -> bool:
     if exists(bucket, key):
         return False
     what = {"Bucket": bucket, "Key": key, "Body": data, "ContentType": content_type}
-    return _stored_if(what, {"IfNoneMatch": "*"})
+    return _put_if(what, {"IfNoneMatch": "*"})
 
 
 def exchange(bucket: str, key: str, expected: bytes, data: bytes | None, content_type: str) -> bool:
@@ -140,10 +140,10 @@ def exchange(bucket: str, key: str, expected: bytes, data: bytes | None, content
     request: dict[str, Any] = {"Bucket": bucket, "Key": key}
     if data is not None:
         request |= {"Body": data, "ContentType": content_type}
-    return _stored_if(request, {"IfMatch": found[1]} if found[1] else {})
+    return _put_if(request, {"IfMatch": found[1]} if found[1] else {})
 
 
-def _stored_if(request: dict[str, Any], condition: dict[str, str]) -> bool:
+def _put_if(request: dict[str, Any], condition: dict[str, str]) -> bool:
     """Make a request that stores the object, or without a body deletes it, on a condition."""
     send = client().put_object if "Body" in request else client().delete_object
     for left in reversed(range(_CONFLICT_ATTEMPTS)):
@@ -184,13 +184,13 @@ def notes(bucket: str, key: str) -> dict[str, str]:
     return dict(client().head_object(Bucket=bucket, Key=key)["Metadata"])
 
 
-def listed(bucket: str, prefix: str) -> Iterator[Found]:
+def list_objects(bucket: str, prefix: str) -> Iterator[ListedFile]:
     """The objects whose keys start with `prefix`, named by what follows it."""
     for page in client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for item in page.get("Contents", []):
             if not item["Key"].endswith("/"):
                 name = item["Key"].removeprefix(prefix)
-                yield Found(name, item["Size"], _fingerprint(item["Size"], item))
+                yield ListedFile(name, item["Size"], _fingerprint(item["Size"], item))
 
 
 def delete(bucket: str, key: str) -> None:

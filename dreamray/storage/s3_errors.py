@@ -28,10 +28,10 @@ def errors_told(place: str, permission: str) -> Iterator[None]:
     try:
         yield
     except boto.ClientError as error:
-        raise _refused(place, error, permission) from None
+        raise _refusal(place, error, permission) from None
     # A ValueError: the endpoint is none.
     except (boto.BotoCoreError, Boto3Error, HTTPError, ValueError) as error:
-        raise _unanswered(place, error) from None
+        raise _no_answer(place, error) from None
 
 
 _CREDENTIALS = "check the credentials (AWS_ACCESS_KEY_ID, AWS_PROFILE or the role)"
@@ -64,7 +64,7 @@ _FAILED = {
 }
 
 
-def _refused(place: str, error: Any, permission: str) -> DreamrayError:
+def _refusal(place: str, error: Any, permission: str) -> DreamrayError:
     """The storage answered, and the answer was no."""
     code, status = code_of(error), status_of(error)
     if code in _WRONG:
@@ -82,7 +82,7 @@ def _refused(place: str, error: Any, permission: str) -> DreamrayError:
     )
 
 
-def _unanswered(place: str, error: Exception) -> DreamrayError:
+def _no_answer(place: str, error: Exception) -> DreamrayError:
     """The storage was not asked, or did not answer."""
     match error:
         case boto.NoCredentialsError():

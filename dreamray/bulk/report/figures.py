@@ -62,7 +62,7 @@ class Distribution:
                 return self._edge(number + 0.5)
         return 0.0
 
-    def bars(self, most: int) -> list[Bar]:
+    def bars(self, most: int) -> list[HistogramBar]:
         """At most so many neighbouring bars of equal ratio, none left out between them."""
         if not self._bins:
             return []
@@ -74,7 +74,7 @@ class Distribution:
         for number, count in self._bins.items():
             counts[number // wide] += count
         return [
-            Bar(self._edge(wide * number), self._edge(wide * (number + 1)), counts[number])
+            HistogramBar(self._edge(wide * number), self._edge(wide * (number + 1)), counts[number])
             for number in range(first // wide, last // wide + 1)
         ]
 
@@ -83,7 +83,7 @@ class Distribution:
 
 
 @dataclass(frozen=True)
-class Bar:
+class HistogramBar:
     """One bar of a histogram: how many took from `start` to `stop` seconds."""
 
     start: float

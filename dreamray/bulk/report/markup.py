@@ -8,19 +8,19 @@ from collections.abc import Iterable
 from dreamray.base.messages import shown
 
 
-def escaped(value: object) -> str:
+def escape(value: object) -> str:
     """Any text for an element or a quoted attribute, on one line."""
     return html.escape(shown(value))
 
 
-def escaped_lines(text: str) -> str:
-    """As `escaped`, but lines stay lines."""
-    return "\n".join(map(escaped, text.splitlines()))
+def escape_lines(text: str) -> str:
+    """As `escape`, but lines stay lines."""
+    return "\n".join(map(escape, text.splitlines()))
 
 
 def cells(values: Iterable[object], tag: str = "td") -> str:
     """Cells of a row of a table; the values are escaped."""
-    return "".join(f"<{tag}>{escaped(value)}</{tag}>" for value in values)
+    return "".join(f"<{tag}>{escape(value)}</{tag}>" for value in values)
 
 
 def plural(count: int, word: str) -> str:
@@ -53,4 +53,4 @@ def duration(seconds: float) -> str:
 def moment(utc: str) -> str:
     """A time such as `2026-11-22T18:40:02Z` as an element, to the minute."""
     text = utc[:16].replace("T", " ")
-    return f'<time datetime="{escaped(utc)}">{escaped(text)} UTC</time>'
+    return f'<time datetime="{escape(utc)}">{escape(text)} UTC</time>'

@@ -10,7 +10,7 @@ from pathlib import Path
 from dreamray.bulk.report import sections
 from dreamray.bulk.report.data import PER_PAGE, row_of
 from dreamray.bulk.report.figures import STAGES, Figures
-from dreamray.bulk.report.markup import duration, escaped, escaped_lines, moment, plural, rate
+from dreamray.bulk.report.markup import duration, escape, escape_lines, moment, plural, rate
 from dreamray.bulk.report.summary import RunState, Summary
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -23,10 +23,10 @@ def page(summary: Summary, figures: Figures) -> bytes:
         style=_asset("report.css"),
         script=_asset("report.js"),
         config=_config(summary, figures),
-        title=escaped(summary.destination),
-        source=escaped(summary.source),
+        title=escape(summary.destination),
+        source=escape(summary.source),
         state=summary.state.value,
-        told=_told(summary),
+        told=_describe(summary),
         progress=_progress(summary),
         counts=_counts(summary),
         pace=_pace(summary, figures),
@@ -38,8 +38,8 @@ def page(summary: Summary, figures: Figures) -> bytes:
         workers=sections.workers(summary),
         no_failures="" if figures.failed else "hidden",
         reasons=sections.reasons(figures),
-        settings=escaped_lines(summary.settings),
-        version=escaped(summary.version),
+        settings=escape_lines(summary.settings),
+        version=escape(summary.version),
         as_of=moment(summary.as_of),
     )
     return text.encode()
@@ -63,14 +63,14 @@ def _config(summary: Summary, figures: Figures) -> str:
     return json.dumps(config).replace("<", "\\u003c")
 
 
-def _told(summary: Summary) -> str:
+def _describe(summary: Summary) -> str:
     at = moment(summary.as_of)
     match summary.state:
         case RunState.RUNNING:
             return f"as of {at}"
         case RunState.FINISHED:
             return f"at {at}"
-    reason = f": {escaped(summary.note)}" if summary.note else ""
+    reason = f": {escape(summary.note)}" if summary.note else ""
     return f"at {at}{reason}"
 
 
@@ -120,6 +120,6 @@ def _alert(figures: Figures) -> str:
         return ""
     return (
         f'<p class="alert"><strong>{plural(figures.failed, "picture")} failed.</strong> '
-        f"The commonest reason ({first.count:,}): {escaped(first.text)}. "
+        f"The commonest reason ({first.count:,}): {escape(first.text)}. "
         '<a href="#failures">All failures</a></p>'
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from dreamray.bulk.report.data import PER_PAGE
 from dreamray.bulk.report.figures import Distribution, Figures, Reason
-from dreamray.bulk.report.markup import cells, duration, escaped, plural, rate
+from dreamray.bulk.report.markup import cells, duration, escape, plural, rate
 from dreamray.bulk.report.summary import Summary, WorkerFigures
 
 MOST_WORKERS = 1000
@@ -85,21 +85,21 @@ def _worker(worker: WorkerFigures, elapsed: float) -> str:
     figures = (f"{worker.done:,}", f"{worker.failed:,}", pace, duration(worker.busy))
     busy = worker.busy / elapsed if elapsed else 0.0
     return (
-        f'<tr><th scope="row">{escaped(worker.name)}</th>{cells(figures)}'
+        f'<tr><th scope="row">{escape(worker.name)}</th>{cells(figures)}'
         f"<td>{_meter(busy, 'busy')}</td></tr>"
     )
 
 
 def _reason(reason: Reason) -> str:
     examples = "".join(
-        f'<li><a href="#failures/{place // PER_PAGE + 1}"><bdi>{escaped(output)}</bdi></a></li>'
+        f'<li><a href="#failures/{place // PER_PAGE + 1}"><bdi>{escape(output)}</bdi></a></li>'
         for place, output in reason.examples
     )
     more = reason.count - len(reason.examples)
     if more:
         examples += f'<li class="quiet">and {more:,} more</li>'
     return (
-        f"<tr><td>{reason.count:,}</td><td>{escaped(reason.text)}</td>"
+        f"<tr><td>{reason.count:,}</td><td>{escape(reason.text)}</td>"
         f"<td><ul>{examples}</ul></td></tr>"
     )
 

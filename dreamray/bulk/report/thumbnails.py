@@ -33,8 +33,8 @@ def thumbnail(before: npt.NDArray[np.generic], after: npt.NDArray[np.generic]) -
     scale = min(1.0, WIDTH / width, HEIGHT / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     both = Image.new("RGB", (2 * size[0], size[1]))
-    both.paste(_reduced(before, size), (0, 0))
-    both.paste(_reduced(after, size), (size[0], 0))
+    both.paste(_reduce(before, size), (0, 0))
+    both.paste(_reduce(after, size), (size[0], 0))
     file = io.BytesIO()
     both.save(file, "JPEG", **_OPTIONS)
     return file.getvalue()
@@ -52,7 +52,7 @@ def thumbnail_name(output: str) -> str:
     return f"{_FOLDER}/{output}.jpg"
 
 
-def _reduced(pixels: npt.NDArray[np.generic], size: tuple[int, int]) -> Image.Image:
+def _reduce(pixels: npt.NDArray[np.generic], size: tuple[int, int]) -> Image.Image:
     height, width = pixels.shape[:2]
     down, across = max(1, height // (_FINER * size[1])), max(1, width // (_FINER * size[0]))
     few = pixels[::down, ::across]

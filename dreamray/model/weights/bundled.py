@@ -128,7 +128,7 @@ def encode(weights: Weights, about: About) -> bytes:
     arrays: dict[str, NDArray[Any]] = {}
     for number, layer in enumerate(CONVOLUTIONS):
         if layer in wanted:
-            steps, quantum = _quantised(weights.kernels[number])
+            steps, quantum = _quantise(weights.kernels[number])
             arrays[f"{layer.name}.kernel"] = steps
             arrays[f"{layer.name}.quantum"] = quantum
             arrays[f"{layer.name}.bias"] = weights.biases[number].astype("<f4")
@@ -142,7 +142,7 @@ def encode(weights: Weights, about: About) -> bytes:
         return out.getvalue()
 
 
-def _quantised(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def _quantise(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """A kernel in steps, and what a step of each channel is worth."""
     loudest = np.abs(kernel).max(axis=(0, 1, 2)).astype(np.float64)
     quantum = (loudest / _STEPS).astype("<f4")

@@ -36,7 +36,7 @@ def download(url: str, md5: str, limit: int, tell: Callable[[str], None]) -> byt
     Proxies are those of the environment. Raises DownloadError: within about 8 seconds if there
     is no network, even where the look-up of names hangs.
     """
-    response = _opened(url)
+    response = _open(url)
     give_up = time.monotonic() + ALL_WITHIN_S
     report = time.monotonic() + _REPORT_EVERY_S
     data = bytearray()
@@ -66,7 +66,7 @@ def download(url: str, md5: str, limit: int, tell: Callable[[str], None]) -> byt
     return bytes(data)
 
 
-def _opened(url: str) -> Any:
+def _open(url: str) -> Any:
     """The server's response, as soon as its headers are there.
 
     In a thread of its own: nothing else can limit the time that a look-up of a name takes.

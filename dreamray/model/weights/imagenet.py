@@ -48,7 +48,7 @@ def load(tell: Tell) -> Weights:
     Raises WeightsError where they are not there and cannot be downloaded.
     """
     caches = _caches()
-    data = next((found for cache in caches if (found := _cached(cache, tell))), None)
+    data = next((found for cache in caches if (found := _read_cache(cache, tell))), None)
     if data is None:
         tell(f"downloading the weights of InceptionV3 (84 MiB) from {IMAGENET.url}")
         try:
@@ -78,7 +78,7 @@ def _caches() -> list[LocalFile]:
     return [LocalFile(folder / "models" / IMAGENET.name) for folder in folders]
 
 
-def _cached(cache: LocalFile, tell: Tell) -> bytes | None:
+def _read_cache(cache: LocalFile, tell: Tell) -> bytes | None:
     """The file in a cache if there is one that can be read and is the right one."""
     try:
         if not cache.exists():

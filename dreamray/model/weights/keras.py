@@ -88,7 +88,7 @@ def read(data: bytes, name: str) -> list[Folded]:
     Raises WeightsError, with the file's name in it, if they are not an InceptionV3's.
     """
     try:
-        return _folded(_hdf5_of(data))
+        return _fold_all(_hdf5_of(data))
     except _UnfitError as error:
         raise WeightsError(f"weights {name}: {error}") from None
 
@@ -131,7 +131,7 @@ def _hdf5_of(data: bytes) -> bytes:
     return inner
 
 
-def _folded(hdf5: bytes) -> list[Folded]:
+def _fold_all(hdf5: bytes) -> list[Folded]:
     import h5py
 
     try:

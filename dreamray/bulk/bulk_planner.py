@@ -10,17 +10,17 @@ from typing import Any
 
 from dreamray.base.errors import NotFoundError, PictureError, RequestError
 from dreamray.base.messages import shown
-from dreamray.bulk.bulk_events import Listed, SetListener
+from dreamray.bulk.bulk_events import BulkListener, PicturesListed
 from dreamray.bulk.digests import request_digest
 from dreamray.bulk.entry import Entry
 from dreamray.bulk.naming import RESERVED, is_text, output_name
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.report import thumbnail_name
-from dreamray.bulk.request import Wanted
+from dreamray.bulk.request import BulkRequest
 from dreamray.bulk.sources import entries
 from dreamray.bulk.task import Task, utc_now
-from dreamray.bulk.task_store import Asked, Ledger, Todo
-from dreamray.engine.events import Remark
+from dreamray.bulk.task_store import Asked, TaskStore, Todo
+from dreamray.engine.events import Notice
 from dreamray.settings.dream import Dream
 from dreamray.storage import locate
 
@@ -28,10 +28,10 @@ LISTED_EVERY = 2.0
 """Seconds between events of the listing."""
 
 
-class SetPlan:
+class BulkPlanner:
     """The tasks of a set, by way of a ledger."""
 
-    def __init__(self, wanted: Wanted, ledger: Ledger, listen: SetListener) -> None:
+    def __init__(self, wanted: BulkRequest, ledger: TaskStore, listen: BulkListener) -> None:
         self._wanted = wanted
         self._ledger = ledger
         self._listen = listen
@@ -59,7 +59,7 @@ class SetPlan:
             self._ledger.refuse(record)
         if self._left_out:
             files = "1 file is" if self._left_out == 1 else f"{self._left_out} files are"
-            self._listen(Remark(f"{files} left out, as no pictures by name"))
+            self._listen(Notice(f"{files} left out, as no pictures by name"))
         if not self._ledger.counts.total:
             self._tell_empty()
         self._ledger.find(self._results())
@@ -71,7 +71,7 @@ class SetPlan:
         place = shown(self._wanted.source)
         if not self._ledger.knows_any:
             raise RequestError(f"{place}: there are no pictures; check the name and --include")
-        self._listen(Remark(f"{place} has no pictures"))
+        self._listen(Notice(f"{place} has no pictures"))
 
     def tasks(self) -> Iterator[Task]:
         """What is to be made, in the order of the listing."""
@@ -82,7 +82,7 @@ class SetPlan:
         for number, entry in enumerate(found, 1):
             if time.monotonic() - told > LISTED_EVERY:
                 told = time.monotonic()
-                self._listen(Listed(number))
+                self._listen(PicturesListed(number))
             source = str(entry.source)
             try:
                 output = output_name(entry, self._wanted.format)
