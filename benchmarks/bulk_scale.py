@@ -124,7 +124,7 @@ class listing_server:  # noqa: N801
         os.waitpid(self._child, 0)
 
 
-def serve_listing(keys: int, tell: int) -> None:
+def serve_listing(keys: int, warn: int) -> None:
     """Answer `list_objects_v2`; the port is told through a pipe."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -144,8 +144,8 @@ def serve_listing(keys: int, tell: int) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        os.write(tell, f"{server.server_port}\n".encode())
-        os.close(tell)
+        os.write(warn, f"{server.server_port}\n".encode())
+        os.close(warn)
         server.serve_forever()
 
 
@@ -204,13 +204,13 @@ def report_tasks(tasks: int, workers: str) -> None:
         execution = Execution(workers=workers, threads=1)
         marks: list[tuple[int, float, int]] = []
 
-        def hear(event: object) -> None:
+        def handle(event: object) -> None:
             done = ledger.counts.done
             if done >= (len(marks) + 1) * tasks // 4:
                 marks.append((done, time.perf_counter(), common.held_memory()))
 
         with TaskStore() as ledger, ray_task_executor(Nothing(), execution, tasks, print) as hands:  # type: ignore[arg-type]
-            run = BulkScheduler(wanted, ledger, lambda: None, hear)
+            run = BulkScheduler(wanted, ledger, lambda: None, handle)
             run.plan()
             begun = time.perf_counter()
             processor = time.process_time()

@@ -101,7 +101,7 @@ def split(case: dict[str, object]) -> dict[str, float]:
 
     keep_freed_memory()
 
-    def listen(event: Event) -> None:
+    def on_event(event: Event) -> None:
         if isinstance(event, OctaveStarted):
             clock.lap("octaves" if event.number else "read picture")
         elif isinstance(event, StepDone):
@@ -123,7 +123,7 @@ def split(case: dict[str, object]) -> dict[str, float]:
     dreamer.crew(plan)
     clock.lap("build network")
     with tempfile.TemporaryDirectory() as folder:
-        render_picture(picture, str(Path(folder) / "dreamt.png"), dreamer, listen)
+        render_picture(picture, str(Path(folder) / "dreamt.png"), dreamer, on_event)
         clock.lap("encode")
     return clock.laps
 

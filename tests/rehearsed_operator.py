@@ -204,7 +204,7 @@ class Operator:
             del self._pods[name], self._made[name]
             self._forget(pod)
             self._free.append(pod.host)
-            self._tell()
+            self._warn()
 
     def _in_background(self, work: Callable[[Any], None], about: Any) -> None:
         def run() -> None:
@@ -226,7 +226,7 @@ class Operator:
 
     def _set_running(self, name: str) -> None:
         self._pods[name]["status"]["containerStatuses"] = [{"state": {"running": {}}}]
-        self._tell()
+        self._warn()
 
     def _running(self) -> list[str]:
         return [
@@ -237,7 +237,7 @@ class Operator:
             and not _is_going(pod)
         ]
 
-    def _tell(self) -> None:
+    def _warn(self) -> None:
         count = len(self._running())
         if not self._moments or self._moments[-1].workers != count:
             self._moments.append(Moment(time.monotonic() - self._start, count))

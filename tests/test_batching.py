@@ -372,13 +372,13 @@ def dream(engine: Any, place: int, max_loss: float | None) -> tuple[bytes, list[
     planner = Planner(settings, Execution())
     losses: list[float] = []
 
-    def hear(event: Event) -> None:
+    def handle(event: Event) -> None:
         if isinstance(event, StepDone):
             losses.append(event.loss)
 
     job = CheckpointStore(MemoryFolder(), {"dream": "this"})
     crew = LocalTileExecutor(Worker(engine))
-    dreaming = OctaveLoop(settings, planner, planner.plan(SHAPE), crew, job, hear)
+    dreaming = OctaveLoop(settings, planner, planner.plan(SHAPE), crew, job, handle)
     dreamt = dreaming.run(ArrayRaster(window(place, *SHAPE)))
     return read(dreamt, Region.whole(SHAPE)).tobytes(), losses
 

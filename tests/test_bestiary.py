@@ -34,7 +34,8 @@ from dreamray.model.weights.loader import load
 from dreamray.pictures.metadata import read_metadata
 from dreamray.raster.pixels import to_tensor
 from dreamray.render.default_layers import foresee_layers, settle_layers
-from dreamray.render.renderer import Renderer, renderer
+from dreamray.render import renderer
+from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import DEFAULT_LAYERS, Dream
 from dreamray.settings.execution import Execution
 from training.dreams import Dreamt, dreamt
@@ -248,7 +249,7 @@ class TestDamage:
     def test_a_file_that_is_gone(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(bundled, "FILE", tmp_path / "gone.npz")
         with pytest.raises(WeightsError, match=r"gone\.npz cannot be read .*; reinstall dreamray$"):
-            load("bestiary", tell=silent)
+            load("bestiary", warn=silent)
 
 
 class TestShipped:
@@ -283,7 +284,7 @@ class TestShipped:
         assert bundled.FILE in found
 
     def test_is_loaded_by_its_name(self, shipped: Bestiary) -> None:
-        loaded = load(" bestiary ", tell=silent)
+        loaded = load(" bestiary ", warn=silent)
         assert loaded.name == f"bestiary-{shipped.about.version}"
         assert loaded.sha256 == hashlib.sha256(bundled.FILE.read_bytes()).hexdigest()
         assert loaded.layers == shipped.about.layers
@@ -296,7 +297,7 @@ class TestShipped:
 
     def test_a_deeper_layer_is_refused_with_who_reaches_it(self) -> None:
         with pytest.raises(WeightsError) as error:
-            load("bestiary", tell=silent).check_reaches(["mixed3", "mixed10"])
+            load("bestiary", warn=silent).check_reaches(["mixed3", "mixed10"])
         text = str(error.value)
         assert text.isprintable()
         for word in ("bestiary-", "mixed10", "dream up to mixed", "--weights imagenet", "Keras"):
@@ -360,11 +361,11 @@ def test_a_dream_with_int8_looks_the_same(source: str, request: pytest.FixtureRe
         losses: list[float] = []
         dream = Dream(layers=layers, octaves=1, iterations=steps, max_loss=None)
 
-        def listen(event: object) -> None:
+        def on_event(event: object) -> None:
             if isinstance(event, StepDone):
                 losses.append(event.loss)
 
-        with Renderer(dream, Execution(), listen, loaded=weights) as dreamer:
+        with Renderer(dream, Execution(), on_event, loaded=weights) as dreamer:
             return dreamer.run(image), losses
 
     one, other = (dreamt(weights, 1)[0] - image for weights in (exact, rounded))
@@ -410,7 +411,7 @@ class TestAuto:
     ) -> None:
         """Which says why, with what it goes on, and how to get the others."""
         told: list[str] = []
-        assert load("auto", tell=told.append) is suited
+        assert load("auto", warn=told.append) is suited
         assert told[-1].startswith("WARNING: ImageNet's weights could not be had")
         for word in ("bestiary", "the download failed", "--weights FILE", str(offline)):
             assert word in told[-1]
@@ -420,14 +421,14 @@ class TestAuto:
         self, suited: Weights, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("DREAMRAY_WEIGHTS", "bestiary")
-        assert load("auto", tell=silent) is suited
+        assert load("auto", warn=silent) is suited
 
     def test_a_damaged_package_is_said(
         self, offline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(bundled, "FILE", tmp_path / "gone.npz")
         with pytest.raises(WeightsError, match="reinstall dreamray"):
-            load("auto", tell=lambda text: None)
+            load("auto", warn=lambda text: None)
 
 
 class TestSettled:
@@ -667,7 +668,7 @@ def test_without_a_network_a_first_dream_comes_from_the_package(
     pixels = np.random.default_rng(3).integers(0, 256, (160, 160, 3), np.uint8)
     heard: list[object] = []
     dream = Dream(octaves=1, iterations=1, max_loss=None)
-    dreamt = renderer.dream(pixels, dream, listen=heard.append)
+    dreamt = renderer.dream(pixels, dream, on_event=heard.append)
     remarks = [event.text for event in heard if isinstance(event, Notice)]
     assert any(text.startswith("WARNING: ImageNet's") for text in remarks)
     assert (dreamt != pixels).mean() > 0.3

@@ -157,7 +157,7 @@ class Script:
     def expect(self, tasks: int) -> None:
         self.expected.append(tasks)
 
-    def hear(self, event: BulkEvent) -> None:
+    def on_event(self, event: BulkEvent) -> None:
         self.heard.append(event)
 
     @property
@@ -244,7 +244,7 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(tmp_path)
-    monkeypatch.setattr(loader, "load", lambda source, tell: PLAIN)
+    monkeypatch.setattr(loader, "load", lambda source, warn: PLAIN)
     monkeypatch.setattr(job, "_task_executor", lambda *_: contextlib.nullcontext(world.hands))
     monkeypatch.setattr(retry_queue, "PAUSES", (0.0, 0.0))
     return world
@@ -475,7 +475,7 @@ class TestSecondRun:
 
     def test_makes_all_with_other_weights(self, done, monkeypatch):
         other = replace(PLAIN, sha256="6" * 64)
-        monkeypatch.setattr(loader, "load", lambda source, tell: other)
+        monkeypatch.setattr(loader, "load", lambda source, warn: other)
         assert done.run().done == 3
 
     @pytest.mark.parametrize("execution", [{"threads": 1}, {"tile": 512}, {"memory": "8GiB"}])
@@ -945,17 +945,17 @@ class TestReport:
         world.fill("a.png").run(report=True)
         before = (world.destination / "index.html").read_bytes()
         updates: list[reporting.Reporting] = []
-        hear = reporting.Reporting.hear
+        handle = reporting.Reporting.on_event
 
         def heard(self, event):
-            hear(self, event)
+            handle(self, event)
             updates.append(self)
             if self._thread is not None:
                 self._thread.join()
 
         monkeypatch.setattr(bulk_planner, "LISTED_EVERY", -1.0)
         monkeypatch.setattr(reporting, "UPDATE_EVERY", 0.0)
-        monkeypatch.setattr(reporting.Reporting, "hear", heard)
+        monkeypatch.setattr(reporting.Reporting, "on_event", heard)
         assert world.run(report=True).kept == 1
         assert updates
         assert (world.destination / "index.html").read_bytes() == before

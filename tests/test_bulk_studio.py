@@ -662,7 +662,7 @@ class TestWholeSet:
 
         def dreamt(source: object, destination: object, **options: Any) -> tuple[Any, int]:
             watch = Watch()
-            monkeypatch.setattr(loader, "load", lambda source, tell: PLAIN)
+            monkeypatch.setattr(loader, "load", lambda source, warn: PLAIN)
             monkeypatch.setattr(job, "Tools", lambda *given: PlainTools(*given, watch=watch))
             counts = dream_set(
                 str(source),

@@ -57,7 +57,7 @@ LOAD = loader.load
 def _one_process() -> Iterator[None]:
     """The weights are made once; the allocator stays as it is for the other tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loader, "load", lambda source, tell: load_once(source))
+        patch.setattr(loader, "load", lambda source, warn: load_once(source))
         patch.setattr(device, "keep_freed_memory", lambda: None)
         yield
 
@@ -377,13 +377,13 @@ def test_an_interruption_that_gets_lost_ends_the_render_at_the_next_step(
     """Python drops what is raised within some callbacks."""
     monkeypatch.setattr(app, "_interrupted", threading.Event())
     heard: list[Event] = []
-    listen = app._stopping(heard.append)
-    listen(StepDone(0, 0, 1.0, True))
+    on_event = app._stopping(heard.append)
+    on_event(StepDone(0, 0, 1.0, True))
     with contextlib.suppress(KeyboardInterrupt):
         app._interrupt(signal.SIGINT, None)
-    listen(Notice("clearing up"))
+    on_event(Notice("clearing up"))
     with pytest.raises(KeyboardInterrupt):
-        listen(StepDone(0, 1, 1.0, True))
+        on_event(StepDone(0, 1, 1.0, True))
     assert len(heard) == 3
 
 

@@ -52,7 +52,7 @@ def zoomed(target, samples, metadata=METADATA, extras=None):
     """Write a Deep Zoom; gives the remarks."""
     remarks = []
     export(Rows(samples), extras or Extras(), target, Format.DEEP_ZOOM, metadata,
-           tell=remarks.append)  # fmt: skip
+           warn=remarks.append)  # fmt: skip
     return remarks
 
 

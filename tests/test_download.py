@@ -56,8 +56,8 @@ def sends(data: bytes, declared: int | None = None) -> Respond:
     return respond
 
 
-def fetch(url: str, tell: Callable[[str], None] = print) -> bytes:
-    return download(url, MD5, 1 << 20, tell)
+def fetch(url: str, warn: Callable[[str], None] = print) -> bytes:
+    return download(url, MD5, 1 << 20, warn)
 
 
 def test_the_whole_file(serve: Callable[[Respond], str]) -> None:

@@ -91,12 +91,12 @@ class Run:
             self.plan,
             crew or local(),
             self.job,
-            self.hear,
+            self.on_event,
             checkpoint_every=self.every,
         )
         return read(dreaming.run(ArrayRaster(image())), Region.whole(SHAPE))
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         self.heard.append(event)
         if self.stop(event):
             raise KeyboardInterrupt

@@ -77,7 +77,7 @@ class Run:
         self.heard: list[Event] = []
         self.hooks: list[Callable[[Event], None]] = []
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         self.heard.append(event)
         for hook in self.hooks:
             hook(event)
@@ -90,7 +90,7 @@ class Run:
         """By so many workers of the cluster."""
         execution = self.execution.replace(address="local", workers=workers, wait=wait)
         stand_in: Any = tools or PlainTools()
-        with ray_tile_executor(stand_in, execution, 99, self.hear) as crew:
+        with ray_tile_executor(stand_in, execution, 99, self.on_event) as crew:
             return self.by(crew)
 
     def by(self, crew: TileExecutor) -> Raster:
@@ -100,7 +100,7 @@ class Run:
             self.plan,
             crew,
             CheckpointStore(LocalFolder(self.folder), {}),
-            self.hear,
+            self.on_event,
             checkpoint_every=self.execution.checkpoint_every,
         )
         dreamt = dreaming.run(ArrayRaster(self.image))
@@ -231,7 +231,7 @@ class TestWorkers:
         most = max(len(stage.tiles.tiles) for stage in run.plan.stages)
         execution = run.execution.replace(address="local", workers="7")
         stand_in: Any = PlainTools()
-        with ray_tile_executor(stand_in, execution, most, run.hear) as crew:
+        with ray_tile_executor(stand_in, execution, most, run.on_event) as crew:
             run.by(crew)
         assert max(run.workers) == most == 4
         assert "7 workers for 4 tiles" in run.remarks[0]

@@ -300,8 +300,8 @@ def test_one_trace_serves_all_steps_and_sizes(untrained, image):
 
 def dreamer(weights, layers=None, heard=None, **execution):
     dream = Dream(layers=layers or {"mixed0": 1.0}, octaves=2, iterations=3)
-    listen = (lambda event: None) if heard is None else heard.append
-    return Renderer(dream, Execution(**execution), listen, loaded=weights)
+    on_event = (lambda event: None) if heard is None else heard.append
+    return Renderer(dream, Execution(**execution), on_event, loaded=weights)
 
 
 SAME_BYTES = """

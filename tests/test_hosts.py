@@ -40,7 +40,7 @@ def line(process: subprocess.Popen[str]) -> str:
     return said.strip()
 
 
-def tell(process: subprocess.Popen[str], word: str) -> None:
+def warn(process: subprocess.Popen[str], word: str) -> None:
     assert process.stdin is not None
     print(word, file=process.stdin, flush=True)
 
@@ -95,7 +95,7 @@ def test_a_cut_link_loses_packets_silently_and_a_restored_one_carries_them(hosts
     talker = python(hosts[0], TALK, hosts[1].address)
     line(listener)
     hosts[1].cut()
-    tell(talker, "hello")
+    warn(talker, "hello")
     assert line(talker) == "sent"
     refused = hosts[2].run([sys.executable, "-c", PROBE, hosts[1].address])
     assert refused.stdout.strip() == "TimeoutError"

@@ -119,7 +119,7 @@ def same(one: Picture, other: Picture) -> None:
 
 def check(data: bytes) -> Source:
     """Bring a picture in, compare it with `decode`, give it back."""
-    source = ingest(put(data), MemoryFolder(), tell=ignore)
+    source = ingest(put(data), MemoryFolder(), warn=ignore)
     same(everything(source), decode(data, NAME))
     return source
 
@@ -281,7 +281,7 @@ def refusal(data: bytes, **options: int) -> str:
     """The message of the refusal: one line, and nothing that could be taken for a source."""
     folder = MemoryFolder()
     with pytest.raises(PictureError) as error:
-        ingest(put(data), folder, tell=ignore, **options)
+        ingest(put(data), folder, warn=ignore, **options)
     assert open_source(folder) is None
     message = str(error.value)
     assert message.startswith(NAME)
@@ -315,7 +315,7 @@ class TestRefused:
             data[int(place * (len(data) if not in_header else 200))] ^= change
         folder, complaint = MemoryFolder(), None
         try:
-            ingest(put(bytes(data)), folder, tell=ignore, max_pixels=1_000_000)
+            ingest(put(bytes(data)), folder, warn=ignore, max_pixels=1_000_000)
         except PictureError as error:
             complaint = str(error)
         assert (complaint is None) == (open_source(folder) is not None)
@@ -332,7 +332,7 @@ class TestRefused:
         assert "30 x 40 = 1,200 pixels, more than the limit of 1,199" in refusal(
             KINDS[kind], max_pixels=1199
         )
-        ingest(put(KINDS[kind]), MemoryFolder(), tell=ignore, max_pixels=1200)
+        ingest(put(KINDS[kind]), MemoryFolder(), warn=ignore, max_pixels=1200)
 
     @pytest.mark.parametrize("kind", ["GIF", "BMP"])
     def test_formats_that_are_not_read_in_parts(self, kind: str) -> None:
@@ -399,7 +399,7 @@ class TestBombs:
             "from dreamray.pictures.ingest import ingest; from dreamray.storage import *\n"
             "resource.setrlimit(resource.RLIMIT_DATA, (2 << 30, 2 << 30))\n"
             "place = MemoryFolder().file('bomb'); place.write(sys.stdin.buffer.read())\n"
-            "try: ingest(place, MemoryFolder(), tell=print)\n"
+            "try: ingest(place, MemoryFolder(), warn=print)\n"
             "except PictureError as error: print(error)\n"
         )
         done = subprocess.run(
@@ -431,7 +431,7 @@ class TestPlaces:
         data = saved(Image.fromarray(noise(50, 70, 4)), "PNG", exif=exif(6))
         place = folder.file(NAME)
         place.write(data)
-        source = ingest(place, folder.folder("source"), tell=ignore)
+        source = ingest(place, folder.folder("source"), warn=ignore)
         same(everything(source), decode(data, NAME))
         assert source.fingerprint == place.fingerprint()
         again = open_source(folder.folder("source"))
@@ -442,19 +442,19 @@ class TestPlaces:
     def test_notes_are_told(self) -> None:
         notes: list[str] = []
         data = saved(Image.fromarray(noise(8, 8, 4), "CMYK"), "TIFF")
-        source = ingest(put(data), MemoryFolder(), tell=notes.append)
+        source = ingest(put(data), MemoryFolder(), warn=notes.append)
         assert tuple(notes) == source.notes != ()
 
     def test_a_name_that_is_no_text(self, tmp_path: Path, streaming: None) -> None:
         """File names are bytes; libvips wants UTF-8, and is given an open file instead."""
         place = LocalFile(tmp_path / "caf\udce9[1].png")
         place.write(KINDS["PNG"])
-        source = ingest(place, MemoryFolder(), tell=ignore)
+        source = ingest(place, MemoryFolder(), warn=ignore)
         np.testing.assert_array_equal(everything(source).pixels, noise(40, 30, 3))
 
     def test_what_is_not_there(self) -> None:
         with pytest.raises(RequestError, match="no such file"):
-            ingest(MemoryFolder().file("a.png"), MemoryFolder(), tell=ignore)
+            ingest(MemoryFolder().file("a.png"), MemoryFolder(), warn=ignore)
 
     def test_a_small_picture_in_a_large_file_is_streamed(
         self, monkeypatch: pytest.MonkeyPatch
@@ -481,7 +481,7 @@ class TestComplete:
     )
     def test_an_unreadable_record_is_none(self, change: dict[str, object]) -> None:
         folder = MemoryFolder()
-        ingest(put(KINDS["PNG"]), folder, tell=ignore)
+        ingest(put(KINDS["PNG"]), folder, warn=ignore)
         file = folder.file("source.json")
         record = json.loads(file.read())
         file.write(json.dumps({**record, **change}).encode())
@@ -493,9 +493,9 @@ class TestComplete:
     def test_a_failed_one_does_not_leave_the_one_before(self) -> None:
         """Its blocks may have been overwritten."""
         folder = MemoryFolder()
-        ingest(put(KINDS["PNG"]), folder, tell=ignore)
+        ingest(put(KINDS["PNG"]), folder, warn=ignore)
         with pytest.raises(PictureError):
-            ingest(put(KINDS["PNG"][:-50]), folder, tell=ignore)
+            ingest(put(KINDS["PNG"][:-50]), folder, warn=ignore)
         assert open_source(folder) is None
 
     def test_a_picture_that_changes_meanwhile(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -508,5 +508,5 @@ class TestComplete:
 
         monkeypatch.setattr(module, "_take_whole", slowly)
         with pytest.raises(PictureError, match="changed while it was read: run it again"):
-            ingest(place, folder, tell=ignore)
+            ingest(place, folder, warn=ignore)
         assert open_source(folder) is None

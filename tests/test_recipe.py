@@ -32,13 +32,13 @@ def dream(loaded, pixels, **settings) -> Dreamt:
     """Ours, in the form of the reference's."""
     losses: list[list[float]] = []
 
-    def listen(event):
+    def on_event(event):
         if isinstance(event, OctaveStarted):
             losses.append([])
         elif isinstance(event, StepDone):
             losses[-1].append(event.loss)
 
-    dreamer = Renderer(Dream(**settings), Execution(), listen, loaded=loaded)
+    dreamer = Renderer(Dream(**settings), Execution(), on_event, loaded=loaded)
     return Dreamt(from_tensor(dreamer.run(to_tensor(pixels))), losses)
 
 
@@ -144,7 +144,7 @@ class TestFunction:
 
     @pytest.fixture(autouse=True)
     def _load_once(self, monkeypatch):
-        monkeypatch.setattr(loader, "load", lambda source, tell: load_once(source))
+        monkeypatch.setattr(loader, "load", lambda source, warn: load_once(source))
 
     def test_is_the_recipe(self, trained_twin, shared_weights, bear):
         pixels = bear[:160, :200]
@@ -192,7 +192,7 @@ class TestFunction:
 
     def test_events_are_told(self, scene):
         heard = []
-        dreamray.dream(scene, QUICK, listen=heard.append, weights="random")
+        dreamray.dream(scene, QUICK, on_event=heard.append, weights="random")
         octaves = [event for event in heard if isinstance(event, OctaveStarted)]
         steps = [event for event in heard if isinstance(event, StepDone)]
         assert [(octave.number, octave.count) for octave in octaves] == [(0, 2), (1, 2)]

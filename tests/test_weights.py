@@ -90,7 +90,7 @@ def test_the_published_file_is_the_one_keras_downloads() -> None:
 
 class TestFiles:
     def test_a_path(self, blank_weights: Path) -> None:
-        weights = load(str(blank_weights), tell=silent)
+        weights = load(str(blank_weights), warn=silent)
         assert weights.name == "blank.h5"
         assert weights.sha256 == hashlib.sha256(blank_weights.read_bytes()).hexdigest()
         assert len(weights.kernels) == len(weights.biases) == len(weights.scales) == 94
@@ -99,18 +99,18 @@ class TestFiles:
         from dreamray.storage import S3Object
 
         S3Object(bucket, "nets/mine.h5").write(blank_weights.read_bytes())
-        assert load(f"s3://{bucket}/nets/mine.h5", tell=silent).name == "mine.h5"
+        assert load(f"s3://{bucket}/nets/mine.h5", warn=silent).name == "mine.h5"
 
     def test_are_shown_without_their_numbers(self, blank_weights: Path) -> None:
         assert len(repr(load(str(blank_weights)))) < 300
 
     def test_arrays_cannot_be_changed(self, blank_weights: Path) -> None:
-        weights = load(str(blank_weights), tell=silent)
+        weights = load(str(blank_weights), warn=silent)
         with pytest.raises(ValueError, match="read-only"):
             weights.kernels[0][...] = 1
 
     def test_travels_to_other_processes(self, blank_weights: Path) -> None:
-        weights = load(str(blank_weights), tell=silent)
+        weights = load(str(blank_weights), warn=silent)
         again = pickle.loads(pickle.dumps(weights))
         assert again.sha256 == weights.sha256
         np.testing.assert_array_equal(again.scales[5], weights.scales[5])
@@ -131,7 +131,7 @@ class TestFiles:
     )
     def test_sources_that_are_none(self, source: str, words: list[str]) -> None:
         with pytest.raises(WeightsError) as error:
-            load(source, tell=silent)
+            load(source, warn=silent)
         text = str(error.value)
         assert text.startswith("weights ")
         assert "\n" not in text
@@ -141,7 +141,7 @@ class TestFiles:
     def test_a_file_that_is_none(self, tmp_path: Path) -> None:
         (tmp_path / "cat.h5").write_bytes(b"meow")
         with pytest.raises(WeightsError, match=r"cat\.h5: neither an HDF5 file"):
-            load(str(tmp_path / "cat.h5"), tell=silent)
+            load(str(tmp_path / "cat.h5"), warn=silent)
 
     def test_a_file_that_is_too_large(
         self, blank_weights: Path, monkeypatch: pytest.MonkeyPatch
@@ -150,7 +150,7 @@ class TestFiles:
 
         monkeypatch.setattr(keras, "LARGEST", 1000)
         with pytest.raises(WeightsError, match="which no InceptionV3 needs"):
-            load(str(blank_weights), tell=silent)
+            load(str(blank_weights), warn=silent)
 
 
 class TestImagenet:
@@ -159,26 +159,26 @@ class TestImagenet:
         self, blank_weights: Path, published: Published, cached: Path, source: str
     ) -> None:
         shutil.copy(blank_weights, cached)
-        assert load(source, tell=silent).name == "imagenet"
+        assert load(source, warn=silent).name == "imagenet"
 
     def test_from_the_cache_that_keras_falls_back_to(
         self, blank_weights: Path, published: Published, tmp_path: Path
     ) -> None:
         (tmp_path / "shared" / "models").mkdir(parents=True)
         shutil.copy(blank_weights, tmp_path / "shared" / "models" / "weights.h5")
-        assert load("imagenet", tell=silent).name == "imagenet"
+        assert load("imagenet", warn=silent).name == "imagenet"
 
     @pytest.mark.parametrize("source", ["imagenet", "auto"])
     def test_downloaded_once(
         self, served: list[str], blank_weights: Path, tmp_path: Path, source: str
     ) -> None:
         told: list[str] = []
-        assert load(source, tell=told.append).name == "imagenet"
+        assert load(source, warn=told.append).name == "imagenet"
         assert len(told) == 1
         assert told[0].startswith("downloading")
         cache = tmp_path / "keras" / "models" / "weights.h5"
         assert cache.read_bytes() == blank_weights.read_bytes()
-        load(source, tell=silent)
+        load(source, warn=silent)
         assert len(served) == 1
 
     def test_a_damaged_cache_is_replaced(
@@ -186,26 +186,26 @@ class TestImagenet:
     ) -> None:
         cached.write_bytes(blank_weights.read_bytes()[:-1])
         told: list[str] = []
-        assert load("imagenet", tell=told.append).name == "imagenet"
+        assert load("imagenet", warn=told.append).name == "imagenet"
         assert "wrong checksum" in told[0]
         assert cached.read_bytes() == blank_weights.read_bytes()
 
     def test_an_unreadable_cache_is_told(self, served: list[str], cached: Path) -> None:
         cached.symlink_to(cached)
         told: list[str] = []
-        assert load("imagenet", tell=told.append).name == "imagenet"
+        assert load("imagenet", warn=told.append).name == "imagenet"
         assert "symbolic links" in told[0]
 
     def test_a_cache_that_cannot_be_written(self, served: list[str], tmp_path: Path) -> None:
         (tmp_path / "keras").write_bytes(b"no folder")
         told: list[str] = []
-        assert load("imagenet", tell=told.append).name == "imagenet"
+        assert load("imagenet", warn=told.append).name == "imagenet"
         assert "not kept for the next time" in told[-1]
         assert "KERAS_HOME" in told[-1]
 
     def test_not_to_be_had(self, cached: Path) -> None:
         with pytest.raises(WeightsError) as error:
-            load("imagenet", tell=lambda text: None)
+            load("imagenet", warn=lambda text: None)
         text = str(error.value)
         assert "\n" not in text
         for word in ("download failed", "--weights FILE", str(cached), imagenet.IMAGENET.url):
@@ -216,7 +216,7 @@ class TestImagenet:
     ) -> None:
         monkeypatch.setattr(imagenet, "IMAGENET", Published(imagenet.IMAGENET.url, "1" * 32))
         with pytest.raises(WeightsError, match="wrong checksum"):
-            load("imagenet", tell=lambda text: None)
+            load("imagenet", warn=lambda text: None)
         assert not (tmp_path / "keras").exists()
 
 
@@ -240,13 +240,13 @@ class TestAuto:
         self, blank_weights: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("DREAMRAY_WEIGHTS", str(blank_weights))
-        assert load(tell=silent).name == "blank.h5"
-        assert load("auto", tell=silent).name == "blank.h5"
+        assert load(warn=silent).name == "blank.h5"
+        assert load("auto", warn=silent).name == "blank.h5"
 
     def test_a_wrong_environment_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DREAMRAY_WEIGHTS", "missing.h5")
         with pytest.raises(WeightsError, match=r"\$DREAMRAY_WEIGHTS: weights missing\.h5"):
-            load(tell=silent)
+            load(warn=silent)
 
     def test_those_of_the_package_come_with_a_warning(
         self, monkeypatch: pytest.MonkeyPatch
@@ -254,7 +254,7 @@ class TestAuto:
         """Why, and what would bring the others, is in the same line."""
         monkeypatch.setenv("DREAMRAY_WEIGHTS", "auto")
         told: list[str] = []
-        assert load(tell=told.append).name.startswith("bestiary-")
+        assert load(warn=told.append).name.startswith("bestiary-")
         assert told[-1].startswith("WARNING: ImageNet's weights could not be had")
         assert "download failed" in told[-1]
         assert "--weights FILE" in told[-1]
@@ -264,7 +264,7 @@ class TestAuto:
     ) -> None:
         monkeypatch.setattr(bundled, "FILE", tmp_path / "gone.npz")
         with pytest.raises(WeightsError, match=r"download failed.*--weights FILE.*reinstall"):
-            load(tell=lambda text: None)
+            load(warn=lambda text: None)
 
     def test_it_is_said_on_stderr(self, capsys: pytest.CaptureFixture[str]) -> None:
         load()
@@ -275,7 +275,7 @@ class TestAuto:
 
 class TestRandom:
     def test_the_same_bytes_on_every_machine(self) -> None:
-        weights = load("random", tell=silent)
+        weights = load("random", warn=silent)
         assert (weights.name, weights.sha256) == ("random", RANDOM_0)
         assert not any(bias.any() for bias in weights.biases)
         assert all((scale == 1).all() for scale in weights.scales)
@@ -320,7 +320,7 @@ class TestCheckReaches:
             up_to("mixed10").check_reaches(["mixed11"])
 
     def test_the_trained_weights(self, shared_weights: Path) -> None:
-        weights = load(str(shared_weights), tell=silent)
+        weights = load(str(shared_weights), warn=silent)
         weights.check_reaches(["mixed8"])
         with pytest.raises(WeightsError, match="dream up to mixed8"):
             weights.check_reaches(["mixed9"])

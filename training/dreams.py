@@ -42,11 +42,11 @@ def dreamt(pixels: NDArray[np.uint8], weights: Weights, dream: Dream) -> Dreamt:
     """Dream of a picture, uint8 [height, width, 3], with dreamray's own engine."""
     losses: dict[int, list[float]] = {}
 
-    def listen(event: Event) -> None:
+    def on_event(event: Event) -> None:
         if isinstance(event, StepDone):
             losses.setdefault(event.octave, []).append(event.loss)
 
-    with Renderer(dream, Execution(), listen, loaded=weights) as dreamer:
+    with Renderer(dream, Execution(), on_event, loaded=weights) as dreamer:
         result = dreamer.run(pictures.to_tensor(pixels))
     image = pictures.from_tensor(result, pixels.dtype)
     return Dreamt(image.astype(np.uint8), tuple(tuple(losses[octave]) for octave in sorted(losses)))

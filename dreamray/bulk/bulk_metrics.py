@@ -28,7 +28,7 @@ class BulkMetrics:
         )
         self._queue = Gauge("dreamray_queue", "Pictures that no worker has in hand yet.")
 
-    def hear(self, event: BulkEvent) -> None:
+    def on_event(self, event: BulkEvent) -> None:
         """Count an event of the set."""
         if isinstance(event, BulkProgress):
             self._active.set(event.workers)

@@ -31,10 +31,10 @@ LISTED_EVERY = 2.0
 class BulkPlanner:
     """The tasks of a set, by way of a ledger."""
 
-    def __init__(self, wanted: BulkRequest, ledger: TaskStore, listen: BulkListener) -> None:
+    def __init__(self, wanted: BulkRequest, ledger: TaskStore, on_event: BulkListener) -> None:
         self._wanted = wanted
         self._ledger = ledger
-        self._listen = listen
+        self._on_event = on_event
         self._dream = functools.lru_cache(maxsize=64)(self._parse)
         self._left_out = 0
 
@@ -59,7 +59,7 @@ class BulkPlanner:
             self._ledger.refuse(record)
         if self._left_out:
             files = "1 file is" if self._left_out == 1 else f"{self._left_out} files are"
-            self._listen(Notice(f"{files} left out, as no pictures by name"))
+            self._on_event(Notice(f"{files} left out, as no pictures by name"))
         if not self._ledger.counts.total:
             self._tell_empty()
         self._ledger.find(self._results())
@@ -71,7 +71,7 @@ class BulkPlanner:
         place = shown(self._wanted.source)
         if not self._ledger.knows_any:
             raise RequestError(f"{place}: there are no pictures; check the name and --include")
-        self._listen(Notice(f"{place} has no pictures"))
+        self._on_event(Notice(f"{place} has no pictures"))
 
     def tasks(self) -> Iterator[Task]:
         """What is to be made, in the order of the listing."""
@@ -82,7 +82,7 @@ class BulkPlanner:
         for number, entry in enumerate(found, 1):
             if time.monotonic() - told > LISTED_EVERY:
                 told = time.monotonic()
-                self._listen(PicturesListed(number))
+                self._on_event(PicturesListed(number))
             source = str(entry.source)
             try:
                 output = output_name(entry, self._wanted.format)

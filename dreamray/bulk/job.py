@@ -67,7 +67,7 @@ def dream_set(
     dream: Dream,
     execution: Execution,
     options: BulkOptions,
-    listen: BulkListener,
+    on_event: BulkListener,
 ) -> Counts:
     """Dream of every picture of a source, and put the results into a destination.
 
@@ -85,11 +85,11 @@ def dream_set(
         check_ours(folder, report=options.report)
     folder.check_writable()
 
-    def tell(text: str) -> None:
-        listen(Notice(text))
+    def warn(text: str) -> None:
+        on_event(Notice(text))
 
-    loaded = loader.load(execution.weights, tell=tell)
-    dream = settle_layers(dream, loaded, tell)
+    loaded = loader.load(execution.weights, warn=warn)
+    dream = settle_layers(dream, loaded, warn)
     wanted = BulkRequest(
         source=source,
         destination=folder,
@@ -107,7 +107,7 @@ def dream_set(
     work = folder.folder(WORK)
     with (
         _remove_if_empty(work),
-        hold_lease(work, tell) as lease,
+        hold_lease(work, warn) as lease,
         TaskStore() as ledger,
         contextlib.ExitStack() as closing,
     ):
@@ -115,17 +115,17 @@ def dream_set(
         if reporting is not None:
             closing.callback(reporting.close)
 
-        def hear(event: BulkEvent) -> None:
-            listen(event)
+        def handle(event: BulkEvent) -> None:
+            on_event(event)
             if reporting is not None:
-                reporting.hear(event)
+                reporting.on_event(event)
 
-        run = BulkScheduler(wanted, ledger, lease.check, hear)
+        run = BulkScheduler(wanted, ledger, lease.check, handle)
         run.plan()
         try:
             run.check_failures()
             if ledger.counts.left:
-                with _task_executor(tools, ledger.counts.left, tell) as hands:
+                with _task_executor(tools, ledger.counts.left, warn) as hands:
                     run.make(hands)
         except BaseException as error:
             problem = str(error) if isinstance(error, DreamrayError) else "interrupted"
@@ -158,12 +158,12 @@ def _finish(run: BulkScheduler, reporting: Reporting | None, problem: str = "") 
 
 @contextlib.contextmanager
 def _task_executor(
-    tools: TaskRunnerSpec, pictures: int, tell: Callable[[str], None]
+    tools: TaskRunnerSpec, pictures: int, warn: Callable[[str], None]
 ) -> Iterator[TaskExecutor]:
     if tools.execution.on_ray:
         from dreamray.bulk.executors import ray_task_executor
 
-        with ray_task_executor(tools, tools.execution, pictures, tell) as hands:
+        with ray_task_executor(tools, tools.execution, pictures, warn) as hands:
             yield hands
     else:
         with contextlib.closing(ThreadTaskExecutor(tools)) as here:

@@ -27,7 +27,7 @@ from dreamray.storage import Folder, Location
 
 NAME = "lease.json"
 
-Tell = Callable[[str], None]
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -187,16 +187,16 @@ class Lease:
 
 @contextmanager
 def hold_lease(
-    folder: Folder, tell: Tell, *, every: float = 10.0, dead_after: float = 45.0
+    folder: Folder, warn: Warn, *, every: float = 10.0, dead_after: float = 45.0
 ) -> Iterator[Lease]:
     """Hold the lease of a folder, and renew it every so many seconds in a thread.
 
-    A lease that is there already is watched, which `tell` is told: if it was not renewed for
+    A lease that is there already is watched, which `warn` is told: if it was not renewed for
     `dead_after` seconds, or its process is known to be gone, it is taken over. Of all that try
     one gets it. Give the same times to all runs, and several renewals time in `dead_after`.
     Raises RequestError if another run holds it; otherwise as `Location.create`.
     """
-    lease = _take(folder, tell, every, dead_after)
+    lease = _take(folder, warn, every, dead_after)
     stop = threading.Event()
     keeper = threading.Thread(target=lease.keep, args=(every, stop), name="lease", daemon=True)
     keeper.start()
@@ -210,7 +210,7 @@ def hold_lease(
             lease.release()
 
 
-def _take(folder: Folder, tell: Tell, every: float, dead_after: float) -> Lease:
+def _take(folder: Folder, warn: Warn, every: float, dead_after: float) -> Lease:
     file, me = folder.file(NAME), Holder.me()
     # The holder stops half a renewal before any newcomer can take over.
     trusted = dead_after - every / 2
@@ -225,16 +225,16 @@ def _take(folder: Folder, tell: Tell, every: float, dead_after: float) -> Lease:
         if found is not None and found.owner == me.owner:
             me = found.renewed()  # It was written, but the answer was lost.
         elif found is None or not found.has_ended():
-            _watch(file, text, tell, every, dead_after)
+            _watch(file, text, warn, every, dead_after)
         asked = _clock()
         if file.exchange(text, me.to_json()):
             return Lease(file, me, asked, trusted)
 
 
-def _watch(file: Location, text: bytes, tell: Tell, every: float, dead_after: float) -> None:
+def _watch(file: Location, text: bytes, warn: Warn, every: float, dead_after: float) -> None:
     """Return once the lease is dead or gone. Raises RequestError if somebody renews it."""
     folder = shown(file.folder)
-    tell(
+    warn(
         f"{folder}: {_run_of(Holder.from_json(text))} has not finished; waiting up to "
         f"{dead_after:.0f} s to see whether it goes on"
     )

@@ -29,7 +29,7 @@ class Manifest:
         self._folder = destination.folder(WORK).folder("manifest")
         self._last_part = 0
 
-    def read(self, tell: Callable[[str], None]) -> Iterator[Record]:
+    def read(self, warn: Callable[[str], None]) -> Iterator[Record]:
         """What earlier runs recorded, the latest record of a picture last.
 
         Lines that are none are passed over, and told. Raises StorageError.
@@ -49,7 +49,7 @@ class Manifest:
                     else:
                         yield record
         if unreadable:
-            tell(f"{unreadable} lines of {self._file} cannot be read: their pictures are made anew")
+            warn(f"{unreadable} lines of {self._file} cannot be read: their pictures are made anew")
 
     @property
     def has_parts(self) -> bool:

@@ -88,9 +88,9 @@ class RayTaskExecutor:
         for member in [one for one in self._ready if one not in busy]:
             self._forget(member)
 
-    def hear(self, event: BulkEvent) -> None:
+    def on_event(self, event: BulkEvent) -> None:
         """Count what happens."""
-        self._metrics.hear(event)
+        self._metrics.on_event(event)
 
     @property
     def workers(self) -> int:

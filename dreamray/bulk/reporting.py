@@ -40,7 +40,7 @@ class Reporting:
         self._thread: threading.Thread | None = None
         self._due = self._begun + UPDATE_EVERY
 
-    def hear(self, event: BulkEvent) -> None:
+    def on_event(self, event: BulkEvent) -> None:
         """Take note of a picture; begin an update where one is due."""
         if isinstance(event, PictureDone):
             self._count(event)

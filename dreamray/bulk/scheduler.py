@@ -46,15 +46,15 @@ class BulkScheduler:
         wanted: BulkRequest,
         ledger: TaskStore,
         check: Callable[[], None],
-        listen: BulkListener,
+        on_event: BulkListener,
     ) -> None:
         """`check` raises once the lease is lost."""
         self._wanted = wanted
         self._ledger = ledger
         self._check = check
-        self._listen = listen
+        self._on_event = on_event
         self._manifest = Manifest(wanted.destination)
-        self._plan = BulkPlanner(wanted, ledger, listen)
+        self._plan = BulkPlanner(wanted, ledger, on_event)
         self._unkept: list[Record] = []
         self._kept_at = time.monotonic()
         self._attempts: dict[str, Attempt] = {}
@@ -66,7 +66,7 @@ class BulkScheduler:
 
     def plan(self) -> None:
         """Find out what is to be done; raises as `BulkPlanner.find`."""
-        refused = self._plan.find(self._manifest.read(self._tell))
+        refused = self._plan.find(self._manifest.read(self._warn))
         for record in refused:
             self._record(Outcome(record))
 
@@ -142,21 +142,21 @@ class BulkScheduler:
         self._failed_in_a_row = 0 if outcome.own else self._failed_in_a_row + 1
         self._ledger.note(outcome.record, kept=outcome.kept)
         self._record(outcome, known=outcome.record == attempt.task.earlier)
-        hands.hear(PictureDone(outcome.record, outcome.kept, outcome.work))
+        hands.on_event(PictureDone(outcome.record, outcome.kept, outcome.work))
 
     def _record(self, outcome: Outcome, *, known: bool = False) -> None:
         record = outcome.record
         if not known:
             self._recorded = True
             self._unkept.append(record)
-        self._listen(PictureDone(record, outcome.kept, outcome.work))
+        self._on_event(PictureDone(record, outcome.kept, outcome.work))
         if record.state is State.FAILED:
             self._last_error = record.error
             self._told += 1
             if self._told <= _TOLD:
-                self._tell(f"failed: {record.error}")
+                self._warn(f"failed: {record.error}")
             elif self._told == _TOLD + 1:
-                self._tell("more failures: they will be in the manifest and the report")
+                self._warn("more failures: they will be in the manifest and the report")
 
     def _keep(self) -> None:
         waited = time.monotonic() - self._kept_at > KEEP_EVERY
@@ -167,7 +167,7 @@ class BulkScheduler:
             except StorageError as error:
                 # Not worth the run: if it lasts, the lease is lost.
                 self._storage_failed = True
-                self._tell(f"{error}; trying again")
+                self._warn(f"{error}; trying again")
 
     def check_failures(self) -> None:
         """Raise DreamrayError where going on is hopeless."""
@@ -188,11 +188,11 @@ class BulkScheduler:
         progress = BulkProgress(
             counts.total, counts.kept, counts.done, counts.failed, hands.in_flight, hands.workers
         )
-        self._listen(progress)
-        hands.hear(progress)
+        self._on_event(progress)
+        hands.on_event(progress)
 
-    def _tell(self, text: str) -> None:
-        self._listen(Notice(text))
+    def _warn(self, text: str) -> None:
+        self._on_event(Notice(text))
 
 
 def _fail_deadly(attempt: Attempt) -> Record:

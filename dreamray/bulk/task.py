@@ -63,7 +63,7 @@ class Making:
         self.shape = Shape(0, 0)
         self.work = 0
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Keep what the user should know."""
         if isinstance(event, Notice):
             self.remark(event.text)

@@ -47,7 +47,7 @@ class TaskExecutor(Protocol):
     def expect(self, tasks: int) -> None:
         """At most so many more tasks will be submitted: who is not needed may go."""
 
-    def hear(self, event: BulkEvent) -> None:
+    def on_event(self, event: BulkEvent) -> None:
         """Take note of what happens in the run."""
 
     @property
@@ -93,8 +93,8 @@ class ThreadTaskExecutor:
     def expect(self, tasks: int) -> None:
         """See `TaskExecutor.expect`."""
 
-    def hear(self, event: BulkEvent) -> None:
-        """See `TaskExecutor.hear`."""
+    def on_event(self, event: BulkEvent) -> None:
+        """See `TaskExecutor.on_event`."""
 
     @property
     def in_flight(self) -> int:

@@ -208,7 +208,7 @@ class TaskRunner:
             dreamer = Renderer(
                 task.dream,
                 self._execution,
-                making.hear,
+                making.on_event,
                 loaded=self._tools.weights,
                 crew=LocalTileExecutor(Worker(engine)),
             )

@@ -70,19 +70,19 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _stopping(listen: Listener) -> Listener:
+def _stopping(on_event: Listener) -> Listener:
     """A listener that ends the ascent at a step, if an interruption has not ended it before.
 
     Raised within a callback of TensorFlow's, such as while it builds the network, it gets lost.
     """
     from dreamray.engine.events import StepDone, TileDone
 
-    def hear(event: Event) -> None:
-        listen(event)
+    def handle(event: Event) -> None:
+        on_event(event)
         if isinstance(event, StepDone | TileDone) and _interrupted.is_set():
             raise KeyboardInterrupt
 
-    return hear
+    return handle
 
 
 @app.callback(invoke_without_command=True)

@@ -53,18 +53,18 @@ class WorkerPool:
         needs: WorkerResources,
         *,
         wait: float,
-        tell: Callable[[str], None],
+        warn: Callable[[str], None],
     ) -> None:
         """`make` asks Ray for one more `dreamray.farm.actors.NodeWorker`.
 
-        `wait` is how many seconds a cluster has to bring up the first workers; `tell` is told
+        `wait` is how many seconds a cluster has to bring up the first workers; `warn` is told
         what the user should know.
         """
         self._make = make
         self._workers = workers
         self._needs = needs
         self._wait = wait
-        self._tell = tell
+        self._warn = warn
         self._numbers = itertools.count(1)
         self._members: list[WorkerHandle] = []
         self._draining: set[str] = set()
@@ -122,7 +122,7 @@ class WorkerPool:
                     break
             elif now - begun > PATIENCE and not told:
                 told = True
-                self._tell(
+                self._warn(
                     f"{len(ready)} of at least {least} workers are ready; "
                     f"waiting up to {self._wait:.0f} seconds for more"
                 )
@@ -132,7 +132,7 @@ class WorkerPool:
                 raise DreamrayError(self._lacking())
             time.sleep(_POLL)
         if first and len(ready) < self._workers.most:
-            self._tell(
+            self._warn(
                 f"{len(ready)} of {self._workers.most} workers are ready: going on with these, "
                 "others join at the next checkpoint"
             )
@@ -153,7 +153,7 @@ class WorkerPool:
         if now - self._few_since > PATIENCE and not self._told_few:
             self._told_few = True
             going_on = "going on with these" if ready else f"waiting up to {self._wait:.0f} seconds"
-            self._tell(f"{ready} of at least {self._workers.least} workers are ready: {going_on}")
+            self._warn(f"{ready} of at least {self._workers.least} workers are ready: {going_on}")
         if not ready and now - self._few_since > self._wait:
             raise DreamrayError(self._lacking())
 
@@ -204,7 +204,7 @@ class WorkerPool:
             self.about = member.about
         elif member.about is not None and member.about != self.about:
             first, other = (", ".join(map(str, one.values())) for one in (self.about, member.about))
-            self._tell(
+            self._warn(
                 f"a worker differs from the first one ({other}; the first: {first}): "
                 "the picture will be good, but its last bits not the same on every run"
             )

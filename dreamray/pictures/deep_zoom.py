@@ -54,7 +54,7 @@ def write(
     scratch: Path,
     *,
     progress: Callable[[float], None],
-    tell: Callable[[str], None],
+    warn: Callable[[str], None],
 ) -> None:
     """Write a result as the Deep Zoom whose description is `target`, complete or not at all.
 
@@ -81,7 +81,7 @@ def write(
     with _place_files(tiles, target, files, scratch):
         page.write(shown_page)
         target.write(description.encode())
-    tell(f"{shown(page)} shows it in a browser{note}")
+    warn(f"{shown(page)} shows it in a browser{note}")
 
 
 @dataclass(frozen=True)

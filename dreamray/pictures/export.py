@@ -45,14 +45,14 @@ def export(
     *,
     notes: Mapping[str, str] = {},
     progress: Callable[[float], None] = lambda share: None,
-    tell: Callable[[str], None] = lambda remark: None,
+    warn: Callable[[str], None] = lambda remark: None,
 ) -> None:
     """Write a result with what its source had besides pixels, complete or not at all.
 
     The bytes depend on the arguments alone, not on the machine's number of processors. 16 bit
     and alpha are kept in PNG and TIFF; a TIFF above `HELD_PIXELS` is a tiled, pyramidal BigTIFF.
     `notes` go with the file where its storage keeps any, but not with a Deep Zoom. `progress` is
-    told the share of the result that has been read, `tell` remarks for the user.
+    told the share of the result that has been read, `warn` remarks for the user.
 
     That a large one cannot be written is known before any of it is read.
 
@@ -68,7 +68,7 @@ def export(
     target.check_writable()
     if format is Format.DEEP_ZOOM:
         with _scratch(target) as folder:
-            deep_zoom.write(result, extras, target, metadata, folder, progress=progress, tell=tell)
+            deep_zoom.write(result, extras, target, metadata, folder, progress=progress, warn=warn)
     else:
         with _scratch(target) as folder:
             file = folder / "result"

@@ -88,12 +88,12 @@ def ingest(
     source: Location,
     folder: Folder,
     *,
-    tell: Callable[[str], None],
+    warn: Callable[[str], None],
     max_pixels: int = MAX_PIXELS,
 ) -> Source:
     """Read a picture once, from its beginning to its end, and write it into a folder as blocks.
 
-    Notes for the user go to `tell`, one line each. What makes it complete is written last: an
+    Notes for the user go to `warn`, one line each. What makes it complete is written last: an
     interrupted one is none. Raises PictureError for what `pictures.decode` refuses, for more
     than `max_pixels` pixels before any of them is decoded, and for what is too large for its
     format to be read in parts; else as `Location.read` and `Location.write`.
@@ -106,7 +106,7 @@ def ingest(
         raise PictureError(f"{shown(source)} was changed while it was read: run it again")
     folder.file(RECORD).write(json.dumps(record).encode())
     for note in record["notes"]:
-        tell(note)
+        warn(note)
     return _source(folder, record)
 
 
@@ -223,7 +223,7 @@ def _take_in_strips(path: Path, kind: str, name: str, folder: Folder) -> _Taken:
         icc_profile = remark = None
         upright = down[:: turn.rows]
         for rows, (samples, opacity) in zip(
-            upright, stream.strips(_store_alpha(upright, height, turn)), strict=True
+            upright, stream.strips(_source_rows(upright, height, turn)), strict=True
         ):
             columns = Interval(0, width)
             region = Region(columns, rows) if turn.swap else Region(rows, columns)
@@ -237,7 +237,7 @@ def _take_in_strips(path: Path, kind: str, name: str, folder: Folder) -> _Taken:
     return _Taken(grid, dtype, has_alpha, icc_profile, stream.exif.kept, notes)
 
 
-def _store_alpha(upright: Iterable[Interval], height: int, turn: Turn) -> Iterator[Interval]:
+def _source_rows(upright: Iterable[Interval], height: int, turn: Turn) -> Iterator[Interval]:
     """The stored rows that these rows of the picture come from, columns if they are swapped."""
     for rows in upright:
         yield rows if turn.rows == 1 else Interval(height - rows.stop, height - rows.start)

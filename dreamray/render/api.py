@@ -19,7 +19,7 @@ def dream(
     image: npt.ArrayLike,
     dream: Dream | None = None,
     *,
-    listen: Listener = ignore,
+    on_event: Listener = ignore,
     **execution: Any,
 ) -> Pixels:
     """Dream of an RGB array.
@@ -42,5 +42,5 @@ def dream(
             f"image: {pixels.dtype} {list(pixels.shape)} is not RGB; "
             "give uint8 or uint16 [height, width, 3]"
         )
-    with Renderer(dream or Dream(), Execution(**execution), listen) as dreamer:
+    with Renderer(dream or Dream(), Execution(**execution), on_event) as dreamer:
         return from_tensor(dreamer.run(to_tensor(pixels)), pixels.dtype)

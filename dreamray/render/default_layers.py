@@ -4,37 +4,37 @@ from __future__ import annotations
 
 from dreamray.base.messages import shown
 from dreamray.model.weights import bundled, imagenet, loader
-from dreamray.model.weights.arrays import Tell, Weights
+from dreamray.model.weights.arrays import Warn, Weights
 from dreamray.settings.dream import Dream
 
 
-def settle_layers(dream: Dream, weights: Weights, tell: Tell) -> Dream:
+def settle_layers(dream: Dream, weights: Weights, warn: Warn) -> Dream:
     """The dream with its layers settled: as it names them, or else those that suit the weights.
 
-    `tell` gets a line if they are other than a dream's without any weights. Raises
+    `warn` gets a line if they are other than a dream's without any weights. Raises
     WeightsError if the weights do not reach them.
     """
     settled = dream.settled(weights.layers)
     if settled.layers != dream.layers:
-        tell(
+        warn(
             f"layers {settled.shown_layers}: they suit {shown(weights.name)}; --layer names others"
         )
     weights.check_reaches(settled.layer_names)
     return settled
 
 
-def foresee_layers(source: str, dream: Dream, tell: Tell) -> Dream:
+def foresee_layers(source: str, dream: Dream, warn: Warn) -> Dream:
     """The dream as the weights of a source will settle it, as far as is known without them.
 
-    Nothing is downloaded, and no file but the package's own is read. `tell` gets what that
+    Nothing is downloaded, and no file but the package's own is read. `warn` gets what that
     takes for granted. Raises WeightsError if the package's own are named, and do not reach.
     """
     named = loader.chosen(source)
     if named == "bestiary":
-        return settle_layers(dream, bundled.read().weights, tell)
+        return settle_layers(dream, bundled.read().weights, warn)
     if named == "auto" and not dream.names_layers and not imagenet.is_cached():
         others = dream.settled(bundled.read().weights.layers).shown_layers
-        tell(
+        warn(
             "weights auto: taken to be ImageNet's, which are not here yet; where they cannot be "
             f"had, it is the bestiary's, with layers {others}"
         )

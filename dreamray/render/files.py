@@ -52,7 +52,7 @@ def render_picture(
     source: str,
     output: str,
     dreamer: Renderer,
-    listen: Listener = ignore,
+    on_event: Listener = ignore,
     keeping: RenderOptions = RenderOptions(),
 ) -> RenderResult:
     """Read a picture, dream of it, and write the result, complete or not at all.
@@ -72,15 +72,15 @@ def render_picture(
     if keeping.fresh:
         discard(folder, base)
     earlier = folder.file(RECORD).exists()
-    original, job = _open_source(place, fingerprint, base, folder, listen), None
+    original, job = _open_source(place, fingerprint, base, folder, on_event), None
     try:
         check_output(format, original.shape.width, original.shape.height)
         plan = dreamer.plan(original.shape)
         job = CheckpointStore(folder, resume_key(dreamer, original, plan))
         if note := job.resume(len(plan.stages)):
-            listen(Notice(note))
-        hear = _with_previews(listen, target) if keeping.preview else listen
-        dreamt = dreamer.run_view(NormalizedRaster(original.colour), plan, job, hear)
+            on_event(Notice(note))
+        handle = _with_previews(on_event, target) if keeping.preview else on_event
+        dreamt = dreamer.run_view(NormalizedRaster(original.colour), plan, job, handle)
         metadata = describe(dreamer, original.sha256, plan)
         export(
             DreamtPixels(dreamt, original),
@@ -88,8 +88,8 @@ def render_picture(
             target,
             format,
             metadata,
-            progress=lambda share: listen(Transfer("writing", share)),
-            tell=lambda remark: listen(Notice(remark)),
+            progress=lambda share: on_event(Transfer("writing", share)),
+            warn=lambda remark: on_event(Notice(remark)),
         )
     except BaseException:
         # What an earlier run left is kept, whatever this one came to.
@@ -102,17 +102,17 @@ def render_picture(
 
 
 def _open_source(
-    place: Location, fingerprint: str, base: Folder, folder: Folder, listen: Listener
+    place: Location, fingerprint: str, base: Folder, folder: Folder, on_event: Listener
 ) -> Source:
     """The source as a canvas: as it is there, or brought in."""
     known = ingest.open_source(folder)
     if known is not None and (known.fingerprint == fingerprint or _has_same_content(place, known)):
         return known
     if known is not None:
-        listen(Notice(f"{folder} holds work with another source: starting afresh"))
+        on_event(Notice(f"{folder} holds work with another source: starting afresh"))
     discard(folder, base)
     try:
-        return ingest.ingest(place, folder, tell=lambda note: listen(Notice(note)))
+        return ingest.ingest(place, folder, warn=lambda note: on_event(Notice(note)))
     except BaseException:
         discard(folder, base)
         raise
@@ -124,15 +124,15 @@ def _has_same_content(place: Location, known: Source) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == known.sha256
 
 
-def _with_previews(listen: Listener, target: Location) -> Listener:
-    def hear(event: Event) -> None:
-        listen(event)
+def _with_previews(on_event: Listener, target: Location) -> Listener:
+    def handle(event: Event) -> None:
+        on_event(event)
         if isinstance(event, OctaveDone):
             try:
                 place = write_preview(event.result, target)
             except DreamrayError as error:  # The picture itself is worth going on with.
-                listen(Notice(f"no preview: {error}"))
+                on_event(Notice(f"no preview: {error}"))
             else:
-                listen(Notice(f"preview of octave {event.number + 1}: {place}"))
+                on_event(Notice(f"preview of octave {event.number + 1}: {place}"))
 
-    return hear
+    return handle

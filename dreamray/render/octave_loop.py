@@ -38,7 +38,7 @@ class OctaveLoop:
         plan: PicturePlan,
         crew: TileExecutor,
         job: CheckpointStore,
-        listen: Listener,
+        on_event: Listener,
         *,
         checkpoint_every: int | None = None,
     ) -> None:
@@ -47,7 +47,7 @@ class OctaveLoop:
         self._plan = plan
         self._crew = crew
         self._job = job
-        self._listen = listen
+        self._on_event = on_event
         self._every = checkpoint_every
 
     def run(self, original: LazyRaster) -> LazyRaster:
@@ -63,7 +63,7 @@ class OctaveLoop:
         self._job.go_on()  # The folder is there now, for all who can reach it.
         for number in range(self._job.checkpoint.octave, len(self._plan.stages)):
             self._octave(number, original)
-            self._listen(OctaveDone(number, self._result(original)))
+            self._on_event(OctaveDone(number, self._result(original)))
         self._crew.end()
         result = self._result(original)
         last = self._plan.stages[-1].shape
@@ -97,7 +97,7 @@ class OctaveLoop:
                         f"workers got lost {lost} times in a row, the last time: {error}; "
                         "see to the cluster, then run it again: it goes on from here"
                     ) from None
-                self._listen(Notice(f"{error}; going on from the last checkpoint"))
+                self._on_event(Notice(f"{error}; going on from the last checkpoint"))
 
     def _dream_in_step(
         self, number: int, stage: Stage, tiles: TilePlan, original: LazyRaster
@@ -106,13 +106,13 @@ class OctaveLoop:
         checkpoint = self._job.checkpoint
         self._crew.begin(tiles, self._start(number, original), stage.held, self._job.scratch)
         for step in ascend(self._crew, self._dream, octave=number, first=checkpoint.step):
-            self._listen(StepDone(number, step.number, step.loss, step.moved, self._crew.size))
+            self._on_event(StepDone(number, step.number, step.loss, step.moved, self._crew.size))
             reached = step.number + 1
             if not step.moved or reached == self._dream.iterations:
                 break
             due = self._every is not None and reached % self._every == 0
             if leaving := self._crew.must_change:
-                self._listen(Notice("a node is about to leave: going on without it"))
+                self._on_event(Notice("a node is about to leave: going on without it"))
             if due or leaving:
                 self._keep_step(number, reached, tiles)
                 if self._crew.may_change:
@@ -159,7 +159,7 @@ class OctaveLoop:
         def note(task: TileTask, steps: int) -> None:
             nonlocal recorded
             done.append(task.number)
-            self._listen(TileDone(number, len(done), len(windows.tiles), steps, self._crew.size))
+            self._on_event(TileDone(number, len(done), len(windows.tiles), steps, self._crew.size))
             if time.monotonic() - recorded > RECORD_EVERY:
                 recorded = time.monotonic()
                 self._job.go_on(alone=dataclasses.replace(alone, done=tuple(done)))
@@ -210,7 +210,7 @@ class OctaveLoop:
                 "earlier layer, or give --precision bfloat16"
             )
         smaller = self._planner.cut(tiles.shape, core)
-        self._listen(
+        self._on_event(
             Notice(
                 f"memory ran out on a window of {tiles.largest_window.shape}: "
                 f"going on with tiles of {smaller.largest_side} pixels"
@@ -219,7 +219,7 @@ class OctaveLoop:
         self._job.go_on(core=core, alone=None)
 
     def _tell_octave(self, number: int, stage: Stage, tiles: TilePlan) -> None:
-        self._listen(
+        self._on_event(
             OctaveStarted(
                 number,
                 len(self._plan.stages),

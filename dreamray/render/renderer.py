@@ -37,7 +37,7 @@ class Renderer:
         self,
         dream: Dream,
         execution: Execution,
-        listen: Listener = ignore,
+        on_event: Listener = ignore,
         *,
         loaded: Weights | None = None,
         crew: TileExecutor | None = None,
@@ -48,7 +48,7 @@ class Renderer:
         """
         self._asked = dream
         self.execution = execution
-        self._listen = listen
+        self._on_event = on_event
         self._weights = loaded
         self._crew = crew
         self._lender: Renderer | None = None
@@ -67,7 +67,7 @@ class Renderer:
 
     def dreaming(self, dream: Dream) -> Renderer:
         """A dreamer of another dream, with the same weights and, if it can be, the same crew."""
-        other = Renderer(dream, self.execution, self._listen, loaded=self.weights)
+        other = Renderer(dream, self.execution, self._on_event, loaded=self.weights)
         if other.dream.layers == self.dream.layers:
             other._lender = self
         elif self.execution.on_ray:
@@ -82,7 +82,7 @@ class Renderer:
     def weights(self) -> Weights:
         """The weights, loaded when they are first asked for."""
         if self._weights is None:
-            self._weights = loader.load(self.execution.weights, tell=self._tell)
+            self._weights = loader.load(self.execution.weights, warn=self._warn)
         return self._weights
 
     @functools.cached_property
@@ -91,7 +91,7 @@ class Renderer:
 
         Raises WeightsError if they cannot be had, or do not reach the layers.
         """
-        return settle_layers(self._asked, self.weights, self._tell)
+        return settle_layers(self._asked, self.weights, self._warn)
 
     @functools.cached_property
     def planner(self) -> Planner:
@@ -117,7 +117,7 @@ class Renderer:
                 from dreamray.farm import ray_tile_executor
 
                 most = max(len(stage.tiles.tiles) for stage in plan.stages)
-                farm = ray_tile_executor(tools, self.execution, most, self._listen)
+                farm = ray_tile_executor(tools, self.execution, most, self._on_event)
                 self._crew = self._closing.enter_context(farm)
             else:
                 self._crew = LocalTileExecutor(Worker(tools.engine()))
@@ -141,28 +141,28 @@ class Renderer:
         original: LazyRaster,
         plan: PicturePlan,
         job: CheckpointStore,
-        listen: Listener | None = None,
+        on_event: Listener | None = None,
     ) -> LazyRaster:
         """The dream of a view, from a job's checkpoint on; it can be read while the job is there.
 
-        `listen` hears of it in place of the dreamer's own listener. Raises as `run`.
+        `on_event` hears of it in place of the dreamer's own listener. Raises as `run`.
         """
-        listen = listen or self._listen
+        on_event = on_event or self._on_event
         for remark in plan.remarks:
-            listen(Notice(remark))
+            on_event(Notice(remark))
         dreaming = OctaveLoop(
             self.dream,
             self.planner,
             plan,
             self.crew(plan),
             job,
-            listen,
+            on_event,
             checkpoint_every=self.execution.checkpoint_every,
         )
         return dreaming.run(original)
 
-    def _tell(self, text: str) -> None:
-        self._listen(Notice(text))
+    def _warn(self, text: str) -> None:
+        self._on_event(Notice(text))
 
     @contextlib.contextmanager
     def _passing_folder(self) -> Iterator[Folder]:
@@ -174,10 +174,10 @@ class Renderer:
             yield LocalFolder(Path(path))
 
 
-def read_picture(source: str, listen: Listener = ignore) -> Picture:
+def read_picture(source: str, on_event: Listener = ignore) -> Picture:
     """Read and decode a picture, its notes told as remarks."""
     place = locate(source)
     picture = pictures.decode(place.read(), place.name)
     for note in picture.notes:
-        listen(Notice(note))
+        on_event(Notice(note))
     return picture

@@ -82,7 +82,7 @@ def render_sheet(
     dreamer: Renderer,
     rows: list[list[Experiment]],
     width: int,
-    listen: Listener = ignore,
+    on_event: Listener = ignore,
 ) -> int:
     """Dream each experiment of a picture shrunk to `width`, and write them as one sheet.
 
@@ -92,7 +92,7 @@ def render_sheet(
     target = locate(output)
     format = pictures.output_format(target.name, PICTURE_SUFFIXES)
     target.check_writable()
-    picture = read_picture(source, listen)
+    picture = read_picture(source, on_event)
     small = _shrink(picture.pixels, width)
     shape = Shape(*small.shape[:2])
     unchanged = Experiment("as set", dreamer.dream)
@@ -114,7 +114,7 @@ def render_sheet(
     image = pictures.to_tensor(small)
     dreams: dict[str, pictures.Pixels] = {}
     for number, (digest, cell) in enumerate(cells.items(), start=1):
-        listen(Notice(f"dream {number} of {len(cells)}: {cell.label}"))
+        on_event(Notice(f"dream {number} of {len(cells)}: {cell.label}"))
         with dreamer.dreaming(cell.dream) as one:
             dreams[digest] = pictures.from_tensor(one.run(image))
 

@@ -24,7 +24,7 @@ from dreamray.storage.s3 import S3Folder, S3Object
 
 __all__ = [
     "Folder",
-    "Found",
+    "ListedFile",
     "LocalFile",
     "LocalFolder",
     "Location",
@@ -34,7 +34,6 @@ __all__ = [
     "S3Object",
     "locate",
     "locate_folder",
-    "shown",
 ]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")

@@ -118,7 +118,7 @@ class LocalFile(Location):
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
-            raise _tell_os_errors(self, self.path.parent, error, "removing") from None
+            raise _translate_os_error(self, self.path.parent, error, "removing") from None
 
     def exists(self) -> bool:
         """See `Location.exists`."""
@@ -151,7 +151,7 @@ class LocalFile(Location):
         except IsADirectoryError:
             raise RequestError(f"{shown(self)}: this is a folder; name a file in it") from None
         except OSError as error:
-            raise _tell_os_errors(self, self.path.parent, error, "reading") from None
+            raise _translate_os_error(self, self.path.parent, error, "reading") from None
 
     @contextmanager
     def _writing(self) -> Iterator[Path]:
@@ -172,7 +172,7 @@ class LocalFile(Location):
             folder = shown(self.path.parent)
             raise RequestError(f"{shown(self)}: no folder {folder}; create it first") from None
         except OSError as error:
-            raise _tell_os_errors(self, self.path.parent, error, "writing") from None
+            raise _translate_os_error(self, self.path.parent, error, "writing") from None
 
     @contextmanager
     def _replacing(self) -> Iterator[Path]:
@@ -235,7 +235,7 @@ class LocalFolder(Folder):
             raise NotFoundError(f"{shown(self)}: no such folder; check the path") from None
         except OSError as error:
             place = Path(error.filename or self.path)
-            raise _tell_os_errors(place, place, error, "reading") from None
+            raise _translate_os_error(place, place, error, "reading") from None
 
     def remove(self) -> None:
         """See `Folder.remove`."""
@@ -247,7 +247,7 @@ class LocalFolder(Folder):
                 with suppress(FileNotFoundError):
                     shutil.rmtree(self.path)
         except OSError as error:
-            raise _tell_os_errors(self, self.path, error, "removing") from None
+            raise _translate_os_error(self, self.path, error, "removing") from None
 
     def check_writable(self) -> None:
         """See `Folder.check_writable`: tries it in the nearest folder that is there."""
@@ -257,7 +257,7 @@ class LocalFolder(Folder):
                 nearest = nearest.parent
             _probe(nearest)
         except OSError as error:
-            raise _tell_os_errors(self, nearest, error, "writing") from None
+            raise _translate_os_error(self, nearest, error, "writing") from None
 
 
 def _part_in(folder: Path) -> Path:
@@ -281,7 +281,7 @@ def _probe(folder: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
-def _tell_os_errors(place: object, folder: Path, error: OSError, doing: str) -> DreamrayError:
+def _translate_os_error(place: object, folder: Path, error: OSError, doing: str) -> DreamrayError:
     """An operating system's error about a place in a folder, as our own."""
     reason = os.strerror(error.errno) if error.errno else str(error)
     match error.errno:

@@ -14,7 +14,7 @@ from dreamray.base.messages import shown
 from dreamray.model.architecture import CONVOLUTIONS, Layer, ancestors, kernel_shape, layer
 
 Array = NDArray[np.float32]
-Tell = Callable[[str], None]
+Warn = Callable[[str], None]
 
 _BLOCKS = tuple(f"mixed{number}" for number in range(11))
 

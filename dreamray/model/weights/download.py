@@ -30,7 +30,7 @@ class DownloadError(Exception):
     """Why there is no file: a phrase to put into a message."""
 
 
-def download(url: str, md5: str, limit: int, tell: Callable[[str], None]) -> bytes:
+def download(url: str, md5: str, limit: int, warn: Callable[[str], None]) -> bytes:
     """The file of at most `limit` bytes at a URL, as its MD5 says that it is.
 
     Proxies are those of the environment. Raises DownloadError: within about 8 seconds if there
@@ -54,7 +54,7 @@ def download(url: str, md5: str, limit: int, tell: Callable[[str], None]) -> byt
                 if now > report:
                     report = now + _REPORT_EVERY_S
                     whole = f" of {size >> 20}" if size else ""
-                    tell(f"downloading: {len(data) >> 20}{whole} MiB")
+                    warn(f"downloading: {len(data) >> 20}{whole} MiB")
     except TimeoutError:
         raise DownloadError(f"the server sent nothing for {STALL_S:.0f} seconds") from None
     except (OSError, http.client.HTTPException, ValueError) as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from dreamray.base.errors import DreamrayError, WeightsError
 from dreamray.base.messages import shown
 from dreamray.model.weights import keras
-from dreamray.model.weights.arrays import Tell, Weights
+from dreamray.model.weights.arrays import Warn, Weights
 from dreamray.model.weights.download import DownloadError, download
 from dreamray.storage import LocalFile
 
@@ -42,23 +42,23 @@ _LARGEST_DOWNLOAD = 200 << 20
 _SHARED_CACHE = Path("/tmp/.keras")
 
 
-def load(tell: Tell) -> Weights:
-    """The weights of ImageNet; `tell` gets a line for each thing that goes otherwise than well.
+def load(warn: Warn) -> Weights:
+    """The weights of ImageNet; `warn` gets a line for each thing that goes otherwise than well.
 
     Raises WeightsError where they are not there and cannot be downloaded.
     """
     caches = _caches()
-    data = next((found for cache in caches if (found := _read_cache(cache, tell))), None)
+    data = next((found for cache in caches if (found := _read_cache(cache, warn))), None)
     if data is None:
-        tell(f"downloading the weights of InceptionV3 (84 MiB) from {IMAGENET.url}")
+        warn(f"downloading the weights of InceptionV3 (84 MiB) from {IMAGENET.url}")
         try:
-            data = download(IMAGENET.url, IMAGENET.md5, _LARGEST_DOWNLOAD, tell)
+            data = download(IMAGENET.url, IMAGENET.md5, _LARGEST_DOWNLOAD, warn)
         except DownloadError as error:
             raise WeightsError(
                 f"weights imagenet: the download failed: {error}; get {IMAGENET.url} on another "
                 f"machine and name it with --weights FILE, or put it at {shown(caches[0])}"
             ) from None
-        _keep(caches[0], data, tell)
+        _keep(caches[0], data, warn)
     return keras.load(data, "imagenet")
 
 
@@ -78,17 +78,17 @@ def _caches() -> list[LocalFile]:
     return [LocalFile(folder / "models" / IMAGENET.name) for folder in folders]
 
 
-def _read_cache(cache: LocalFile, tell: Tell) -> bytes | None:
+def _read_cache(cache: LocalFile, warn: Warn) -> bytes | None:
     """The file in a cache if there is one that can be read and is the right one."""
     try:
         if not cache.exists():
             return None
         data = cache.read(_LARGEST_DOWNLOAD + 1)
     except DreamrayError as error:
-        tell(f"{error}; looking elsewhere for the weights")
+        warn(f"{error}; looking elsewhere for the weights")
         return None
     if hashlib.md5(data, usedforsecurity=False).hexdigest() != IMAGENET.md5:
-        tell(f"{shown(cache)}: wrong checksum, so it is not used; looking elsewhere")
+        warn(f"{shown(cache)}: wrong checksum, so it is not used; looking elsewhere")
         return None
     return data
 
@@ -100,10 +100,10 @@ def _is_there(cache: LocalFile) -> bool:
         return False
 
 
-def _keep(cache: LocalFile, data: bytes, tell: Tell) -> None:
+def _keep(cache: LocalFile, data: bytes, warn: Warn) -> None:
     """Put the file where Keras would, so that neither downloads it again."""
     try:
         cache.path.parent.mkdir(parents=True, exist_ok=True)
         cache.write(data)
     except (DreamrayError, OSError) as error:
-        tell(f"the weights are not kept for the next time ({error}); set KERAS_HOME")
+        warn(f"the weights are not kept for the next time ({error}); set KERAS_HOME")

@@ -19,7 +19,7 @@ import sys
 from dreamray.base.errors import RequestError, WeightsError
 from dreamray.base.messages import shown
 from dreamray.model.weights import bundled, imagenet
-from dreamray.model.weights.arrays import Tell, Weights
+from dreamray.model.weights.arrays import Warn, Weights
 from dreamray.storage import locate
 
 __all__ = ["chosen", "load"]
@@ -29,16 +29,16 @@ def _print(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def load(source: str = "auto", *, tell: Tell = _print) -> Weights:
+def load(source: str = "auto", *, warn: Warn = _print) -> Weights:
     """The weights that a source names; see the table above.
 
-    `tell` gets what the user should know on the way, a line each: a download, a damaged file
+    `warn` gets what the user should know on the way, a line each: a download, a damaged file
     in the cache, and which weights `auto` has come to. Raises WeightsError if the weights
     cannot be had or are none of an InceptionV3, StorageError if the storage fails.
     """
     named = chosen(source)
     try:
-        return _load(named, tell)
+        return _load(named, warn)
     except WeightsError as error:
         if named != source.strip():
             raise WeightsError(f"$DREAMRAY_WEIGHTS: {error}") from None
@@ -51,11 +51,11 @@ def chosen(source: str) -> str:
     return named if named != "auto" else os.environ.get("DREAMRAY_WEIGHTS", "").strip() or "auto"
 
 
-def _load(named: str, tell: Tell) -> Weights:
+def _load(named: str, warn: Warn) -> Weights:
     if named == "auto":
-        return _auto(tell)
+        return _auto(warn)
     if named == "imagenet":
-        return imagenet.load(tell)
+        return imagenet.load(warn)
     if named == "bestiary":
         return bundled.read().weights
     if named == "random" or named.startswith("random:"):
@@ -63,15 +63,15 @@ def _load(named: str, tell: Tell) -> Weights:
     return _from_file(named)
 
 
-def _auto(tell: Tell) -> Weights:
+def _auto(warn: Warn) -> Weights:
     try:
-        return imagenet.load(tell)
+        return imagenet.load(warn)
     except WeightsError as error:
         try:
             loaded = bundled.read().weights
         except WeightsError as own:
             raise WeightsError(f"{error}; and {own}") from None
-        tell(
+        warn(
             "WARNING: ImageNet's weights could not be had: dreaming with the bestiary's, which are "
             f"dreamray's own and know only drawn pictures. {error}"
         )
