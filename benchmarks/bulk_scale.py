@@ -175,7 +175,7 @@ class Nothing:
     threads: int | None = None
     in_hand: int = 4
 
-    def studio(self) -> Nothing:
+    def runner(self) -> Nothing:
         """Itself."""
         return self
 

@@ -85,7 +85,7 @@ class Measure:
         )
         for number, tile in enumerate(plan.tiles):
             owned.put(number, image[tile.core.slices])
-        owned.strips()
+        owned.halos()
         owned.compute()
         owned.collect()
         whole = np.empty_like(image)

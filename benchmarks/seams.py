@@ -57,7 +57,7 @@ def ways(tile: int) -> Iterator[Way]:
 def dream_of(image: Raster, dream: Dream, way: Way, weights: Weights) -> tuple[Raster, float]:
     """The dream, and the seconds it takes once the network is warm."""
     with Renderer(dream, Execution.model_validate(way.execution), loaded=weights) as dreamer:
-        dreamer.dreaming(dream.replace(iterations=1)).run(image)
+        dreamer.with_dream(dream.replace(iterations=1)).run(image)
         begun = time.perf_counter()
         dreamt = dreamer.run(image)
         return dreamt, time.perf_counter() - begun

@@ -120,7 +120,7 @@ def split(case: dict[str, object]) -> dict[str, float]:
     clock.lap("import TensorFlow")
     with Image.open(picture) as opened:
         plan = dreamer.plan(Shape(opened.height, opened.width))
-    dreamer.crew(plan)
+    dreamer.executor(plan)
     clock.lap("build network")
     with tempfile.TemporaryDirectory() as folder:
         render_picture(picture, str(Path(folder) / "dreamt.png"), dreamer, on_event)

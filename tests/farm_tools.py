@@ -46,7 +46,7 @@ class SetTools:
     threads: int | None = None
     in_hand: int = 3
 
-    def studio(self) -> SetTools:
+    def runner(self) -> SetTools:
         return self
 
     def with_threads(self, threads: int) -> SetTools:

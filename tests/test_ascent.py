@@ -180,7 +180,7 @@ class TestJitter:
 
 def test_the_loop_needs_no_tensorflow():
     """So that a driver can plan and deal out work without starting it."""
-    modules = "ascent", "planning", "dreaming", "crew", "job", "render"
+    modules = ("engine.ascent", "plan.planner", "engine.tile_executor", "render.renderer")
     imports = ", ".join(f"dreamray.{name}" for name in modules)
     code = f"import {imports}, sys; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

@@ -33,8 +33,8 @@ from dreamray.model.weights.imagenet import Published
 from dreamray.model.weights.loader import load
 from dreamray.pictures.metadata import read_metadata
 from dreamray.raster.pixels import to_tensor
+from dreamray.render import api, renderer
 from dreamray.render.default_layers import foresee_layers, settle_layers
-from dreamray.render import renderer
 from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import DEFAULT_LAYERS, Dream
 from dreamray.settings.execution import Execution
@@ -668,12 +668,12 @@ def test_without_a_network_a_first_dream_comes_from_the_package(
     pixels = np.random.default_rng(3).integers(0, 256, (160, 160, 3), np.uint8)
     heard: list[object] = []
     dream = Dream(octaves=1, iterations=1, max_loss=None)
-    dreamt = renderer.dream(pixels, dream, on_event=heard.append)
+    dreamt = api.dream(pixels, dream, on_event=heard.append)
     remarks = [event.text for event in heard if isinstance(event, Notice)]
     assert any(text.startswith("WARNING: ImageNet's") for text in remarks)
     assert (dreamt != pixels).mean() > 0.3
     layers = bundled.read().about.layers
-    again = renderer.dream(pixels, dream.replace(layers=layers), weights="bestiary")
+    again = api.dream(pixels, dream.replace(layers=layers), weights="bestiary")
     np.testing.assert_array_equal(dreamt, again)
 
 

@@ -35,7 +35,7 @@ def noise(shape: Shape, seed: int = 0) -> Raster:
     return np.random.default_rng(seed).uniform(-1, 1, (*shape, 3)).astype(np.float32)
 
 
-def canvas(values: Raster) -> ChunkedRaster:
+def raster(values: Raster) -> ChunkedRaster:
     made = ChunkedRaster(MemoryFolder(), ChunkGrid.even(Shape(*values.shape[:2]), 64), "float32")
     made.write(Region.whole(made.shape), values)
     return made
@@ -43,7 +43,7 @@ def canvas(values: Raster) -> ChunkedRaster:
 
 def cut(image: Raster, plan: TilePlan) -> BlendedRaster:
     """The windows of a plan, cut from one image."""
-    return BlendedRaster(plan, tuple(canvas(image[tile.window.slices]) for tile in plan.tiles))
+    return BlendedRaster(plan, tuple(raster(image[tile.window.slices]) for tile in plan.tiles))
 
 
 class TestFades:
@@ -121,7 +121,7 @@ class TestBlended:
     def test_lies_between_the_tiles_that_meet(self) -> None:
         plan = plan_tiles(Shape(64, 128), ["mixed0"], 64, 16)
         ends = tuple(
-            canvas(np.full((*tile.window.shape, 3), value, np.float32))
+            raster(np.full((*tile.window.shape, 3), value, np.float32))
             for tile, value in zip(plan.tiles, (0, 1), strict=True)
         )
         row = read(BlendedRaster(plan, ends), Region.whole(plan.shape))[30, :, 0]

@@ -237,7 +237,7 @@ class World:
         return {found.name for found in LocalFolder(self.destination).files()}
 
     @property
-    def remarks(self) -> list[str]:
+    def notices(self) -> list[str]:
         return [event.text for event in self.events if isinstance(event, Notice)]
 
 
@@ -653,7 +653,7 @@ class Answering:
         self._answer = answer
         self.studios = self.stops = 0
 
-    def studio(self) -> Answering:
+    def runner(self) -> Answering:
         self.studios += 1
         return self
 
@@ -759,9 +759,9 @@ class TestGivingUp:
 
     def test_few_failures_are_told_the_others_counted(self, world):
         world.fill(*self.NAMES).run(bad)
-        failures = [text for text in world.remarks if text.startswith("failed: ")]
+        failures = [text for text in world.notices if text.startswith("failed: ")]
         assert len(failures) == 10
-        assert len([text for text in world.remarks if "more failures" in text]) == 1
+        assert len([text for text in world.notices if "more failures" in text]) == 1
 
 
 class TestInterrupted:
@@ -802,7 +802,7 @@ class TestInterrupted:
         monkeypatch.setattr(Manifest, "add", fails_once)
         assert world.fill(*(f"{number}.png" for number in range(9))).run().done == 9
         assert failures == []
-        assert [text for text in world.remarks if "slow down" in text] == [
+        assert [text for text in world.notices if "slow down" in text] == [
             "slow down; trying again"
         ]
         assert len(world.manifest) == 9

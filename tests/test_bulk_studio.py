@@ -23,7 +23,7 @@ from plain_engine import PlainEngine, PlainWorker
 
 from dreamray.base.geometry import Raster
 from dreamray.bulk import job, task_runner
-from dreamray.bulk.digests import NOTE, request_digest
+from dreamray.bulk.digests import DIGEST_KEY, request_digest
 from dreamray.bulk.job import BulkOptions, dream_set
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.scheduler import Outcome
@@ -112,7 +112,7 @@ class Bench:
         self.execution = execution
         self.watch = Watch()
         tools: Any = PlainTools(dream, watch=self.watch)
-        self.studio = TaskRunner(tools, execution, batch)
+        self.runner = TaskRunner(tools, execution, batch)
         for name in ("in", "out", "rendered"):
             (folder / name).mkdir()
 
@@ -131,7 +131,7 @@ class Bench:
         )
 
     def make(self, name: str, output: str, dream: Dream | None = None, **more: Any) -> Outcome:
-        return self.studio.make(self.task(name, output, dream, **more))
+        return self.runner.make(self.task(name, output, dream, **more))
 
     def made(self, output: str) -> bytes:
         return (self.folder / "out" / output).read_bytes()
@@ -145,7 +145,7 @@ class Bench:
         dream = dream or self.dream
         crew = LocalTileExecutor(PlainWorker(PlainEngine(*dream.layer_names)))
         target = self.folder / "rendered" / output
-        with Renderer(dream, self.execution, loaded=PLAIN, crew=crew) as dreamer:
+        with Renderer(dream, self.execution, loaded=PLAIN, executor=crew) as dreamer:
             render_picture(str(self.folder / "in" / name), str(target), dreamer)
         return target.read_bytes()
 
@@ -278,7 +278,7 @@ class TestSameBytesAsRender:
         bench = Bench(tmp_path, dream, execution)
         bench.put("a.png", saved(noise(80, 90, 4)))
         tools = EngineSpec(dream, untrained, "float32", None)
-        real = TaskRunnerSpec(tools, execution).studio()
+        real = TaskRunnerSpec(tools, execution).runner()
         assert real.make(bench.task("a.png", "a.png")).record.state is State.DONE
         with Renderer(dream, execution, loaded=untrained) as dreamer:
             render_picture(str(tmp_path / "in/a.png"), str(tmp_path / "rendered/a.png"), dreamer)
@@ -415,7 +415,7 @@ class TestSecondTime:
         assert bench.make("a.png", "a.png", earlier=record, there=True).kept
         bench.execution = bench.execution.replace(tile=96)
         tools: Any = PlainTools(DREAM, watch=bench.watch)
-        bench.studio = TaskRunner(tools, bench.execution, 1)
+        bench.runner = TaskRunner(tools, bench.execution, 1)
         bench.watch.gradients = 0
         outcome = bench.make("a.png", "a.png", earlier=record, there=True)
         assert outcome.record.state is State.DONE
@@ -447,13 +447,13 @@ class TestSecondTime:
     def test_an_object_has_its_digest_as_metadata(self, bench, bucket):
         bench.put("a.png", PICTURES["colour.png"])
         task = replace(bench.task("a.png", "a.png"), target=locate(f"s3://{bucket}/a.png"))
-        assert bench.studio.make(task).record.state is State.DONE
-        assert len(task.target.notes()[NOTE]) == 64
+        assert bench.runner.make(task).record.state is State.DONE
+        assert len(task.target.metadata()[DIGEST_KEY]) == 64
         bench.watch.gradients = 0
-        assert bench.studio.make(replace(task, there=True)).record.state is State.DONE
+        assert bench.runner.make(replace(task, there=True)).record.state is State.DONE
         assert bench.watch.gradients == 0
         task.target.write(PICTURES["colour.png"])
-        assert "not made" in bench.studio.make(replace(task, there=True)).record.error
+        assert "not made" in bench.runner.make(replace(task, there=True)).record.error
 
     def test_what_was_removed_since_the_listing_is_made(self, done):
         bench, record = done
@@ -522,7 +522,7 @@ class TestBadPictures:
     def test_whose_layers_the_weights_do_not_reach_fail(self, bench):
         bench.put("a.png", PICTURES["colour.png"])
         none = replace(PLAIN, kernels=tuple(np.zeros_like(kernel) for kernel in PLAIN.kernels))
-        bench.studio = TaskRunner(PlainTools(DREAM, none), EXECUTION, 1)  # type: ignore[arg-type]
+        bench.runner = TaskRunner(PlainTools(DREAM, none), EXECUTION, 1)  # type: ignore[arg-type]
         self.failed(bench, bench.make("a.png", "a.png"), "nothing but zeros")
 
     @pytest.mark.parametrize("error", [ValueError("no\nsuch"), MemoryError(), OSError(5, "I/O")])
@@ -562,7 +562,7 @@ class Making:
             assert bench.watch.entered.acquire(timeout=WAIT)
 
     def ended(self) -> list[BaseException | Outcome]:
-        self.bench.studio.stop()
+        self.bench.runner.stop()
         self.bench.watch.gate.set()
         ends = [future.exception(WAIT) or future.result() for future in self._futures]
         self._pool.shutdown()
@@ -589,7 +589,7 @@ class TestStop:
         assert [type(end) for end in ends] == [StoppedError] * 3
 
     def test_nothing_is_dreamt_any_more(self, bench):
-        bench.studio.stop()
+        bench.runner.stop()
         bench.put("a.png", PICTURES["colour.png"])
         with pytest.raises(StoppedError):
             bench.make("a.png", "a.png")
@@ -622,10 +622,10 @@ class TestRoom:
         threads = []
 
         def work(number: int, pixels: int) -> None:
-            with room.taken(pixels):
+            with room.acquire(pixels):
                 order.append(number)
 
-        with room.taken(8):
+        with room.acquire(8):
             for number, pixels in enumerate([9, 1, 5]):
                 threads.append(threading.Thread(target=work, args=(number, pixels)))
                 threads[-1].start()
@@ -639,17 +639,17 @@ class TestRoom:
 
     def test_what_needs_more_than_all_gets_all(self):
         room = PixelSemaphore(10)
-        with room.taken(10**12):
+        with room.acquire(10**12):
             pass
-        with room.taken(10), room.taken(0):
+        with room.acquire(10), room.acquire(0):
             pass
 
     def test_is_given_back_after_an_error(self):
         room = PixelSemaphore(10)
         for _ in range(3):
-            with pytest.raises(ValueError, match="no"), room.taken(10):
+            with pytest.raises(ValueError, match="no"), room.acquire(10):
                 raise ValueError("no")
-        with room.taken(10):
+        with room.acquire(10):
             pass
 
 
@@ -663,7 +663,7 @@ class TestWholeSet:
         def dreamt(source: object, destination: object, **options: Any) -> tuple[Any, int]:
             watch = Watch()
             monkeypatch.setattr(loader, "load", lambda source, warn: PLAIN)
-            monkeypatch.setattr(job, "Tools", lambda *given: PlainTools(*given, watch=watch))
+            monkeypatch.setattr(job, "EngineSpec", lambda *given: PlainTools(*given, watch=watch))
             counts = dream_set(
                 str(source),
                 str(destination),

@@ -105,7 +105,7 @@ class Run:
         return [event for event in self.heard if isinstance(event, kind)]
 
     @property
-    def remarks(self) -> list[str]:
+    def notices(self) -> list[str]:
         return [event.text for event in self.told(Notice)]
 
 
@@ -142,7 +142,7 @@ class TestEvents:
         assert started[0].work_after == 4 * started[1].work
         assert started[1].work_after == 0
         assert [e.number for e in run.told(OctaveDone)] == [0, 1]
-        assert run.remarks == []
+        assert run.notices == []
 
     def test_of_blended_tiles_tell_each_tile(self) -> None:
         run = Run(**SEAMS["blend"])
@@ -351,7 +351,7 @@ class TestLosses:
             run = Run(every=every, **SEAMS[seams])
             crew = Losing(lambda call, moment=moment: call == moment, after=after)
             assert run.by(crew) == undisturbed[seams]
-            (remark,) = run.remarks
+            (remark,) = run.notices
             assert remark == "a worker was lost with its node; going on from the last checkpoint"
 
     def test_may_be_many_if_there_is_a_checkpoint_in_between(
@@ -360,7 +360,7 @@ class TestLosses:
         run = Run(every=1)
         crew = Losing(lambda call: call % 5 == 4)
         assert run.by(crew) == undisturbed["exact"]
-        assert len(run.remarks) > LOSSES_IN_A_ROW
+        assert len(run.notices) > LOSSES_IN_A_ROW
 
     def test_without_end_are_an_error_in_one_line(self, seams: dict[str, Any]) -> None:
         run = Run(**seams)
@@ -437,7 +437,7 @@ class TestMemory:
         run = Run(**seams)
         tired = TiredEngine(*LAYERS, at=[window])
         found = run.array(local(tired))
-        (remark,) = run.remarks
+        (remark,) = run.notices
         assert remark.startswith("memory ran out on a window of ")
         assert "going on with tiles of " in remark
         assert [e.tile for e in run.told(OctaveStarted)][1:] < [run.told(OctaveStarted)[0].tile] * 2
@@ -471,4 +471,4 @@ class TestMemory:
         assert "\n" not in str(caught.value)
         sizes = [e.tile for e in run.told(OctaveStarted)]
         assert sizes == sorted(sizes, reverse=True)
-        assert len(set(sizes)) == len(sizes) == len(run.remarks) + 1
+        assert len(set(sizes)) == len(sizes) == len(run.notices) + 1

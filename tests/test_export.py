@@ -298,7 +298,7 @@ def test_what_cannot_be_written_is_known_before_a_row_of_a_large_result_is_read(
 def test_a_large_result_goes_to_s3(streaming, bucket):
     samples, target = smooth(600, 50), locate(f"s3://{bucket}/a/x.tif")
     export(Rows(samples), Extras(), target, Format.TIFF, METADATA)
-    with target.opened() as path, path.open("rb") as file:
+    with target.as_local_file() as path, path.open("rb") as file:
         assert read_metadata(file, "x") == METADATA
         np.testing.assert_array_equal(decode(path.read_bytes(), "x").pixels, samples)
 

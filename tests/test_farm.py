@@ -107,7 +107,7 @@ class Run:
         return read(dreamt, Region.whole(dreamt.shape))
 
     @property
-    def remarks(self) -> list[str]:
+    def notices(self) -> list[str]:
         return [event.text for event in self.heard if isinstance(event, Notice)]
 
     @property
@@ -158,7 +158,7 @@ class TestSameBytes:
         np.testing.assert_array_equal(dreamt, alone)
         assert killed
         if seams == "exact":
-            assert "1 of 3 workers got lost; going on from the last checkpoint" in run.remarks
+            assert "1 of 3 workers got lost; going on from the last checkpoint" in run.notices
 
     def test_when_all_workers_are_killed(self, image, tmp_path):
         alone = Run(image, tmp_path / "alone").here()
@@ -191,7 +191,7 @@ class TestSameBytes:
         assert run.workers[-1] == 2
         assert (
             "1 of 2 workers are ready: going on with these, others join at the next"
-            in (run.remarks[0])
+            in (run.notices[0])
         )
         np.testing.assert_array_equal(dreamt, Run(image, tmp_path / "alone").here())
 
@@ -199,7 +199,7 @@ class TestSameBytes:
         windows = [tile.window.pixels for tile in Run(image, tmp_path).plan.stages[1].tiles.tiles]
         run = Run(image, tmp_path / "ray")
         dreamt = run.on_ray("2", PlainTools(most_pixels=max(windows) - 1))
-        (remark,) = [text for text in run.remarks if "memory" in text]
+        (remark,) = [text for text in run.notices if "memory" in text]
         assert "going on with tiles of 32 pixels" in remark
         smaller = Run(image, tmp_path / "alone", tile=32).here()
         np.testing.assert_allclose(dreamt, smaller, atol=0.2)
@@ -234,7 +234,7 @@ class TestWorkers:
         with ray_tile_executor(stand_in, execution, most, run.on_event) as crew:
             run.by(crew)
         assert max(run.workers) == most == 4
-        assert "7 workers for 4 tiles" in run.remarks[0]
+        assert "7 workers for 4 tiles" in run.notices[0]
 
     def test_go_when_the_picture_is_done(self, image, tmp_path):
         Run(image, tmp_path).on_ray("2")

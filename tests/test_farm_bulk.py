@@ -28,17 +28,17 @@ RENDER_ALL = """
 import sys
 from pathlib import Path
 from dreamray.settings.execution import Execution
-from dreamray.render.renderer import Dreamer
+from dreamray.render.renderer import Renderer
 from dreamray.render.files import render_picture
 from dreamray.settings.dream import Dream
 
 sources, results = map(Path, sys.argv[1:])
 execution = Execution(weights="random", threads=1)
-with Dreamer(Dream(layers={"mixed0": 1}, octaves=2, iterations=2), execution) as dreamer:
+with Renderer(Dream(layers={"mixed0": 1}, octaves=2, iterations=2), execution) as renderer:
     for line in sys.stdin:
         name, output = line.split()
         (results / output).parent.mkdir(parents=True, exist_ok=True)
-        render_picture(str(sources / name), str(results / output), dreamer)
+        render_picture(str(sources / name), str(results / output), renderer)
 """
 
 

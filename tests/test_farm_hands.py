@@ -42,7 +42,7 @@ class Set:
         self.events: list[BulkEvent] = []
         self.told: list[str] = []
 
-    def run(self, *names: str, on_event: Callable[[BulkEvent], None] = lambda event: None) -> None:
+    def run(self, *names: str, also: Callable[[BulkEvent], None] = lambda event: None) -> None:
         listing = self._folder / "list.txt"
         listing.write_text("".join(f"{name}.png\n" for name in names))
         wanted = BulkRequest(
@@ -55,7 +55,7 @@ class Set:
 
         def on_event(event: BulkEvent) -> None:
             self.events.append(event)
-            handle(event)
+            also(event)
 
         tools = SetTools()
         with (
@@ -106,7 +106,7 @@ def test_a_worker_that_is_killed_costs_no_attempt(pictures: Set) -> None:
             os.kill(killed[0], signal.SIGKILL)
 
     names = [f"slow-{n}" for n in range(10)]
-    pictures.run(*names, on_event=kill)
+    pictures.run(*names, also=kill)
     assert pictures.records.keys() == {*names}
     assert {(r.state, r.attempts) for r in pictures.records.values()} == {(State.DONE, 1)}
 
@@ -127,6 +127,6 @@ def test_who_is_not_needed_any_more_is_let_go(pictures: Set) -> None:
         if isinstance(event, BulkProgress):
             sizes.append(event.workers)
 
-    pictures.run("1", "2", "3", "slow-1", "4", "5", on_event=note)
+    pictures.run("1", "2", "3", "slow-1", "4", "5", also=note)
     assert max(sizes) <= 2
     assert sizes[-1] <= 1

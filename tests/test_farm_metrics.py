@@ -53,14 +53,14 @@ for line in sys.stdin:
 LIVES_ON = """
 import contextlib, sys
 import ray
-from dreamray.bulk.bulk_events import Progress
+from dreamray.bulk.bulk_events import BulkProgress
 from dreamray.settings.execution import Execution
-from dreamray.bulk.ray_executor import hired
+from dreamray.bulk.executors import ray_task_executor
 from farm_tools import SetTools
 ray.init(log_to_driver=False, logging_level="ERROR")
 with contextlib.suppress(RuntimeError):
-    with hired(SetTools(), Execution(workers="1", threads=1), 9, print) as hands:
-        hands.hear(Progress(total=9, kept=0, done=1, failed=0, in_flight=1, workers=1))
+    with ray_task_executor(SetTools(), Execution(workers="1", threads=1), 9, print) as executor:
+        executor.on_event(BulkProgress(total=9, kept=0, done=1, failed=0, in_flight=1, workers=1))
         print("at work", flush=True)
         sys.stdin.readline()
         raise RuntimeError

@@ -144,17 +144,17 @@ def _workers() -> Iterator[psutil.Process]:
 GRADIENT = """
 import sys
 import numpy as np
-from dreamray import tiles
+from dreamray.plan import tiles
 from dreamray.settings.execution import Execution
-from dreamray.farm import gathered
-from dreamray.raster.chunked import Canvas, Grid
-from dreamray.plan.octaves import Shape
-from dreamray.pictures import to_tensor
+from dreamray.farm import ray_tile_executor
+from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
+from dreamray.base.geometry import Shape
+from dreamray.raster.pixels import to_tensor
 from dreamray.settings.dream import Dream
 from dreamray.storage import LocalFolder
-from dreamray.raster.lazy import Held
+from dreamray.raster.lazy import ArrayRaster
 from dreamray.model.weights.loader import load
-from dreamray.engine.worker import Tools
+from dreamray.engine.worker import EngineSpec
 from pathlib import Path
 from PIL import Image
 
@@ -162,18 +162,18 @@ picture, weights, address, out = sys.argv[1:]
 image = to_tensor(np.asarray(Image.open(picture)))
 shape = Shape(*image.shape[:2])
 dream = Dream()
-tools = Tools(dream, load(weights), "float32", 1)
+spec = EngineSpec(dream, load(weights), "float32", 1)
 for name, core, workers in ("tiled", 96, "3"), ("whole", None, "1"):
     plan = tiles.plan_tiles(shape, dream.layer_names, core)
     execution = Execution(address=address, workers=workers, threads=1)
-    grid = Grid.within(plan.core_rows, plan.core_columns, 4096)
-    canvas = Canvas(LocalFolder(Path(out, name)), grid, "float32")
-    with gathered(tools, execution, 99, print) as crew:
-        crew.begin(plan, Held(image), None, None)
+    grid = ChunkGrid.within(plan.core_rows, plan.core_columns, 4096)
+    raster = ChunkedRaster(LocalFolder(Path(out, name)), grid, "float32")
+    with ray_tile_executor(spec, execution, 99, print) as executor:
+        executor.begin(plan, ArrayRaster(image), None, None)
         mean = crew.compute((0, 0)).mean
-        crew.move(1e6, mean)  # So far along the gradient that the image is nothing beside it.
-        crew.store(canvas)
-    moved = canvas.points(np.arange(shape.height), np.arange(shape.width))
+        executor.move(1e6, mean)  # So far along the gradient that the image is nothing beside it.
+        executor.store(raster)
+    moved = raster.points(np.arange(shape.height), np.arange(shape.width))
     np.save(Path(out, name + ".npy"), moved - image)
 """
 

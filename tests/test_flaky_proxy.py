@@ -145,10 +145,10 @@ def test_files_and_conditions_hold(flaky: FlakyProxy, bucket: str, tmp_path: Pat
         place = S3Object(bucket, f"few/{n}")
         made = tmp_path / str(n)
         made.write_bytes(b"%d" % n * 5000)
-        done = place.create(b"one") and place.exchange(b"one", b"two")
-        refused = place.create(b"three") or place.exchange(b"one", b"three")
+        done = place.create_if_absent(b"one") and place.compare_and_swap(b"one", b"two")
+        refused = place.create_if_absent(b"three") or place.compare_and_swap(b"one", b"three")
         place.write_file(made)
-        with place.opened() as path:
+        with place.as_local_file() as path:
             return done and not refused and path.read_bytes() == b"%d" % n * 5000
 
     with ThreadPoolExecutor(16) as threads:

@@ -308,15 +308,15 @@ SAME_BYTES = """
 import sys
 import numpy as np
 from dreamray.settings.execution import Execution
-from dreamray.render.renderer import Dreamer
+from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.model.weights.loader import load
 
 weights = load("random")
 for core in 256, 384:
     dream = Dream(layers={"mixed1": 1.0}, octaves=1, iterations=2)
-    dreamer = Dreamer(dream, Execution(tile=core), loaded=weights)
-    np.save(f"{sys.argv[2]}/{core}.npy", dreamer.run(np.load(sys.argv[1])))
+    renderer = Renderer(dream, Execution(tile=core), loaded=weights)
+    np.save(f"{sys.argv[2]}/{core}.npy", renderer.run(np.load(sys.argv[1])))
 """
 
 

@@ -33,13 +33,13 @@ def image(seed: int = 0) -> np.ndarray:
 def stored(job: CheckpointStore, name: str, seed: int = 0) -> Stored:
     """A raster with an image in it."""
     raster = job.place(name, PLAN)
-    job.canvas(raster).write(Region.whole(SHAPE), image(seed))
+    job.raster(raster).write(Region.whole(SHAPE), image(seed))
     return raster
 
 
 def whole(job: CheckpointStore) -> np.ndarray:
     assert job.checkpoint.image is not None
-    return job.canvas(job.checkpoint.image).points(np.arange(60), np.arange(70))
+    return job.raster(job.checkpoint.image).points(np.arange(60), np.arange(70))
 
 
 def again(folder: Folder, **changes: str) -> tuple[CheckpointStore, str | None]:
@@ -202,7 +202,7 @@ class TestRasters:
     def test_tiles_consist_of_whole_blocks(self, folder: Folder) -> None:
         job = CheckpointStore(folder, REQUEST)
         plan = plan_tiles(Shape(1300, 40), ["conv2d"], 700)
-        canvas = job.canvas(job.place("octave-1", plan))
+        canvas = job.raster(job.place("octave-1", plan))
         for tile in plan.tiles:
             canvas.write(tile.core, np.zeros((*tile.core.shape, 3), np.float32))
         assert canvas.shape == plan.shape
@@ -217,11 +217,11 @@ class TestRasters:
         job = CheckpointStore(folder, REQUEST)
         for octave in 0, 1:
             for tile in 0, 1:
-                canvas = job.window_canvas(octave, tile, SHAPE)
+                canvas = job.window_raster(octave, tile, SHAPE)
                 canvas.write(Region.whole(SHAPE), image(tile))
         job.remove_windows(0)
         assert not folder.file("octave-1-alone/1/0-0.npy").exists()
-        left = job.window_canvas(1, 1, SHAPE).points(np.arange(60), np.arange(70))
+        left = job.window_raster(1, 1, SHAPE).points(np.arange(60), np.arange(70))
         np.testing.assert_array_equal(left, image(1))
 
     def test_scratch_is_on_this_machine_or_left_to_the_system(self, tmp_path: Path) -> None:

@@ -295,7 +295,7 @@ class TestFailures:
             raise StorageError("dest/lease.json: no space left; free some")
 
         with monkeypatch.context() as failing:
-            failing.setattr(type(lease._file), "exchange", fail)
+            failing.setattr(type(lease._file), "compare_and_swap", fail)
             with pytest.raises(DreamrayError) as error:
                 lease.check()
             lease.release()
@@ -316,26 +316,26 @@ class TestFailures:
     def test_a_renewal_whose_answer_was_lost_is_still_its_own(
         self, lease: Lease, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        exchange = type(lease._file).exchange
+        exchange = type(lease._file).compare_and_swap
 
         def lost(self: Any, expected: bytes, data: bytes | None) -> bool:
             exchange(self, expected, data)
             raise StorageError("dest: no answer; check the network")
 
         with monkeypatch.context() as failing:
-            failing.setattr(type(lease._file), "exchange", lost)
+            failing.setattr(type(lease._file), "compare_and_swap", lost)
             with pytest.raises(DreamrayError, match="no answer"):
                 lease.check()
         lease.check()
         assert stored(lease._file.folder)["renewals"] == 2
 
-    @pytest.mark.parametrize("call", ["create", "exchange"])
+    @pytest.mark.parametrize("call", ["create_if_absent", "compare_and_swap"])
     def test_a_lease_taken_whose_answer_was_lost_is_still_its_own(
         self, call: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = MemoryFolder("dest")
         file = folder.file(NAME)
-        if call == "exchange":
+        if call == "compare_and_swap":
             file.write(replace(Holder.me(), started="1").to_json())
         real, asked = getattr(type(file), call), []
 

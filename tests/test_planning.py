@@ -171,8 +171,8 @@ class TestBudget:
         planned = plan((2000, 2000), GIB, tile=1024)
         assert planned.stages[-1].tiles.largest_side <= 1024
         assert planned.memory > GIB
-        assert "tiles of 1024 are predicted to take" in planned.remarks[-1]
-        assert "budget of 1.0 GiB" in planned.remarks[-1]
+        assert "tiles of 1024 are predicted to take" in planned.notices[-1]
+        assert "budget of 1.0 GiB" in planned.notices[-1]
 
     def test_bfloat16_takes_less(self):
         assert plan((900, 900), precision="bfloat16").memory < plan((900, 900)).memory
@@ -191,7 +191,7 @@ class TestStages:
         planned = plan((600, 900))
         assert [stage.shape for stage in planned.stages] == [(306, 459), (428, 642), (600, 900)]
         assert planned.shape == (600, 900)
-        assert planned.remarks == ()
+        assert planned.notices == ()
 
     def test_tiles_are_those_asked_for(self):
         for stage in plan((600, 900), tile=256, overlap=64).stages:
@@ -206,27 +206,27 @@ class TestStages:
         planned = plan((299, 450), dream=Dream(octave_scale=5))
         assert [stage.shape for stage in planned.stages] == [(59, 90), (299, 450)]
         assert planned.skipped == ((11, 18),)
-        (remark,) = planned.remarks
+        (remark,) = planned.notices
         assert remark.startswith("octave of 18x11 skipped")
         assert "59 pixels a side" in remark
 
     def test_an_approximate_overlap_is_told(self):
-        (remark,) = plan((900, 900), tile=256, overlap=100).remarks
+        (remark,) = plan((900, 900), tile=256, overlap=100).notices
         assert "overlap of 100 pixels is approximate" in remark
         assert "exact takes 277" in remark
 
     @pytest.mark.parametrize("execution", [{"overlap": 277, "tile": 256}, {"overlap": 100}])
     def test_an_overlap_that_is_exact_is_not(self, execution):
-        assert plan((600, 600), **execution).remarks == ()
+        assert plan((600, 600), **execution).notices == ()
 
     def test_blended_seams_are_told(self):
-        (remark,) = plan((900, 900), tile=256, seams="blend").remarks
+        (remark,) = plan((900, 900), tile=256, seams="blend").notices
         assert remark.startswith("seams are blended over 128 pixels")
-        (remark,) = plan((900, 900), tile=256, seams="blend", overlap=40).remarks
+        (remark,) = plan((900, 900), tile=256, seams="blend", overlap=40).notices
         assert remark.startswith("seams are blended over 40 pixels")
 
     def test_a_single_tile_has_no_seams_to_blend(self):
-        assert plan((600, 600), seams="blend").remarks == ()
+        assert plan((600, 600), seams="blend").notices == ()
 
     def test_a_picture_too_small_is_refused(self):
         with pytest.raises(PictureError, match="too small"):

@@ -325,7 +325,7 @@ class TestLocal:
         os.mkfifo(tmp_path / "pipe")
         writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(b"dream",))
         writer.start()
-        with LocalFile(tmp_path / "pipe").opened() as path:
+        with LocalFile(tmp_path / "pipe").as_local_file() as path:
             assert path.read_bytes() == path.read_bytes() == b"dream"
         writer.join()
 
@@ -429,7 +429,7 @@ class TestLocal:
         file = MemoryFolder().file("a.png")
         file.write(b"x")
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
-        with pytest.raises(StorageError) as error, file.opened():
+        with pytest.raises(StorageError) as error, file.as_local_file():
             pass
         one_line(error, "a.png", "set TMPDIR")
 
@@ -577,7 +577,7 @@ class TestLocalConditions:
         won: list[int] = []
 
         def create(who: int) -> None:
-            won.extend([who] * LocalFile(tmp_path / "a").create(b"%d" % who))
+            won.extend([who] * LocalFile(tmp_path / "a").create_if_absent(b"%d" % who))
 
         threads = [threading.Thread(target=create, args=(who,)) for who in range(8)]
         for thread in threads:
@@ -598,25 +598,25 @@ class TestLocalConditions:
             link(self, target)
 
         monkeypatch.setattr(Path, "hardlink_to", again)
-        assert LocalFile(tmp_path / "a").create(b"x") is True
+        assert LocalFile(tmp_path / "a").create_if_absent(b"x") is True
         assert names(tmp_path) == ["a"]
 
     def test_a_link_is_followed(self, tmp_path: Path) -> None:
         (tmp_path / "there").mkdir()
         (tmp_path / "link").symlink_to("there/a")
-        assert LocalFile(tmp_path / "link").create(b"one") is True
-        assert LocalFile(tmp_path / "link").exchange(b"one", b"two") is True
+        assert LocalFile(tmp_path / "link").create_if_absent(b"one") is True
+        assert LocalFile(tmp_path / "link").compare_and_swap(b"one", b"two") is True
         assert (tmp_path / "link").is_symlink()
         assert (tmp_path / "there" / "a").read_bytes() == b"two"
 
     def test_rights_stay(self, tmp_path: Path) -> None:
-        LocalFile(tmp_path / "a").create(b"one")
+        LocalFile(tmp_path / "a").create_if_absent(b"one")
         (tmp_path / "a").chmod(0o640)
-        LocalFile(tmp_path / "a").exchange(b"one", b"two")
+        LocalFile(tmp_path / "a").compare_and_swap(b"one", b"two")
         assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
 
     def test_a_folder_is_no_file(self, tmp_path: Path) -> None:
-        for call in (lambda p: p.create(b"x"), lambda p: p.exchange(b"x", b"y")):
+        for call in (lambda p: p.create_if_absent(b"x"), lambda p: p.compare_and_swap(b"x", b"y")):
             with pytest.raises(RequestError) as error:
                 call(LocalFile(tmp_path))
             one_line(error, "this is a folder")
@@ -745,7 +745,7 @@ class TestS3:
         head = s3.client().head_object(Bucket=bucket, Key="big.tif")
         assert "-" in head["ETag"], "an object sent in parts has their number in its ETag"
         assert head["ContentType"] == "image/tiff"
-        with place.opened() as path:
+        with place.as_local_file() as path:
             assert path.read_bytes() == data
 
     def test_a_folder_of_many_is_listed_and_removed(self, bucket: str) -> None:
@@ -852,7 +852,7 @@ class TestS3:
 
         S3Object(bucket, "a.png").write(b"x")
         monkeypatch.setattr(s3, "get_file", full)
-        with pytest.raises(StorageError) as error, S3Object(bucket, "a.png").opened():
+        with pytest.raises(StorageError) as error, S3Object(bucket, "a.png").as_local_file():
             pass
         one_line(error, "s3://dreams/a.png", "No space left", "TMPDIR")
 
@@ -967,7 +967,7 @@ class TestS3:
         with pytest.raises(RequestError, match="AWS_PROFILE"):
             S3Object("b", "k").read()
 
-    @pytest.mark.parametrize("way", ["read", "opened"])
+    @pytest.mark.parametrize("way", ["read", "as_local_file"])
     def test_a_body_that_breaks_off_is_asked_for_again(
         self, aws: pytest.MonkeyPatch, way: str
     ) -> None:
@@ -990,11 +990,11 @@ class TestS3:
             if way == "read":
                 assert S3Object("b", "k").read() == b"0123456789"
             else:
-                with S3Object("b", "k").opened() as path:
+                with S3Object("b", "k").as_local_file() as path:
                     assert path.read_bytes() == b"0123456789"
             assert len(asked) == 5
 
-    @pytest.mark.parametrize("way", ["read", "opened"])
+    @pytest.mark.parametrize("way", ["read", "as_local_file"])
     @pytest.mark.parametrize("broken", [5, 99])
     def test_a_refusal_that_breaks_off_is_asked_for_again(
         self, aws: pytest.MonkeyPatch, way: str, broken: int
@@ -1021,7 +1021,7 @@ class TestS3:
         with serving(Handler) as server:
             aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
             taken = S3Object("b", "k")
-            call = taken.read if way == "read" else taken.opened().__enter__
+            call = taken.read if way == "read" else taken.as_local_file().__enter__
             with pytest.raises(StorageError if broken > 6 else NotFoundError) as error:
                 call()
             one_line(error, "s3://b/k", "no answer" if broken > 6 else "no such object")
@@ -1041,7 +1041,7 @@ class TestS3:
 
         with serving(Handler) as server:
             aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
-            for call in (S3Object("b", "k").read, S3Object("b", "k").opened().__enter__):
+            for call in (S3Object("b", "k").read, S3Object("b", "k").as_local_file().__enter__):
                 with pytest.raises(StorageError) as error:
                     call()
                 one_line(error, "s3://b/k", "its checksum is another")
@@ -1184,10 +1184,16 @@ class TestS3:
         monkeypatch.setattr(client, "put_object", without_conditions(client.put_object))
         monkeypatch.setattr(client, "delete_object", without_conditions(client.delete_object))
         place = S3Object(bucket, "a")
-        assert [place.create(b"one"), place.create(b"two")] == [True, False]
-        assert [place.exchange(b"two", b"x"), place.exchange(b"one", b"two")] == [False, True]
+        assert [place.create_if_absent(b"one"), place.create_if_absent(b"two")] == [True, False]
+        assert [place.compare_and_swap(b"two", b"x"), place.compare_and_swap(b"one", b"two")] == [
+            False,
+            True,
+        ]
         assert place.read() == b"two"
-        assert [place.exchange(b"one", None), place.exchange(b"two", None)] == [False, True]
+        assert [place.compare_and_swap(b"one", None), place.compare_and_swap(b"two", None)] == [
+            False,
+            True,
+        ]
         assert not place.exists()
 
     def test_a_conflict_with_another_request_is_tried_again(
@@ -1208,8 +1214,8 @@ class TestS3:
             return send(**request)
 
         monkeypatch.setattr(s3.client(), "put_object", busy)
-        assert S3Object(bucket, "a").create(b"one") is True
-        assert S3Object(bucket, "a").exchange(b"one", b"two") is True
+        assert S3Object(bucket, "a").create_if_absent(b"one") is True
+        assert S3Object(bucket, "a").compare_and_swap(b"one", b"two") is True
         assert len(asked) == 6
 
     def test_a_dead_storage_is_given_up_soon(self, aws: pytest.MonkeyPatch) -> None:

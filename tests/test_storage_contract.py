@@ -142,14 +142,14 @@ class TestLocation:
 
     def test_opened_is_a_local_file(self, place: Location) -> None:
         place.write(b"dream")
-        with place.opened() as path:
+        with place.as_local_file() as path:
             assert path.read_bytes() == b"dream"
         assert place.read() == b"dream"
         assert path.exists() == isinstance(place, LocalFile), "a temporary copy goes"
 
     def test_errors_inside_opened_are_left_alone(self, place: Location) -> None:
         place.write(b"dream")
-        with pytest.raises(FileNotFoundError, match="mine"), place.opened():
+        with pytest.raises(FileNotFoundError, match="mine"), place.as_local_file():
             raise FileNotFoundError("mine")
 
     def test_a_file_can_be_put_there(self, place: Location, tmp_path: Path) -> None:
@@ -174,11 +174,11 @@ class TestLocation:
         assert place.fingerprint() != first
 
     def test_what_is_missing_is_said_so(self, place: Location) -> None:
-        def opened() -> None:
-            with place.opened():
+        def open_it() -> None:
+            with place.as_local_file():
                 raise AssertionError("there is nothing to open")
 
-        for call in (place.read, place.fingerprint, opened):
+        for call in (place.read, place.fingerprint, open_it):
             with pytest.raises(RequestError) as error:
                 call()
             one_line(error, "cat.png", "check")
@@ -202,11 +202,11 @@ class TestLocation:
         folder.file("another").write(b"")
         for name in odd_names(kind):
             place = folder.file(name)
-            assert place.create(b"x") is True
+            assert place.create_if_absent(b"x") is True
             assert place.name == name
             assert place.read() == b"x"
-            assert place.create(b"y") is False
-            assert place.exchange(b"x", b"y") is True
+            assert place.create_if_absent(b"y") is False
+            assert place.compare_and_swap(b"x", b"y") is True
             place.write(b"z")
             assert sorted(named(folder)) == sorted(["another", name])
             place.remove()
@@ -319,14 +319,14 @@ class TestNotes:
         self, place: Location, kind: str, tmp_path: Path
     ) -> None:
         place.write(b"x", self.NOTES)
-        assert place.notes() == self.kept(kind)
+        assert place.metadata() == self.kept(kind)
         assert place.read() == b"x"
         place.write(b"y")
         if kind != "server":  # Versitygw keeps the notes of what it replaces.
-            assert place.notes() == {}
+            assert place.metadata() == {}
         (tmp_path / "made").write_bytes(b"z")
         place.write_file(tmp_path / "made", self.NOTES)
-        assert place.notes() == self.kept(kind)
+        assert place.metadata() == self.kept(kind)
         assert place.read() == b"z"
 
     @pytest.mark.parametrize(
@@ -343,52 +343,52 @@ class TestNotes:
         ],
     )
     def test_what_s3_would_change_is_refused_everywhere(
-        self, place: Location, notes: dict[str, str], tmp_path: Path
+        self, place: Location, metadata: dict[str, str], tmp_path: Path
     ) -> None:
         (tmp_path / "made").write_bytes(b"z")
         for call in (place.write, place.write_file):
             with pytest.raises(ValueError, match="note"):
-                call(b"x" if call == place.write else tmp_path / "made", notes)
+                call(b"x" if call == place.write else tmp_path / "made", metadata)
         assert not place.exists()
 
 
 class TestConditions:
     def test_create_puts_what_is_not_there_yet(self, place: Location) -> None:
-        assert place.create(b"first") is True
-        assert place.create(b"second") is False
-        assert place.create(b"first") is False
+        assert place.create_if_absent(b"first") is True
+        assert place.create_if_absent(b"second") is False
+        assert place.create_if_absent(b"first") is False
         assert place.read() == b"first"
         place.remove()
-        assert place.create(b"second") is True
+        assert place.create_if_absent(b"second") is True
         assert place.read() == b"second"
 
     def test_exchange_replaces_what_is_expected(self, place: Location) -> None:
         place.write(b"one")
-        assert place.exchange(b"one", b"two!") is True
-        assert place.exchange(b"one", b"three") is False
-        assert place.exchange(b"two", b"three") is False
-        assert place.exchange(b"two!!", b"three") is False
+        assert place.compare_and_swap(b"one", b"two!") is True
+        assert place.compare_and_swap(b"one", b"three") is False
+        assert place.compare_and_swap(b"two", b"three") is False
+        assert place.compare_and_swap(b"two!!", b"three") is False
         assert place.read() == b"two!"
 
     def test_exchange_for_nothing_removes(self, place: Location, folder: Folder) -> None:
         place.write(b"one")
-        assert place.exchange(b"two", None) is False
+        assert place.compare_and_swap(b"two", None) is False
         assert place.exists()
-        assert place.exchange(b"one", None) is True
+        assert place.compare_and_swap(b"one", None) is True
         assert not place.exists()
         assert named(folder) == []
 
     def test_nothing_is_not_exchanged(self, place: Location, folder: Folder) -> None:
-        assert place.exchange(b"one", b"two") is False
-        assert place.exchange(b"", b"two") is False
-        assert place.exchange(b"one", None) is False
+        assert place.compare_and_swap(b"one", b"two") is False
+        assert place.compare_and_swap(b"", b"two") is False
+        assert place.compare_and_swap(b"one", None) is False
         assert not place.exists()
 
     def test_nothing_else_is_left_behind(self, place: Location, folder: Folder) -> None:
-        place.create(b"one")
-        place.create(b"two")
-        place.exchange(b"one", b"three")
-        place.exchange(b"four", b"five")
+        place.create_if_absent(b"one")
+        place.create_if_absent(b"two")
+        place.compare_and_swap(b"one", b"three")
+        place.compare_and_swap(b"four", b"five")
         assert named(folder) == ["deep/cat.png"]
         if isinstance(place, LocalFile):
             assert [path.name for path in place.path.parent.iterdir()] == ["cat.png"]
@@ -416,8 +416,8 @@ def _race(root: Folder, who: int, rounds: range) -> list[bool]:
     mine = b"%d" % who
     won = []
     for n in rounds:
-        won.append(root.file(f"created/{n}").create(mine))
-        won.append(root.file(f"exchanged/{n}").exchange(b"before", mine))
+        won.append(root.file(f"created/{n}").create_if_absent(mine))
+        won.append(root.file(f"exchanged/{n}").compare_and_swap(b"before", mine))
     return won
 
 
@@ -425,7 +425,7 @@ def _count(root: Folder, who: int, rounds: range) -> list[bool]:
     """Adds one for each round, however often that takes."""
     file = root.file("count")
     for _ in rounds:
-        while not file.exchange(before := file.read(), b"%d" % (int(before) + 1)):
+        while not file.compare_and_swap(before := file.read(), b"%d" % (int(before) + 1)):
             pass
     return []
 
@@ -469,7 +469,7 @@ def _do(
 SIZE = 6 << 20
 
 
-@pytest.mark.parametrize("call", ["write", "write_file", "create"])
+@pytest.mark.parametrize("call", ["write", "write_file", "create_if_absent"])
 def test_a_process_that_is_killed_leaves_all_or_nothing(
     root: Folder, kind: str, call: str, tmp_path: Path
 ) -> None:
@@ -512,8 +512,8 @@ def _write_on(
         match call:
             case "write":
                 folder.file("a").write(data)
-            case "create":
-                folder.file(f"{os.getpid()}-{version}").create(data)
+            case "create_if_absent":
+                folder.file(f"{os.getpid()}-{version}").create_if_absent(data)
             case "write_file":
                 made.write_bytes(data)
                 folder.file("a").write_file(made)

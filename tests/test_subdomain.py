@@ -188,7 +188,7 @@ class TestMemory:
         owned = Subdomain(plan, (0,) * len(plan.tiles), 0, PlainEngine(*LAYERS), shelf)
         for tile in owned.tiles:
             owned.put(tile, noise(plan.tiles[tile].core.shape))
-        owned.strips()
+        owned.halos()
         owned.compute()
         owned.collect()
         owned.move(0.1, 1.0)

@@ -51,15 +51,15 @@ class Tiled:
     def compute(self, roll: Roll = (0, 0)) -> StepMeasure:
         """Compute the gradient of the rolled image."""
         exchange = HaloExchange(self.plan, self.owners, roll)
-        strips: dict[tuple[int, int], Halos] = {}
+        halos: dict[tuple[int, int], Halos] = {}
         for me in self._turns(self._subdomains):
-            parts = self._subdomains[me].strips(roll)
-            strips |= {(me, o): p for o, p in zip(exchange.receivers(me), parts, strict=True)}
+            parts = self._subdomains[me].halos(roll)
+            halos |= {(me, o): p for o, p in zip(exchange.receivers(me), parts, strict=True)}
         losses: dict[int, float] = {}
         contributions: dict[tuple[int, int], PartialGradients] = {}
         for me in self._turns(self._subdomains):
             one, senders = self._subdomains[me], exchange.senders(me)
-            found, outgoing = one.compute(strips[sender, me] for sender in senders)
+            found, outgoing = one.compute(halos[sender, me] for sender in senders)
             losses |= zip(one.tiles, found, strict=True)
             contributions |= {(me, o): c for o, c in zip(senders, outgoing, strict=True)}
         sums: dict[int, float] = {}

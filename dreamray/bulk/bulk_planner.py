@@ -31,9 +31,9 @@ LISTED_EVERY = 2.0
 class BulkPlanner:
     """The tasks of a set, by way of a ledger."""
 
-    def __init__(self, wanted: BulkRequest, ledger: TaskStore, on_event: BulkListener) -> None:
+    def __init__(self, wanted: BulkRequest, store: TaskStore, on_event: BulkListener) -> None:
         self._wanted = wanted
-        self._ledger = ledger
+        self._store = store
         self._on_event = on_event
         self._dream = functools.lru_cache(maxsize=64)(self._parse)
         self._left_out = 0
@@ -46,9 +46,9 @@ class BulkPlanner:
         `entries` does.
         """
         wanted, refused = self._wanted, list[Record]()
-        self._ledger.remember(earlier)
+        self._store.remember(earlier)
         found = entries(wanted.source, wanted.include, wanted.destination, self._leave_out)
-        if clashes := self._ledger.ask(self._asked(found, refused)):
+        if clashes := self._store.ask(self._asked(found, refused)):
             output, one, other = clashes[0]
             more = f", and {len(clashes) - 1} more such names" if len(clashes) > 1 else ""
             raise RequestError(
@@ -56,26 +56,26 @@ class BulkPlanner:
                 "one, or name the results in a list"
             )
         for record in refused:
-            self._ledger.refuse(record)
+            self._store.refuse(record)
         if self._left_out:
             files = "1 file is" if self._left_out == 1 else f"{self._left_out} files are"
             self._on_event(Notice(f"{files} left out, as no pictures by name"))
-        if not self._ledger.counts.total:
+        if not self._store.counts.total:
             self._tell_empty()
-        self._ledger.find(self._results())
-        self._ledger.settle(overwrite=wanted.overwrite)
+        self._store.find(self._results())
+        self._store.settle(overwrite=wanted.overwrite)
         return refused
 
     def _tell_empty(self) -> None:
         """A prefix that is used up is all right; one that never had any may be mistyped."""
         place = shown(self._wanted.source)
-        if not self._ledger.knows_any:
+        if not self._store.knows_any:
             raise RequestError(f"{place}: there are no pictures; check the name and --include")
         self._on_event(Notice(f"{place} has no pictures"))
 
     def tasks(self) -> Iterator[Task]:
         """What is to be made, in the order of the listing."""
-        return map(self._task, self._ledger.todo())
+        return map(self._task, self._store.todo())
 
     def _asked(self, found: Iterator[Entry], refused: list[Record]) -> Iterator[Asked]:
         told = time.monotonic()

@@ -16,7 +16,7 @@ from typing import Any
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 
-NOTE = "dreamray-digest"
+DIGEST_KEY = "dreamray-digest"
 """The name of a result's digest in the metadata of its object."""
 
 

@@ -13,7 +13,7 @@ from dreamray.settings.execution import Execution
 
 @contextlib.contextmanager
 def ray_task_executor(
-    tools: TaskRunnerSpec, execution: Execution, pictures: int, warn: Callable[[str], None]
+    spec: TaskRunnerSpec, execution: Execution, pictures: int, warn: Callable[[str], None]
 ) -> Iterator[TaskExecutor]:
     """The workers of a cluster as the hands of a set of so many pictures, let go at the end.
 
@@ -25,10 +25,10 @@ def ray_task_executor(
         from dreamray.farm.pool import WorkerPool
         from dreamray.farm.resources import worker_count, worker_resources
 
-        needs = worker_resources(execution)
-        workers = worker_count(execution, needs).at_most(pictures)
-        calls = tools.in_hand + 1  # One to introduce itself, while the first tasks come.
-        make = task_runner_maker(tools.with_threads(needs.cpus), needs, calls)
-        pool = WorkerPool(make, workers, needs, wait=execution.wait, warn=warn)
-        with contextlib.closing(RayTaskExecutor(pool, tools.in_hand, BulkMetrics())) as hands:
-            yield hands
+        resources = worker_resources(execution)
+        workers = worker_count(execution, resources).at_most(pictures)
+        calls = spec.in_hand + 1  # One to introduce itself, while the first tasks come.
+        make = task_runner_maker(spec.with_threads(resources.cpus), resources, calls)
+        pool = WorkerPool(make, workers, resources, wait=execution.wait, warn=warn)
+        with contextlib.closing(RayTaskExecutor(pool, spec.in_hand, BulkMetrics())) as executor:
+            yield executor

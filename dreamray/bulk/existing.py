@@ -6,7 +6,7 @@ import os
 
 from dreamray.base.errors import NotFoundError, PictureError, RequestError
 from dreamray.base.messages import shown
-from dreamray.bulk.digests import NOTE, digest_of
+from dreamray.bulk.digests import DIGEST_KEY, digest_of
 from dreamray.bulk.naming import MANIFEST, REPORT_PAGE
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.task import Task
@@ -70,10 +70,10 @@ def is_right(task: Task, digest: str) -> bool:
 
 
 def _target_digest(task: Task) -> str | None:
-    if digest := task.target.notes().get(NOTE):
+    if digest := task.target.metadata().get(DIGEST_KEY):
         return digest
     try:
-        with task.target.opened() as path, path.open("rb") as file:
+        with task.target.as_local_file() as path, path.open("rb") as file:
             return digest_of(read_metadata(file, task.target.name))
     except PictureError:
         raise PictureError(
@@ -88,7 +88,7 @@ def _is_whole(task: Task) -> bool:
     if earlier is not None and earlier.written:
         return earlier.written.partition("-")[0] == size
     try:
-        with task.target.opened() as path:
+        with task.target.as_local_file() as path:
             if path.stat().st_size <= _DECODED_BYTES:
                 decode(path.read_bytes(), task.target.name)
     except PictureError:

@@ -7,9 +7,9 @@
 | `sources`, `naming` | the pictures that are asked for, and what their results are called |
 | `identity`, `record`, `manifest` | what is known of finished ones, from run to run |
 | `lease` | one run at a time in a destination |
-| `ledger`, `plan` | what is asked for, what is there, and so what is to be done |
+| `store`, `plan` | what is asked for, what is there, and so what is to be done |
 | `queue`, `run` | handing out, trying again, recording |
-| `hands`, `studio`, `task` | making them, several at a time |
+| `executor`, `runner`, `task` | making them, several at a time |
 | `events`, `progress`, `reporting`, `report` | telling of it |
 """
 
@@ -103,15 +103,15 @@ def dream_set(
         thumbnails=options.report,
     )
     base = EngineSpec(dream, loaded, execution.precision, execution.threads)
-    tools = TaskRunnerSpec(base, execution, options.batch)
+    spec = TaskRunnerSpec(base, execution, options.batch)
     work = folder.folder(WORK)
     with (
         _remove_if_empty(work),
         hold_lease(work, warn) as lease,
-        TaskStore() as ledger,
+        TaskStore() as store,
         contextlib.ExitStack() as closing,
     ):
-        reporting = Reporting(wanted, ledger, lease.check) if options.report else None
+        reporting = Reporting(wanted, store, lease.check) if options.report else None
         if reporting is not None:
             closing.callback(reporting.close)
 
@@ -120,20 +120,20 @@ def dream_set(
             if reporting is not None:
                 reporting.on_event(event)
 
-        run = BulkScheduler(wanted, ledger, lease.check, handle)
+        run = BulkScheduler(wanted, store, lease.check, handle)
         run.plan()
         try:
             run.check_failures()
-            if ledger.counts.left:
-                with _task_executor(tools, ledger.counts.left, warn) as hands:
-                    run.make(hands)
+            if store.counts.left:
+                with _task_executor(spec, store.counts.left, warn) as executor:
+                    run.make(executor)
         except BaseException as error:
             problem = str(error) if isinstance(error, DreamrayError) else "interrupted"
             with contextlib.suppress(DreamrayError):  # The first error says more.
                 _finish(run, reporting, problem)
             raise
         _finish(run, reporting)
-        return ledger.counts
+        return store.counts
 
 
 def _make_absolute(place: str) -> str:
@@ -158,15 +158,15 @@ def _finish(run: BulkScheduler, reporting: Reporting | None, problem: str = "") 
 
 @contextlib.contextmanager
 def _task_executor(
-    tools: TaskRunnerSpec, pictures: int, warn: Callable[[str], None]
+    spec: TaskRunnerSpec, pictures: int, warn: Callable[[str], None]
 ) -> Iterator[TaskExecutor]:
-    if tools.execution.on_ray:
+    if spec.execution.on_ray:
         from dreamray.bulk.executors import ray_task_executor
 
-        with ray_task_executor(tools, tools.execution, pictures, warn) as hands:
-            yield hands
+        with ray_task_executor(spec, spec.execution, pictures, warn) as executor:
+            yield executor
     else:
-        with contextlib.closing(ThreadTaskExecutor(tools)) as here:
+        with contextlib.closing(ThreadTaskExecutor(spec)) as here:
             yield here
 
 

@@ -161,7 +161,7 @@ class Lease:
         """Remove it, if it is held still."""
         # If that fails, whoever comes next waits until it is dead.
         with self._lock, suppress(DreamrayError):
-            self._file.exchange(self._holder.to_json(), None)
+            self._file.compare_and_swap(self._holder.to_json(), None)
 
     def _is_fresh(self) -> bool:
         return self._lost_to is None and _clock() <= self._renewed + self._trusted
@@ -169,7 +169,7 @@ class Lease:
     def _renew(self) -> None:
         for _ in range(2):
             asked, renewed = _clock(), self._holder.renewed()
-            if self._file.exchange(self._holder.to_json(), renewed.to_json()):
+            if self._file.compare_and_swap(self._holder.to_json(), renewed.to_json()):
                 self._holder, self._renewed = renewed, asked
                 return
             text = _text(self._file)
@@ -194,7 +194,7 @@ def hold_lease(
     A lease that is there already is watched, which `warn` is told: if it was not renewed for
     `dead_after` seconds, or its process is known to be gone, it is taken over. Of all that try
     one gets it. Give the same times to all runs, and several renewals time in `dead_after`.
-    Raises RequestError if another run holds it; otherwise as `Location.create`.
+    Raises RequestError if another run holds it; otherwise as `Location.create_if_absent`.
     """
     lease = _take(folder, warn, every, dead_after)
     stop = threading.Event()
@@ -216,7 +216,7 @@ def _take(folder: Folder, warn: Warn, every: float, dead_after: float) -> Lease:
     trusted = dead_after - every / 2
     while True:
         asked = _clock()
-        if file.create(me.to_json()):
+        if file.create_if_absent(me.to_json()):
             return Lease(file, me, asked, trusted)
         text = _text(file)
         if text is None:
@@ -227,7 +227,7 @@ def _take(folder: Folder, warn: Warn, every: float, dead_after: float) -> Lease:
         elif found is None or not found.has_ended():
             _watch(file, text, warn, every, dead_after)
         asked = _clock()
-        if file.exchange(text, me.to_json()):
+        if file.compare_and_swap(text, me.to_json()):
             return Lease(file, me, asked, trusted)
 
 

@@ -25,7 +25,7 @@ _SETTINGS = {"layers", *(option.setting for option in DREAM)}
 
 def read_list(place: Location) -> Iterator[Entry]:
     """The pictures of a list; RequestError, with the line's number, for what is none."""
-    with place.opened() as path, path.open(encoding="utf-8-sig", newline="") as text:
+    with place.as_local_file() as path, path.open(encoding="utf-8-sig", newline="") as text:
         try:
             for number, row in _READERS[place.suffix](text):
                 line = f"{shown(place)}, line {number}"

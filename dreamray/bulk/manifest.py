@@ -40,7 +40,10 @@ class Manifest:
         files = [self._file] if self._file.exists() else []
         files += [self._part(number) for number in sorted(parts)]
         for file in files:
-            with file.opened() as path, path.open(encoding="utf-8", errors="replace") as lines:
+            with (
+                file.as_local_file() as path,
+                path.open(encoding="utf-8", errors="replace") as lines,
+            ):
                 for line in lines:
                     try:
                         record = Record.from_json(line)

@@ -55,10 +55,10 @@ class RayTaskExecutor:
 
     def submit(self, task: Task, *, avoid: str = "", alone: bool = False) -> bool:
         """See `Hands.submit`."""
-        member = self._member_alone(avoid) if alone else self._member(avoid)
-        if member is None:
+        worker = self._pick_lonely_worker(avoid) if alone else self._pick_worker(avoid)
+        if worker is None:
             return False
-        self._in_hand[member][member.actor.make.remote(task)] = task
+        self._in_hand[worker][worker.actor.make.remote(task)] = task
         if self._expected is not None:
             self._expected -= 1
         return True
@@ -66,7 +66,7 @@ class RayTaskExecutor:
     def finished(self, timeout: float) -> list[FinishedTask]:
         """See `Hands.finished`."""
         self._look()
-        owners = {ref: member for member, refs in self._in_hand.items() for ref in refs}
+        owners = {ref: worker for worker, refs in self._in_hand.items() for ref in refs}
         if not owners:
             if not self._lost:
                 time.sleep(min(timeout, 0.1))
@@ -80,13 +80,13 @@ class RayTaskExecutor:
     def expect(self, tasks: int) -> None:
         """See `Hands.expect`: workers with nothing in hand go, if they would get nothing."""
         self._expected = tasks
-        busy = [member for member, refs in self._in_hand.items() if refs]
+        busy = [worker for worker, refs in self._in_hand.items() if refs]
         if tasks or len(busy) == self._busy_at_last:
             return
         self._busy_at_last = len(busy)
-        self._pool.keep_only(busy)
-        for member in [one for one in self._ready if one not in busy]:
-            self._forget(member)
+        self._pool.scale_down(busy)
+        for worker in [one for one in self._ready if one not in busy]:
+            self._forget(worker)
 
     def on_event(self, event: BulkEvent) -> None:
         """Count what happens."""
@@ -112,14 +112,14 @@ class RayTaskExecutor:
         now = time.monotonic()
         if now - self._asked >= _ASK_EVERY:
             self._asked = now
-            self._pool.ask()
+            self._pool.scale_up()
         self._ready = self._pool.ready()
-        for member in self._pool.leaving():
-            if not self._in_hand[member]:
-                self._lose(member, suspect=False)
-        self._pool.watch(len(self._ready))
+        for worker in self._pool.leaving():
+            if not self._in_hand[worker]:
+                self._lose(worker, suspect=False)
+        self._pool.check_liveness(len(self._ready))
 
-    def _member(self, avoid: str) -> WorkerHandle | None:
+    def _pick_worker(self, avoid: str) -> WorkerHandle | None:
         """The worker with the least in hand that has room; another one than `avoid` if it can.
 
         One task is left for each worker that is still to come: the first to be ready would
@@ -130,55 +130,55 @@ class RayTaskExecutor:
         if self._expected is not None and self._expected <= self._pool.coming:
             each = 1
         free = [
-            member
-            for member in self._ready
-            if member is not self._alone and len(self._in_hand[member]) < each
+            worker
+            for worker in self._ready
+            if worker is not self._alone and len(self._in_hand[worker]) < each
         ]
-        others = [member for member in free if str(member.number) != avoid]
+        others = [worker for worker in free if str(worker.number) != avoid]
         return min(others or free, key=lambda m: len(self._in_hand[m]), default=None)
 
-    def _member_alone(self, avoid: str) -> WorkerHandle | None:
+    def _pick_lonely_worker(self, avoid: str) -> WorkerHandle | None:
         """A worker with nothing in hand; one is kept free for it until it is there."""
         if self._alone is None:
             candidates = [m for m in self._ready if str(m.number) != avoid] or self._ready
             self._alone = min(candidates, key=lambda m: len(self._in_hand[m]), default=None)
-        member = self._alone
-        return member if member is not None and not self._in_hand[member] else None
+        worker = self._alone
+        return worker if worker is not None and not self._in_hand[worker] else None
 
-    def _collect(self, member: WorkerHandle, ref: Any) -> list[FinishedTask]:
-        task = self._in_hand[member].pop(ref, None)
+    def _collect(self, worker: WorkerHandle, ref: Any) -> list[FinishedTask]:
+        task = self._in_hand[worker].pop(ref, None)
         if task is None:  # It came back with its worker's others.
             return []
-        if member is self._alone:
+        if worker is self._alone:
             self._alone = None
         try:
             outcome: Outcome = ray.get(ref)
         except RayActorError:
-            self._in_hand[member][ref] = task
-            self._lose(member, suspect=not self._pool.has_to_leave(member))
+            self._in_hand[worker][ref] = task
+            self._lose(worker, suspect=not self._pool.has_to_leave(worker))
             return []
         except RayError as error:
             outcome = _fail_unforeseen(task, error)
-        self._failures[member] = self._failures[member] + 1 if outcome.again else 0
+        self._failures[worker] = self._failures[worker] + 1 if outcome.again else 0
         # Where all of them fail it is not the worker's fault.
-        others_fine = any(not n for one, n in self._failures.items() if one is not member)
-        if self._failures[member] >= FAILURES and others_fine:
-            self._lose(member, suspect=False)
-        return [FinishedTask(task, outcome, str(member.number))]
+        others_fine = any(not n for one, n in self._failures.items() if one is not worker)
+        if self._failures[worker] >= FAILURES and others_fine:
+            self._lose(worker, suspect=False)
+        return [FinishedTask(task, outcome, str(worker.number))]
 
-    def _lose(self, member: WorkerHandle, *, suspect: bool) -> None:
+    def _lose(self, worker: WorkerHandle, *, suspect: bool) -> None:
         """Let a worker go; what it had in hand comes back, perhaps as what it died of."""
-        tasks = self._in_hand[member].values()
-        self._lost += [FinishedTask(task, None, str(member.number), suspect) for task in tasks]
+        tasks = self._in_hand[worker].values()
+        self._lost += [FinishedTask(task, None, str(worker.number), suspect) for task in tasks]
         self._metrics.lost(suspect)
-        self._forget(member)
-        self._pool.lose(member)
+        self._forget(worker)
+        self._pool.lose(worker)
 
-    def _forget(self, member: WorkerHandle) -> None:
-        self._in_hand.pop(member, None)
-        self._failures.pop(member, None)
-        self._ready = [one for one in self._ready if one is not member]
-        if member is self._alone:
+    def _forget(self, worker: WorkerHandle) -> None:
+        self._in_hand.pop(worker, None)
+        self._failures.pop(worker, None)
+        self._ready = [one for one in self._ready if one is not worker]
+        if worker is self._alone:
             self._alone = None
 
 
@@ -199,21 +199,21 @@ def _fail_unforeseen(task: Task, error: Exception) -> Outcome:
 class NodeTaskRunner:
     """A process that makes the pictures of a set, several at a time."""
 
-    def __init__(self, tools: TaskRunnerSpec) -> None:
-        prepare(tools.threads)
-        self._studio = tools.studio()
+    def __init__(self, spec: TaskRunnerSpec) -> None:
+        prepare(spec.threads)
+        self._runner = spec.runner()
 
-    def introduce(self) -> tuple[str, Mapping[str, Any]]:
-        """See `NodeWorker.introduce`."""
-        return node_id(), self._studio.about()
+    def handshake(self) -> tuple[str, Mapping[str, Any]]:
+        """See `NodeWorker.handshake`."""
+        return node_id(), self._runner.about()
 
     def make(self, task: Task) -> Outcome:
         """See `Studio.make`."""
-        return self._studio.make(task)
+        return self._runner.make(task)
 
 
 def task_runner_maker(
-    tools: TaskRunnerSpec, needs: WorkerResources, calls: int
+    spec: TaskRunnerSpec, resources: WorkerResources, calls: int
 ) -> Callable[[], Any]:
     """Makes workers of sets, which answer so many calls at a time; else as `worker_maker`."""
-    return actor_maker(NodeTaskRunner, tools, needs, max_concurrency=calls)
+    return actor_maker(NodeTaskRunner, spec, resources, max_concurrency=calls)

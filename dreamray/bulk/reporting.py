@@ -28,10 +28,10 @@ _SHARE = 0.05
 class Reporting:
     """Listens to a run, and writes its report: now and then in a thread, and at the end."""
 
-    def __init__(self, wanted: BulkRequest, ledger: TaskStore, check: Callable[[], None]) -> None:
+    def __init__(self, wanted: BulkRequest, store: TaskStore, check: Callable[[], None]) -> None:
         """`check` raises DreamrayError once the run may not write any more."""
         self._wanted = wanted
-        self._ledger = ledger
+        self._store = store
         self._check = check
         self._report = Report(wanted.destination)
         self._begun = time.monotonic()
@@ -77,7 +77,7 @@ class Reporting:
 
     def _update(self, summary: Summary) -> None:
         self._check()
-        with self._ledger.reader() as reader:
+        with self._store.reader() as reader:
             self._report.update(summary, reader.records())
 
     def _count(self, event: PictureDone) -> None:
@@ -94,7 +94,7 @@ class Reporting:
         )
 
     def _summary(self) -> Summary:
-        wanted, counts = self._wanted, self._ledger.counts
+        wanted, counts = self._wanted, self._store.counts
         execution = wanted.execution
         settings = (
             f"{wanted.dream.to_yaml()}weights: {execution.weights}\n"

@@ -44,17 +44,17 @@ class BulkScheduler:
     def __init__(
         self,
         wanted: BulkRequest,
-        ledger: TaskStore,
+        store: TaskStore,
         check: Callable[[], None],
         on_event: BulkListener,
     ) -> None:
         """`check` raises once the lease is lost."""
         self._wanted = wanted
-        self._ledger = ledger
+        self._store = store
         self._check = check
         self._on_event = on_event
         self._manifest = Manifest(wanted.destination)
-        self._plan = BulkPlanner(wanted, ledger, on_event)
+        self._plan = BulkPlanner(wanted, store, on_event)
         self._unkept: list[Record] = []
         self._kept_at = time.monotonic()
         self._attempts: dict[str, Attempt] = {}
@@ -70,25 +70,25 @@ class BulkScheduler:
         for record in refused:
             self._record(Outcome(record))
 
-    def make(self, hands: TaskExecutor) -> None:
+    def make(self, executor: TaskExecutor) -> None:
         """Have everything made that is to be done, and record it.
 
         Raises DreamrayError where going on is hopeless: more failures than allowed, a storage
         that fails again and again, a lost lease, no workers.
         """
         queue = RetryQueue(self._plan.tasks())
-        self._progress(hands)
+        self._progress(executor)
         try:
             while True:
                 self._check()
-                self._hand_out(queue, hands)
-                if not hands.in_flight and queue.empty:
+                self._hand_out(queue, executor)
+                if not executor.in_flight and queue.empty:
                     return
-                hands.expect(self._ledger.counts.left - hands.in_flight)
-                for finished in hands.finished(_POLL):
-                    self._note(finished, queue, hands)
+                executor.expect(self._store.counts.left - executor.in_flight)
+                for finished in executor.finished(_POLL):
+                    self._note(finished, queue, executor)
                 self._keep()
-                self._progress(hands)
+                self._progress(executor)
                 self.check_failures()
         except BaseException:
             # Before the hands are let go, which may take longer than there is time.
@@ -108,7 +108,7 @@ class BulkScheduler:
         """Write the manifest as a whole."""
         self.keep()
         self._check()
-        with self._ledger.reader() as reader:
+        with self._store.reader() as reader:
             self._manifest.complete(reader.records())
 
     @property
@@ -116,16 +116,16 @@ class BulkScheduler:
         """Whether the destination's manifest is not what it was, or has parts."""
         return self._recorded or self._manifest.has_parts
 
-    def _hand_out(self, queue: RetryQueue, hands: TaskExecutor) -> None:
+    def _hand_out(self, queue: RetryQueue, executor: TaskExecutor) -> None:
         # A suspect waits for a worker of its own, and must not hold up the others.
         for draw in (queue.next_suspect, queue.next):
             while (attempt := draw()) is not None:
-                if not hands.submit(attempt.task, avoid=attempt.avoid, alone=attempt.suspect):
+                if not executor.submit(attempt.task, avoid=attempt.avoid, alone=attempt.suspect):
                     break
                 self._attempts[attempt.task.output] = attempt
                 queue.taken(attempt)
 
-    def _note(self, finished: FinishedTask, queue: RetryQueue, hands: TaskExecutor) -> None:
+    def _note(self, finished: FinishedTask, queue: RetryQueue, executor: TaskExecutor) -> None:
         attempt = self._attempts.pop(finished.task.output)
         outcome = finished.outcome
         if outcome is None:
@@ -140,9 +140,9 @@ class BulkScheduler:
         elif not outcome.kept:
             outcome = replace(outcome, record=replace(outcome.record, attempts=attempt.number))
         self._failed_in_a_row = 0 if outcome.own else self._failed_in_a_row + 1
-        self._ledger.note(outcome.record, kept=outcome.kept)
+        self._store.note(outcome.record, kept=outcome.kept)
         self._record(outcome, known=outcome.record == attempt.task.earlier)
-        hands.on_event(PictureDone(outcome.record, outcome.kept, outcome.work))
+        executor.on_event(PictureDone(outcome.record, outcome.kept, outcome.work))
 
     def _record(self, outcome: Outcome, *, known: bool = False) -> None:
         record = outcome.record
@@ -171,7 +171,7 @@ class BulkScheduler:
 
     def check_failures(self) -> None:
         """Raise DreamrayError where going on is hopeless."""
-        limit, counts = self._wanted.max_failures, self._ledger.counts
+        limit, counts = self._wanted.max_failures, self._store.counts
         if limit is not None and limit.is_passed(counts):
             raise DreamrayError(
                 f"{counts.failed} pictures failed, more than --max-failures {limit}: the last "
@@ -183,13 +183,18 @@ class BulkScheduler:
                 f"the last one as {self._last_error}; run it again when that is mended"
             )
 
-    def _progress(self, hands: TaskExecutor) -> None:
-        counts = self._ledger.counts
+    def _progress(self, executor: TaskExecutor) -> None:
+        counts = self._store.counts
         progress = BulkProgress(
-            counts.total, counts.kept, counts.done, counts.failed, hands.in_flight, hands.workers
+            counts.total,
+            counts.kept,
+            counts.done,
+            counts.failed,
+            executor.in_flight,
+            executor.workers,
         )
         self._on_event(progress)
-        hands.on_event(progress)
+        executor.on_event(progress)
 
     def _warn(self, text: str) -> None:
         self._on_event(Notice(text))

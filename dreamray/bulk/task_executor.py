@@ -67,20 +67,20 @@ class ThreadTaskExecutor:
 
     workers = 1
 
-    def __init__(self, tools: TaskRunnerSpec) -> None:
+    def __init__(self, spec: TaskRunnerSpec) -> None:
         """Nothing is loaded before the first task comes."""
-        self._tools = tools
-        self._studio: TaskRunner | None = None
-        self._threads = ThreadPoolExecutor(tools.in_hand, "picture")
+        self._spec = spec
+        self._runner: TaskRunner | None = None
+        self._threads = ThreadPoolExecutor(spec.in_hand, "picture")
         self._tasks: dict[Future[Outcome], Task] = {}
 
     def submit(self, task: Task, *, avoid: str = "", alone: bool = False) -> bool:
         """See `TaskExecutor.submit`."""
-        if len(self._tasks) >= self._tools.in_hand:
+        if len(self._tasks) >= self._spec.in_hand:
             return False
-        if self._studio is None:
-            self._studio = self._tools.studio()
-        self._tasks[self._threads.submit(self._studio.make, task)] = task
+        if self._runner is None:
+            self._runner = self._spec.runner()
+        self._tasks[self._threads.submit(self._runner.make, task)] = task
         return True
 
     def finished(self, timeout: float) -> list[FinishedTask]:
@@ -103,6 +103,6 @@ class ThreadTaskExecutor:
 
     def close(self) -> None:
         """Let the threads end, each at its next step."""
-        if self._studio is not None:
-            self._studio.stop()
+        if self._runner is not None:
+            self._runner.stop()
         self._threads.shutdown(cancel_futures=True)

@@ -23,7 +23,7 @@ import numpy as np
 
 from dreamray.base.errors import DreamrayError, NotFoundError, PictureError, RequestError
 from dreamray.base.messages import shown
-from dreamray.bulk.digests import NOTE, result_digest
+from dreamray.bulk.digests import DIGEST_KEY, result_digest
 from dreamray.bulk.existing import check_places, is_right, is_unchanged
 from dreamray.bulk.report import thumbnail
 from dreamray.bulk.task import Making, Outcome, Task
@@ -60,23 +60,23 @@ AHEAD = 3
 class TaskRunnerSpec:
     """What the pictures of a set are made with."""
 
-    tools: EngineSpec
+    spec: EngineSpec
     execution: Execution
     batch: int = 1
     """Pictures that are dreamt at a time, at the most."""
 
-    def studio(self) -> TaskRunner:
+    def runner(self) -> TaskRunner:
         """The means of one process."""
-        return TaskRunner(self.tools, self.execution, self.batch)
+        return TaskRunner(self.spec, self.execution, self.batch)
 
     def with_threads(self, threads: int) -> TaskRunnerSpec:
         """The same with so many processors."""
-        return dataclasses.replace(self, tools=dataclasses.replace(self.tools, threads=threads))
+        return dataclasses.replace(self, spec=dataclasses.replace(self.spec, threads=threads))
 
     @property
     def threads(self) -> int | None:
         """Processors of each process."""
-        return self.tools.threads
+        return self.spec.threads
 
     @property
     def in_hand(self) -> int:
@@ -93,7 +93,7 @@ class PixelSemaphore:
         self._queue: list[object] = []
 
     @contextlib.contextmanager
-    def taken(self, pixels: int) -> Iterator[None]:
+    def acquire(self, pixels: int) -> Iterator[None]:
         """Wait until there is room; what needs more than all gets all."""
         pixels, me = min(pixels, self._pixels), object()
         with self._changed:
@@ -113,12 +113,12 @@ class PixelSemaphore:
 class TaskRunner:
     """Makes pictures, for as many threads as call `make` at a time."""
 
-    def __init__(self, tools: EngineSpec, execution: Execution, batch: int) -> None:
+    def __init__(self, spec: EngineSpec, execution: Execution, batch: int) -> None:
         """`batch` pictures at the most are dreamt at a time.
 
         The network is loaded for the first dream: a set may have nothing but broken pictures.
         """
-        self._tools = tools
+        self._spec = spec
         self._execution = execution
         self._batch = batch
         self._name = f"{socket.gethostname()}/{os.getpid()}"
@@ -127,12 +127,12 @@ class TaskRunner:
         """Also those that had to go, while a picture still needs them."""
         self._loading = threading.Lock()
         self._dreaming = threading.Semaphore(batch)
-        self._room = PixelSemaphore(HELD_PIXELS)
+        self._held_pixels = PixelSemaphore(HELD_PIXELS)
         self._stopped = False
 
     def about(self) -> Mapping[str, Any]:
         """The device, threads and TensorFlow that this process computes with; loads the network."""
-        return Worker(self._engine(self._tools.dream)).about()
+        return Worker(self._engine(self._spec.dream)).about()
 
     def stop(self) -> None:
         """Let all calls of `make` end soon, with StoppedError unless they are storing."""
@@ -166,12 +166,12 @@ class TaskRunner:
         if is_unchanged(task, making.fingerprint):
             return making.kept()
         with contextlib.ExitStack() as held:
-            with task.source.opened() as path:
+            with task.source.as_local_file() as path:
                 name = shown(task.source.name)
                 making.shape = file_shape(path, name)
                 pixels = making.shape.pixels
                 making.enter("wait")
-                held.enter_context(self._room.taken(pixels))
+                held.enter_context(self._held_pixels.acquire(pixels))
                 making.enter("load")
                 folder = held.enter_context(_work_folder(pixels))
                 original = ingest_file(path, name, making.fingerprint, folder)
@@ -191,9 +191,14 @@ class TaskRunner:
                 except DreamrayError as error:
                     making.remark(f"no thumbnail: {error}")
             extras = Extras(original.icc_profile, original.exif)
-            notes = {NOTE: digest}
+            object_metadata = {DIGEST_KEY: digest}
             export(
-                DreamtPixels(dreamt, original), extras, task.target, format, metadata, notes=notes
+                DreamtPixels(dreamt, original),
+                extras,
+                task.target,
+                format,
+                metadata,
+                object_metadata=object_metadata,
             )
             return making.done(task.target.fingerprint())
 
@@ -201,23 +206,23 @@ class TaskRunner:
         self, task: Task, original: Source, job: CheckpointStore, making: Making
     ) -> tuple[LazyRaster, dict[str, Any]]:
         """The dream, which lies in the job's folder, and what the result's metadata say."""
-        self._tools.weights.check_reaches(task.dream.layer_names)
+        self._spec.weights.check_reaches(task.dream.layer_names)
         with self._dreaming:
             making.enter("dream")
             engine = self._engine(task.dream)
-            dreamer = Renderer(
+            renderer = Renderer(
                 task.dream,
                 self._execution,
                 making.on_event,
-                loaded=self._tools.weights,
-                crew=LocalTileExecutor(Worker(engine)),
+                loaded=self._spec.weights,
+                executor=LocalTileExecutor(Worker(engine)),
             )
-            plan = dreamer.plan(original.shape)
+            plan = renderer.plan(original.shape)
             with engine.taking_part():
-                dreamt = dreamer.run_view(NormalizedRaster(original.colour), plan, job)
+                dreamt = renderer.dream_raster(NormalizedRaster(original.colour), plan, job)
         pixels = sum(stage.shape.pixels for stage in plan.stages)
         making.work = pixels * task.dream.iterations
-        return dreamt, describe(dreamer, original.sha256, plan)
+        return dreamt, describe(renderer, original.sha256, plan)
 
     def _engine(self, dream: Dream) -> SharedEngine:
         """The network for a dream's layers, loaded when it is first asked for."""
@@ -228,11 +233,11 @@ class TaskRunner:
             if key not in self._networks:
                 while len(self._networks) >= _MOST_NETWORKS:
                     del self._networks[next(iter(self._networks))]
-                tools = dataclasses.replace(self._tools, dream=dream)
+                spec = dataclasses.replace(self._spec, dream=dream)
                 pixels = window_pixels(
                     budget_of(self._execution), dream.layer_names, self._execution.precision
                 )
-                self._networks[key] = SharedEngine(tools.engine(), self._batch, pixels)
+                self._networks[key] = SharedEngine(spec.engine(), self._batch, pixels)
                 self._in_use.add(self._networks[key])
             self._networks[key] = self._networks.pop(key)  # The last one is the last to go.
             return self._networks[key]

@@ -122,11 +122,11 @@ def render(
     started = time.monotonic()
     with (
         _dreaming(given, quiet) as (request, show),
-        Renderer(request.dream, request.execution, show) as dreamer,
+        Renderer(request.dream, request.execution, show) as renderer,
     ):
-        _compare_weights(request, dreamer, show)
+        _compare_weights(request, renderer, show)
         keeping = RenderOptions(fresh=fresh, work=keep_work, preview=preview)
-        rendered = render_picture(source, output, dreamer, show, keeping)
+        rendered = render_picture(source, output, renderer, show, keeping)
     say(f"{rendered.output}: {rendered.shape} in {duration(time.monotonic() - started)}")
 
 
@@ -231,11 +231,11 @@ def sweep(
 
     with (
         _dreaming(given, quiet) as (request, show),
-        Renderer(request.dream, request.execution, show) as dreamer,
+        Renderer(request.dream, request.execution, show) as renderer,
     ):
         experiments = parse_experiments(vary or [], request.dream)
-        _compare_weights(request, dreamer, show)
-        count = render_sheet(source, output, dreamer, experiments, width, show)
+        _compare_weights(request, renderer, show)
+        count = render_sheet(source, output, renderer, experiments, width, show)
     say(f"{output}: {count} dreams")
 
 
@@ -266,12 +266,12 @@ def plan(
     notes: list[str] = []
     dream = foresee_layers(request.execution.weights, request.dream, notes.append)
     place = locate(source)
-    with place.opened() as path:
+    with place.as_local_file() as path:
         shape = file_shape(path, shown(place.name))
         if shape.pixels <= HELD_PIXELS:  # Decoded, what is wrong with it is told, too.
             shape = Shape(*decode(path.read_bytes(), place.name).pixels.shape[:2])
     planned = Planner(dream, request.execution).plan(shape)
-    planned = replace(planned, remarks=(*notes, *planned.remarks))
+    planned = replace(planned, notices=(*notes, *planned.notices))
     keep_freed_memory()
     speed = measure_speed(dream, request.execution) if probe else None
     for line in report(planned, dream, speed):
@@ -336,14 +336,14 @@ def _in_request(given: CliOptions) -> Iterator[MergedSettings]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _compare_weights(request: MergedSettings, dreamer: Renderer, show: Listener) -> None:
+def _compare_weights(request: MergedSettings, renderer: Renderer, show: Listener) -> None:
     """Say so where a result is to be made again, but with other weights."""
     from dreamray.engine.events import Notice
 
-    if request.like_weights and request.like_weights != dreamer.weights.sha256:
+    if request.like_weights and request.like_weights != renderer.weights.sha256:
         show(
             Notice(
-                f"--like was made with other weights than {dreamer.weights.name}: "
+                f"--like was made with other weights than {renderer.weights.name}: "
                 "the dream will differ"
             )
         )

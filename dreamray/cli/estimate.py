@@ -37,9 +37,9 @@ def measure_speed(dream: Dream, execution: Execution) -> float:
     plan = plan_tiles(Shape(side, side), dream.layer_names)
     noise = np.random.default_rng(0).uniform(-1, 1, (side, side, 3)).astype(np.float32)
     tools = EngineSpec(dream, _noise_weights(), execution.precision, execution.threads)
-    crew = LocalTileExecutor(Worker(tools.engine()))
-    crew.begin(plan, ArrayRaster(noise), None, None)
-    steps = ascend(crew, dream.replace(iterations=1 + _PROBE_STEPS, max_loss=None))
+    executor = LocalTileExecutor(Worker(tools.engine()))
+    executor.begin(plan, ArrayRaster(noise), None, None)
+    steps = ascend(executor, dream.replace(iterations=1 + _PROBE_STEPS, max_loss=None))
     seconds, started = [], time.perf_counter()
     for _ in steps:
         seconds.append(time.perf_counter() - started)
@@ -52,7 +52,7 @@ def report(plan: PicturePlan, dream: Dream, speed: float | None) -> Iterator[str
     """The plan as lines of text, a table of the octaves among them."""
     yield f"picture {plan.shape}, {len(plan.stages)} octaves, up to {dream.iterations} steps each"
     yield f"layers {dream.shown_layers}"
-    yield from (f"note: {remark}" for remark in plan.remarks)
+    yield from (f"note: {remark}" for remark in plan.notices)
     header = f"{'octave':<8}{'size':>13}{'tiles':>7}{'tile':>7}{'halo':>9}{'window':>13}"
     yield f"{header}{'extra':>7}{'memory':>10}{'GFLOP/step':>12}"
     for number, stage in enumerate(plan.stages, start=1):

@@ -66,7 +66,7 @@ def merge_settings(given: CliOptions) -> MergedSettings:
 
 def _read_settings(picture: str) -> dict[str, Any]:
     place = locate(picture)
-    with place.opened() as path, path.open("rb") as file:
+    with place.as_local_file() as path, path.open("rb") as file:
         return read_metadata(file, shown(place.name))
 
 

@@ -70,7 +70,7 @@ class TileTask:
         )
         steps, first_loss = 0, math.nan
         for number in range(self.dream.iterations):
-            alone.strips(roll(self.dream, self.octave, number))
+            alone.halos(roll(self.dream, self.octave, number))
             (loss,), _ = alone.compute()
             alone.collect()
             if number == 0:
@@ -104,7 +104,7 @@ class BlendedRaster:
 
     plan: TilePlan
     """Its windows overlap by at least the width of the fade on each side of a core's edge."""
-    canvases: tuple[ChunkedRaster, ...]
+    rasters: tuple[ChunkedRaster, ...]
     """The result of each tile, of its window's shape."""
 
     @property
@@ -116,13 +116,13 @@ class BlendedRaster:
         """See `dreamray.raster.lazy.LazyRaster`. Contributions are added in the order of the plan."""
         blended = np.zeros((len(rows), len(columns), 3), np.float32)
         across = len(self.plan.core_columns)
-        for number, (tile, canvas) in enumerate(zip(self.plan.tiles, self.canvases, strict=True)):
+        for number, (tile, raster) in enumerate(zip(self.plan.tiles, self.rasters, strict=True)):
             row_weights = self._fades[0][number // across]
             column_weights = self._fades[1][number % across]
             down, right = row_weights.at(rows), column_weights.at(columns)
             inside = np.ix_(here := np.flatnonzero(down), there := np.flatnonzero(right))
             if here.size and there.size:
-                values = canvas.points(
+                values = raster.points(
                     rows[here] - tile.window.rows.start, columns[there] - tile.window.columns.start
                 )
                 weights = down[here][:, None] * right[there][None, :]

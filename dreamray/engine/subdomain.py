@@ -3,7 +3,7 @@
 One owner of tiles holds one subdomain. Alone it makes the whole step; with others it exchanges
 strips along their borders, in three rounds:
 
-1. `strips`: pixels of its cores that the others' windows reach into;
+1. `halos`: pixels of its cores that the others' windows reach into;
 2. `compute`: the gradient of each of its windows, and the parts of it that lie in others' cores;
 3. `collect`: those parts from the others are added up, and the sizes of the gradient told.
 
@@ -73,37 +73,37 @@ class Subdomain:
     """The tiles of one owner. Not for several threads at a time."""
 
     def __init__(
-        self, plan: TilePlan, owners: tuple[int, ...], me: int, engine: Engine, shelf: SpillBuffer
+        self, plan: TilePlan, owners: tuple[int, ...], me: int, engine: Engine, buffer: SpillBuffer
     ) -> None:
         """`owners` has the owner of each tile of the plan; `me` is the one that this is."""
         self._plan = plan
         self._owners = owners
         self._me = me
         self._engine = engine
-        self._shelf = shelf
+        self._buffer = buffer
         self._exchange = HaloExchange(plan, owners)
         self._sums: dict[int, _OrderedSum] = {}
         self.tiles = self._exchange.tiles_of(me)
 
     def put(self, tile: int, image: Raster) -> None:
         """Take over the image of a core, float32 [height, width, 3]."""
-        self._shelf["image", tile] = self._engine.load(image)
+        self._buffer["image", tile] = self._engine.load(image)
 
     def image(self, tile: int) -> Raster:
         """The image of a core as it is now."""
-        return self._engine.store(self._shelf["image", tile])
+        return self._engine.store(self._buffer["image", tile])
 
     def gradient(self, tile: int) -> Raster:
         """What the last step's contributions to a core add up to; not normalised."""
-        return self._engine.store(self._shelf["gradient", tile])
+        return self._engine.store(self._buffer["gradient", tile])
 
-    def strips(self, roll: Roll = (0, 0)) -> list[Halos]:
+    def halos(self, roll: Roll = (0, 0)) -> list[Halos]:
         """Begin a step: for each of `HaloExchange.receivers` the pixels that it needs."""
         if roll != self._exchange.roll:
             self._exchange = HaloExchange(self._plan, self._owners, roll)
         return [
             {
-                tile: self._engine.store(_part(self._shelf["image", tile], region))
+                tile: self._engine.store(_part(self._buffer["image", tile], region))
                 for tile, region in self._exchange.needed(self._me, other).items()
             }
             for other in self._exchange.receivers(self._me)
@@ -118,15 +118,15 @@ class Subdomain:
         exchange = self._exchange
         foreign = {
             tile: (exchange.needed(sender, self._me)[tile], self._engine.load(pixels))
-            for sender, strips in zip(exchange.senders(self._me), incoming, strict=True)
-            for tile, pixels in strips.items()
+            for sender, halos in zip(exchange.senders(self._me), incoming, strict=True)
+            for tile, pixels in halos.items()
         }
         self._sums = {
             tile: _OrderedSum(exchange.contributors[tile], functools.partial(self._add, tile))
             for tile in self.tiles
         }
         for tile in self.tiles:
-            self._shelf.pop(("gradient", tile), None)
+            self._buffer.pop(("gradient", tile), None)
         outgoing: dict[int, PartialGradients] = {o: {} for o in exchange.senders(self._me)}
         losses = []
         for number in self.tiles:
@@ -150,14 +150,14 @@ class Subdomain:
                     values = [(at, self._engine.load(part)) for _, at, part in group]
                     self._sums[tile].put(number, values)
         assert all(total.complete for total in self._sums.values())
-        return [self._engine.absolute_sum(self._shelf["gradient", tile]) for tile in self.tiles]
+        return [self._engine.absolute_sum(self._buffer["gradient", tile]) for tile in self.tiles]
 
     def move(self, step: float, mean: float) -> None:
         """Move the images by `step * gradient / mean`."""
         for tile in self.tiles:
-            gradient = self._shelf.pop(("gradient", tile))
-            image = self._shelf["image", tile]
-            self._shelf["image", tile] = self._engine.moved(image, gradient, step, mean)
+            gradient = self._buffer.pop(("gradient", tile))
+            image = self._buffer["image", tile]
+            self._buffer["image", tile] = self._engine.moved(image, gradient, step, mean)
 
     def _window_gradient(
         self,
@@ -169,7 +169,7 @@ class Subdomain:
             if piece.source in foreign:
                 known, values = foreign[piece.source]
                 return _part(values, piece.inside, known)
-            return _part(self._shelf["image", piece.source], piece.inside)
+            return _part(self._buffer["image", piece.source], piece.inside)
 
         window = self._engine.join([[pixels(piece) for piece in row] for row in pieces])
         owned, per_cell = _objective(self._plan, self._plan.tiles[number], self._engine.layers)
@@ -179,17 +179,17 @@ class Subdomain:
         """Add to a core's gradient."""
         core = self._plan.tiles[tile].core
         key = "gradient", tile
-        if key not in self._shelf:
+        if key not in self._buffer:
             whole = Region.whole(core.shape)
             if self._exchange.contributors[tile] == (tile,) and values[0][0] == whole:
                 # Nobody else will add to it.
-                self._shelf[key] = values[0][1]
+                self._buffer[key] = values[0][1]
                 return
-            self._shelf[key] = self._engine.zeros(*core.shape)
-        gradient = self._shelf[key]
+            self._buffer[key] = self._engine.zeros(*core.shape)
+        gradient = self._buffer[key]
         for at, part in values:
             gradient = self._engine.add(gradient, at, part)
-        self._shelf[key] = gradient
+        self._buffer[key] = gradient
 
 
 class _OrderedSum:

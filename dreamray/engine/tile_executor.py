@@ -68,7 +68,7 @@ class TileExecutor(Protocol):
     def move(self, step: float, mean: float) -> None:
         """Move the image along the gradient, by `step * gradient / mean`."""
 
-    def store(self, canvas: ChunkedRaster, added: LazyRaster | None = None) -> None:
+    def store(self, raster: ChunkedRaster, added: LazyRaster | None = None) -> None:
         """Write the image, with another view added to it, into a canvas of the same shape."""
 
     def dream_tiles(self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]) -> None:
@@ -116,7 +116,7 @@ class LocalTileExecutor:
         """See `TileExecutor`."""
         assert self._plan is not None
         move, self._move = self._move, None
-        self._worker.strips(move, roll)
+        self._worker.halos(move, roll)
         losses, *_ = self._worker.compute()
         sums = self._worker.collect()
         return StepMeasure(tuple(losses), tuple(sums), 3 * math.prod(self._plan.shape))
@@ -125,10 +125,10 @@ class LocalTileExecutor:
         """See `TileExecutor`."""
         self._move = Move(step, mean)
 
-    def store(self, canvas: ChunkedRaster, added: LazyRaster | None = None) -> None:
+    def store(self, raster: ChunkedRaster, added: LazyRaster | None = None) -> None:
         """See `TileExecutor`."""
         move, self._move = self._move, None
-        self._worker.store(move, canvas, added)
+        self._worker.store(move, raster, added)
 
     def dream_tiles(self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]) -> None:
         """See `TileExecutor`."""

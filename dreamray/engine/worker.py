@@ -90,9 +90,9 @@ class Worker:
         The rest waits in `scratch`, a folder of this machine.
         """
         self.end()
-        shelf = SpillBuffer(held, scratch, self._engine.load, self._engine.store)
+        buffer = SpillBuffer(held, scratch, self._engine.load, self._engine.store)
         self._plan = plan
-        self._subdomain = Subdomain(plan, owners, me, self._engine, shelf)
+        self._subdomain = Subdomain(plan, owners, me, self._engine, buffer)
         for tile in self._subdomain.tiles:
             self._subdomain.put(tile, read(image, plan.tiles[tile].core))
 
@@ -100,10 +100,10 @@ class Worker:
         """Let go of the tiles."""
         self._subdomain = None
 
-    def strips(self, move: Move | None, roll: Roll) -> list[Halos]:
-        """Make the move of the step before, if any; see `Subdomain.strips`."""
+    def halos(self, move: Move | None, roll: Roll) -> list[Halos]:
+        """Make the move of the step before, if any; see `Subdomain.halos`."""
         subdomain = self._moved(move)
-        return subdomain.strips(roll)
+        return subdomain.halos(roll)
 
     def compute(self, *incoming: Halos) -> list[Any]:
         """The list of losses, then the contributions for others: see `Subdomain.compute`."""
@@ -115,7 +115,7 @@ class Worker:
         return self._moved(None).collect(incoming)
 
     def store(
-        self, move: Move | None, canvas: ChunkedRaster, added: LazyRaster | None = None
+        self, move: Move | None, raster: ChunkedRaster, added: LazyRaster | None = None
     ) -> None:
         """Write the images of the tiles into a canvas, with another view added to them."""
         subdomain = self._moved(move)
@@ -123,7 +123,7 @@ class Worker:
         for tile in subdomain.tiles:
             core = self._plan.tiles[tile].core
             image = subdomain.image(tile)
-            canvas.write(core, image if added is None else image + read(added, core))
+            raster.write(core, image if added is None else image + read(added, core))
 
     def dream_tile(self, task: TileTask) -> int:
         """Dream one tile by itself, and store it; return the number of steps."""

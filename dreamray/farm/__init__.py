@@ -15,7 +15,7 @@ from dreamray.settings.execution import Execution
 
 @contextlib.contextmanager
 def ray_tile_executor(
-    tools: EngineSpec, execution: Execution, tiles: int, on_event: Listener
+    spec: EngineSpec, execution: Execution, tiles: int, on_event: Listener
 ) -> Iterator[TileExecutor]:
     """The workers of a cluster as a crew, let go at the end.
 
@@ -32,14 +32,14 @@ def ray_tile_executor(
         def warn(text: str) -> None:
             on_event(Notice(text))
 
-        needs = worker_resources(execution)
-        asked = worker_count(execution, needs)
+        resources = worker_resources(execution)
+        asked = worker_count(execution, resources)
         if asked.most > tiles:
             warn(
                 f"{asked.most} workers for {tiles} tile{'s' * (tiles != 1)}: the others would have "
                 "nothing to do; a smaller --tile or --memory makes more"
             )
-        make = worker_maker(dataclasses.replace(tools, threads=needs.cpus), needs)
-        pool = WorkerPool(make, asked.at_most(tiles), needs, wait=execution.wait, warn=warn)
-        with contextlib.closing(RayTileExecutor(pool, Metrics())) as crew:
-            yield crew
+        make = worker_maker(dataclasses.replace(spec, threads=resources.cpus), resources)
+        pool = WorkerPool(make, asked.at_most(tiles), resources, wait=execution.wait, warn=warn)
+        with contextlib.closing(RayTileExecutor(pool, Metrics())) as executor:
+            yield executor

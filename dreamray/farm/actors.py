@@ -21,11 +21,11 @@ from dreamray.raster.lazy import LazyRaster
 class NodeWorker(Worker):
     """A worker whose answers are told apart by Ray, each as an object of its own."""
 
-    def __init__(self, tools: EngineSpec) -> None:
-        prepare(tools.threads)
-        super().__init__(tools.engine())
+    def __init__(self, spec: EngineSpec) -> None:
+        prepare(spec.threads)
+        super().__init__(spec.engine())
 
-    def introduce(self) -> tuple[str, Mapping[str, Any]]:
+    def handshake(self) -> tuple[str, Mapping[str, Any]]:
         """The node it is on, and what it computes with; answered when it is ready."""
         return node_id(), self.about()
 
@@ -44,10 +44,10 @@ class NodeWorker(Worker):
             )
         self.begin(plan, owners, me, image, held, scratch)
 
-    def strips_apart(self, move: Move | None, roll: Roll) -> Any:
-        """Nothing, then the strips for each neighbour: see `Worker.strips`."""
-        strips: list[Halos] = self.strips(move, roll)
-        return [None, *strips] if strips else None
+    def halos_apart(self, move: Move | None, roll: Roll) -> Any:
+        """Nothing, then the strips for each neighbour: see `Worker.halos`."""
+        halos: list[Halos] = self.halos(move, roll)
+        return [None, *halos] if halos else None
 
     def compute_apart(self, *incoming: Halos) -> Any:
         """The losses, then the contributions for each neighbour: see `Worker.compute`."""
@@ -59,18 +59,20 @@ class NodeWorker(Worker):
         return self.collect(*incoming)
 
 
-def worker_maker(tools: EngineSpec, needs: WorkerResources) -> Callable[[], Any]:
+def worker_maker(spec: EngineSpec, resources: WorkerResources) -> Callable[[], Any]:
     """Makes workers of single pictures; they share one copy of the weights on each node."""
-    return actor_maker(NodeWorker, tools, needs)
+    return actor_maker(NodeWorker, spec, resources)
 
 
-def actor_maker(kind: type, tools: Any, needs: WorkerResources, **more: Any) -> Callable[[], Any]:
-    """Makes actors of a class that takes `tools`, with `more` of Ray's options."""
+def actor_maker(
+    kind: type, spec: Any, resources: WorkerResources, **more: Any
+) -> Callable[[], Any]:
+    """Makes actors of a class that takes `spec`, with `more` of Ray's options."""
     remote: Any = ray.remote(kind)
-    shared = ray.put(tools)
+    shared = ray.put(spec)
     options = remote.options(
-        num_cpus=needs.cpus,
-        num_gpus=needs.gpus,
+        num_cpus=resources.cpus,
+        num_gpus=resources.gpus,
         max_restarts=0,  # A new process would not have the tiles: the pool asks for another one.
         max_task_retries=0,
         **more,

@@ -48,7 +48,7 @@ class RayTileExecutor:
     def __init__(self, pool: WorkerPool, metrics: Metrics) -> None:
         self._pool = pool
         self._metrics = metrics
-        self._members: list[WorkerHandle] = []
+        self._workers: list[WorkerHandle] = []
         self._plan: TilePlan | None = None
         self._rounds: _Rounds | None = None
         self._move: Move | None = None
@@ -56,35 +56,35 @@ class RayTileExecutor:
     @property
     def size(self) -> int:
         """See `Crew`."""
-        return len(self._members)
+        return len(self._workers)
 
     @property
     def must_change(self) -> bool:
         """See `Crew`."""
-        return any(self._pool.has_to_leave(member) for member in self._members)
+        return any(self._pool.has_to_leave(worker) for worker in self._workers)
 
     @property
     def may_change(self) -> bool:
         """See `Crew`."""
         tiles = len(self._plan.tiles) if self._plan else 0
-        return self.must_change or min(len(self._pool.ready()), tiles) > len(self._members)
+        return self.must_change or min(len(self._pool.ready()), tiles) > len(self._workers)
 
     def about(self) -> Mapping[str, Any]:
         """See `Crew`."""
-        return self._pool.about or self._pool.gather()[0].about or {}
+        return self._pool.about or self._pool.wait_ready()[0].about or {}
 
     def begin(
         self, plan: TilePlan, image: LazyRaster, held: int | None, scratch: Path | None
     ) -> None:
         """See `Crew`."""
-        ready = self._pool.gather()
-        self._members = ready[: len(plan.tiles)]
+        ready = self._pool.wait_ready()
+        self._workers = ready[: len(plan.tiles)]
         self._plan, self._move = plan, None
-        owners = assign_tiles(plan, len(self._members))
-        self._rounds = _Rounds(HaloExchange(plan, owners), self._members)
+        owners = assign_tiles(plan, len(self._workers))
+        self._rounds = _Rounds(HaloExchange(plan, owners), self._workers)
         shared = ray.put((plan, owners, image, held, scratch))
-        self._all(lambda number, member: member.actor.begin_shared.remote(shared, number))
-        self._metrics.workers(len(self._members))
+        self._all(lambda number, worker: worker.actor.begin_shared.remote(shared, number))
+        self._metrics.workers(len(self._workers))
 
     def compute(self, roll: Roll) -> StepMeasure:
         """See `Crew`. The strips of a step go when its answers are there."""
@@ -92,12 +92,12 @@ class RayTileExecutor:
         assert self._rounds is not None
         if roll != self._rounds.exchange.roll:
             exchange = HaloExchange(self._plan, self._rounds.exchange.owners, roll)
-            self._rounds = _Rounds(exchange, self._members)
+            self._rounds = _Rounds(exchange, self._workers)
         move, self._move = self._move, None
         with self._metrics.step(self._plan):
             refs = self._rounds.start(move)
-            answers = self._get(refs, [*self._members, *self._members])
-        count = len(self._members)
+            answers = self._get(refs, [*self._workers, *self._workers])
+        count = len(self._workers)
         return StepMeasure(
             self._in_plan_order(answers[:count]),
             self._in_plan_order(answers[count:]),
@@ -108,38 +108,38 @@ class RayTileExecutor:
         """See `Crew`."""
         self._move = Move(step, mean)
 
-    def store(self, canvas: ChunkedRaster, added: LazyRaster | None = None) -> None:
+    def store(self, raster: ChunkedRaster, added: LazyRaster | None = None) -> None:
         """See `Crew`."""
         move, self._move = self._move, None
-        self._all(lambda number, member: member.actor.store.remote(move, canvas, added))
+        self._all(lambda number, worker: worker.actor.store.remote(move, raster, added))
 
     def dream_tiles(self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]) -> None:
         """See `Crew`. Workers that come up meanwhile get tiles at once."""
-        self._all(lambda number, member: member.actor.end.remote())
+        self._all(lambda number, worker: worker.actor.end.remote())
         waiting = deque(tasks)
         attempts: dict[int, int] = {}
         running: dict[Any, tuple[WorkerHandle, TileTask]] = {}
         lost_in_a_row = 0
         while waiting or running:
-            ready = self._pool.ready() or self._pool.gather()
-            self._members = ready
+            ready = self._pool.ready() or self._pool.wait_ready()
+            self._workers = ready
             self._metrics.workers(len(ready))
-            load = {member.number: 0 for member in ready}
-            for member, _ in running.values():
-                load[member.number] = load.get(member.number, 0) + 1
-            for member in sorted(ready, key=lambda one: load[one.number]):
-                while waiting and load[member.number] < IN_FLIGHT:
+            load = {worker.number: 0 for worker in ready}
+            for worker, _ in running.values():
+                load[worker.number] = load.get(worker.number, 0) + 1
+            for worker in sorted(ready, key=lambda one: load[one.number]):
+                while waiting and load[worker.number] < IN_FLIGHT:
                     task = waiting.popleft()
-                    running[member.actor.dream_tile.remote(task)] = member, task
-                    load[member.number] += 1
+                    running[worker.actor.dream_tile.remote(task)] = worker, task
+                    load[worker.number] += 1
             finished, _ = ray.wait([*running], timeout=1.0)
             for ref in finished:
-                member, task = running.pop(ref)
+                worker, task = running.pop(ref)
                 try:
                     steps = ray.get(ref)
                 except RayError as error:
                     waiting.appendleft(task)
-                    self._note_failure(error, member, task, attempts)
+                    self._note_failure(error, worker, task, attempts)
                     lost_in_a_row += not isinstance(error, RayTaskError)
                     if lost_in_a_row >= LOST_AT_A_TILE:
                         raise WorkersLostError(
@@ -149,12 +149,12 @@ class RayTileExecutor:
                     lost_in_a_row = 0
                     self._metrics.tile_steps(steps, task.window.pixels)
                     done(task, steps)
-            self._pool.ask()
+            self._pool.scale_up()
 
     def end(self) -> None:
         """See `Crew`. Nobody waits for it."""
-        for member in self._members:
-            member.actor.end.remote()
+        for worker in self._workers:
+            worker.actor.end.remote()
 
     def close(self) -> None:
         """Let all workers go."""
@@ -162,7 +162,7 @@ class RayTileExecutor:
         self._metrics.end()
 
     def _note_failure(
-        self, error: RayError, member: WorkerHandle, task: TileTask, attempts: dict[int, int]
+        self, error: RayError, worker: WorkerHandle, task: TileTask, attempts: dict[int, int]
     ) -> None:
         """A lost worker does not count as an attempt at the tile."""
         if isinstance(error, RayTaskError):
@@ -171,10 +171,10 @@ class RayTileExecutor:
             if isinstance(cause, MemoryExhaustedError) or attempts[task.number] >= ATTEMPTS:
                 raise _describe_error(error) from None
         elif _is_out_of_memory(error):
-            self._pool.lose(member)
+            self._pool.lose(worker)
             raise MemoryExhaustedError(f"a worker ran out of memory on {task.window.shape}")
         else:
-            self._pool.lose(member)
+            self._pool.lose(worker)
             self._metrics.lost(1)
 
     def _in_plan_order(self, by_member: Sequence[Sequence[float]]) -> tuple[float, ...]:
@@ -184,10 +184,10 @@ class RayTileExecutor:
 
     def _all(self, call: Callable[[int, WorkerHandle], Any]) -> list[Any]:
         """Call every worker, and wait for all."""
-        refs = [call(number, member) for number, member in enumerate(self._members)]
-        return self._get(refs, self._members)
+        refs = [call(number, worker) for number, worker in enumerate(self._workers)]
+        return self._get(refs, self._workers)
 
-    def _get(self, refs: Sequence[Any], members: Sequence[WorkerHandle]) -> list[Any]:
+    def _get(self, refs: Sequence[Any], workers: Sequence[WorkerHandle]) -> list[Any]:
         """The workers' answers; WorkersLostError if one is gone, MemoryExhaustedError first."""
         try:
             return list(ray.get(list(refs)))
@@ -195,7 +195,7 @@ class RayTileExecutor:
             pass
         lost: dict[int, WorkerHandle] = {}
         inputs_lost, errors = False, []
-        for ref, member in zip(refs, members, strict=True):
+        for ref, worker in zip(refs, workers, strict=True):
             try:
                 ray.get(ref)
             except RayTaskError as error:
@@ -205,18 +205,18 @@ class RayTileExecutor:
                 else:
                     errors.append(_describe_error(error))
             except RayActorError as error:
-                lost[member.number] = member
+                lost[worker.number] = worker
                 if _is_out_of_memory(error):
                     errors.append(MemoryExhaustedError("a worker was ended for its memory"))
             except RayError:
                 inputs_lost = True
-        for member in lost.values():
-            self._pool.lose(member)
+        for worker in lost.values():
+            self._pool.lose(worker)
         self._metrics.lost(len(lost))
         if errors:
             raise min(errors, key=lambda one: not isinstance(one, MemoryExhaustedError))
         assert lost or inputs_lost
-        what = f"{len(lost) or 'some'} of {len(self._members)} workers got lost"
+        what = f"{len(lost) or 'some'} of {len(self._workers)} workers got lost"
         raise WorkersLostError(what)
 
 
@@ -226,34 +226,34 @@ class _Rounds:
     They are made ready once: that takes the driver longer than to make them.
     """
 
-    def __init__(self, exchange: HaloExchange, members: Sequence[WorkerHandle]) -> None:
+    def __init__(self, exchange: HaloExchange, workers: Sequence[WorkerHandle]) -> None:
         self.exchange = exchange
-        everyone = range(len(members))
+        everyone = range(len(workers))
         self._receivers = [exchange.receivers(me) for me in everyone]
         self._senders = [exchange.senders(me) for me in everyone]
-        self._strips = [
-            member.actor.strips_apart.options(num_returns=1 + len(others))
-            for member, others in zip(members, self._receivers, strict=True)
+        self._halos = [
+            worker.actor.halos_apart.options(num_returns=1 + len(others))
+            for worker, others in zip(workers, self._receivers, strict=True)
         ]
         self._compute = [
-            member.actor.compute_apart.options(num_returns=1 + len(others))
-            for member, others in zip(members, self._senders, strict=True)
+            worker.actor.compute_apart.options(num_returns=1 + len(others))
+            for worker, others in zip(workers, self._senders, strict=True)
         ]
-        self._collect = [member.actor.collect_all for member in members]
+        self._collect = [worker.actor.collect_all for worker in workers]
 
     def start(self, move: Move | None) -> list[Any]:
         """Have a step made; gives the refs of every worker's losses, then of their sums.
 
         All calls are made at once: each waits for the strips that it takes.
         """
-        strips: dict[tuple[int, int], Any] = {}
+        halos: dict[tuple[int, int], Any] = {}
         parts: dict[tuple[int, int], Any] = {}
         losses, sums = [], []
         for me, others in enumerate(self._receivers):
-            _, *refs = _as_list(self._strips[me].remote(move, self.exchange.roll))
-            strips.update({(me, other): ref for other, ref in zip(others, refs, strict=True)})
+            _, *refs = _as_list(self._halos[me].remote(move, self.exchange.roll))
+            halos.update({(me, other): ref for other, ref in zip(others, refs, strict=True)})
         for me, others in enumerate(self._senders):
-            incoming = [strips[other, me] for other in others]
+            incoming = [halos[other, me] for other in others]
             found, *refs = _as_list(self._compute[me].remote(*incoming))
             losses.append(found)
             parts.update({(me, other): ref for other, ref in zip(others, refs, strict=True)})

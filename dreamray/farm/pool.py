@@ -50,7 +50,7 @@ class WorkerPool:
         self,
         make: Callable[[], Any],
         workers: Workers,
-        needs: WorkerResources,
+        resources: WorkerResources,
         *,
         wait: float,
         warn: Callable[[str], None],
@@ -61,12 +61,12 @@ class WorkerPool:
         what the user should know.
         """
         self._make = make
-        self._workers = workers
-        self._needs = needs
+        self._wanted = workers
+        self._needs = resources
         self._wait = wait
         self._warn = warn
         self._numbers = itertools.count(1)
-        self._members: list[WorkerHandle] = []
+        self._workers: list[WorkerHandle] = []
         self._draining: set[str] = set()
         self.about: Mapping[str, Any] | None = None
         self._looked = 0.0
@@ -75,46 +75,46 @@ class WorkerPool:
         self._few_since: float | None = None
         self._told_few = False
 
-    def ask(self) -> None:
+    def scale_up(self) -> None:
         """Ask for as many workers as there may be: those that were lost are replaced."""
-        while len(self._members) < self._workers.most:
+        while len(self._workers) < self._wanted.most:
             actor = self._make()
-            self._members.append(WorkerHandle(next(self._numbers), actor, actor.introduce.remote()))
+            self._workers.append(WorkerHandle(next(self._numbers), actor, actor.handshake.remote()))
 
     def ready(self) -> list[WorkerHandle]:
         """Those that may be given work now, without those whose nodes have to leave.
 
         Raises DreamrayError if workers fail as they start, again and again.
         """
-        starting = {m.introduction: m for m in self._members if m.about is None}
+        starting = {m.introduction: m for m in self._workers if m.about is None}
         if starting:
             done, _ = ray.wait([*starting], num_returns=len(starting), timeout=0)
             for ref in done:
                 self._welcome(starting[ref])
         self._look_for_drains()
-        ready = [m for m in self._members if m.about is not None]
+        ready = [m for m in self._workers if m.about is not None]
         return [m for m in ready if m.node not in self._draining]
 
     @property
     def coming(self) -> int:
         """How many there may be beside those that were ready."""
-        return self._workers.most - sum(member.about is not None for member in self._members)
+        return self._wanted.most - sum(worker.about is not None for worker in self._workers)
 
-    def gather(self) -> list[WorkerHandle]:
+    def wait_ready(self) -> list[WorkerHandle]:
         """Wait until there are workers to go on with; the first time for as many as there may be.
 
         Those whose nodes have to leave are let go. Raises DreamrayError, which says what the
         cluster lacks, if not enough come up in time.
         """
-        for member in self.leaving():
-            self.lose(member)
+        for worker in self.leaving():
+            self.lose(worker)
         first, self._gathered = not self._gathered, True
-        least, wanted = (self._workers.least, self._workers.most) if first else (1, 1)
+        least, most = (self._wanted.least, self._wanted.most) if first else (1, 1)
         begun, enough_since, told = time.monotonic(), None, False
         while True:
-            self.ask()
+            self.scale_up()
             ready, now = self.ready(), time.monotonic()
-            if len(ready) >= wanted:
+            if len(ready) >= most:
                 break
             if len(ready) >= least:
                 enough_since = enough_since or now
@@ -131,21 +131,21 @@ class WorkerPool:
                     break
                 raise DreamrayError(self._lacking())
             time.sleep(_POLL)
-        if first and len(ready) < self._workers.most:
+        if first and len(ready) < self._wanted.most:
             self._warn(
-                f"{len(ready)} of {self._workers.most} workers are ready: going on with these, "
+                f"{len(ready)} of {self._wanted.most} workers are ready: going on with these, "
                 "others join at the next checkpoint"
             )
         return ready
 
-    def watch(self, ready: int) -> None:
-        """See that it goes on, for those who do not `gather`; call it every now and then.
+    def check_liveness(self, ready: int) -> None:
+        """See that it goes on, for those who do not `wait_ready`; call it every now and then.
 
         That there are fewer than the least is told once. Raises DreamrayError, which says what
         the cluster lacks, if there was none at all for as long as the cluster has time.
         """
         now = time.monotonic()
-        if ready >= self._workers.least:
+        if ready >= self._wanted.least:
             self._few_since = None
             return
         if self._few_since is None:
@@ -153,44 +153,44 @@ class WorkerPool:
         if now - self._few_since > PATIENCE and not self._told_few:
             self._told_few = True
             going_on = "going on with these" if ready else f"waiting up to {self._wait:.0f} seconds"
-            self._warn(f"{ready} of at least {self._workers.least} workers are ready: {going_on}")
+            self._warn(f"{ready} of at least {self._wanted.least} workers are ready: {going_on}")
         if not ready and now - self._few_since > self._wait:
             raise DreamrayError(self._lacking())
 
     def leaving(self) -> list[WorkerHandle]:
         """Workers whose nodes have to leave."""
-        return [member for member in self._members if member.node in self._draining]
+        return [worker for worker in self._workers if worker.node in self._draining]
 
-    def keep_only(self, members: Collection[WorkerHandle]) -> None:
+    def scale_down(self, workers: Collection[WorkerHandle]) -> None:
         """Let all others go, those that are still to come up too, and ask for no more of them."""
-        for member in [one for one in self._members if one not in members]:
-            self.lose(member)
-        most = min(self._workers.most, max(1, len(members)))
-        self._workers = Workers(min(self._workers.least, most), most)
+        for worker in [one for one in self._workers if one not in workers]:
+            self.lose(worker)
+        most = min(self._wanted.most, max(1, len(workers)))
+        self._wanted = Workers(min(self._wanted.least, most), most)
 
-    def lose(self, member: WorkerHandle) -> None:
+    def lose(self, worker: WorkerHandle) -> None:
         """Strike a worker off; whatever is left of it is ended."""
-        if member in self._members:
-            self._members.remove(member)
-        ray.kill(member.actor)
+        if worker in self._workers:
+            self._workers.remove(worker)
+        ray.kill(worker.actor)
 
-    def has_to_leave(self, member: WorkerHandle) -> bool:
+    def has_to_leave(self, worker: WorkerHandle) -> bool:
         """Whether a worker's node is being drained."""
         self._look_for_drains()
-        return member.node in self._draining
+        return worker.node in self._draining
 
     def close(self) -> None:
         """End all workers."""
-        for member in list(self._members):
-            self.lose(member)
+        for worker in list(self._workers):
+            self.lose(worker)
 
-    def _welcome(self, member: WorkerHandle) -> None:
+    def _welcome(self, worker: WorkerHandle) -> None:
         try:
-            member.node, member.about = ray.get(member.introduction)
+            worker.node, worker.about = ray.get(worker.introduction)
             self._failed_starts = 0
-            self._compare(member)
+            self._compare(worker)
         except RayError as error:
-            self.lose(member)
+            self.lose(worker)
             self._failed_starts += 1
             if self._failed_starts >= STARTS:
                 raise DreamrayError(
@@ -198,12 +198,12 @@ class WorkerPool:
                     "is the same dreamray installed on all nodes?"
                 ) from None
 
-    def _compare(self, member: WorkerHandle) -> None:
+    def _compare(self, worker: WorkerHandle) -> None:
         """The bytes are those of one kind of machine: say so where another one joins."""
         if self.about is None:
-            self.about = member.about
-        elif member.about is not None and member.about != self.about:
-            first, other = (", ".join(map(str, one.values())) for one in (self.about, member.about))
+            self.about = worker.about
+        elif worker.about is not None and worker.about != self.about:
+            first, other = (", ".join(map(str, one.values())) for one in (self.about, worker.about))
             self._warn(
                 f"a worker differs from the first one ({other}; the first: {first}): "
                 "the picture will be good, but its last bits not the same on every run"

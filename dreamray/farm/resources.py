@@ -46,7 +46,7 @@ def worker_resources(execution: Execution) -> WorkerResources:
     return WorkerResources(min((count for count in cpus if count), default=_THREADS), gpus)
 
 
-def worker_count(execution: Execution, needs: WorkerResources) -> Workers:
+def worker_count(execution: Execution, resources: WorkerResources) -> Workers:
     """How many workers to ask for; without a number, as many as the nodes have room for."""
     if execution.workers is not None:
         return execution.workers
@@ -54,8 +54,8 @@ def worker_count(execution: Execution, needs: WorkerResources) -> Workers:
         return Workers(1, 1)
     room = 0
     for node in _nodes():
-        by_cpu = node.get("CPU", 0) // needs.cpus
-        room += int(min(by_cpu, node.get("GPU", 0) // needs.gpus) if needs.gpus else by_cpu)
+        by_cpu = node.get("CPU", 0) // resources.cpus
+        room += int(min(by_cpu, node.get("GPU", 0) // resources.gpus) if resources.gpus else by_cpu)
     return Workers(1, max(1, room))
 
 

@@ -43,7 +43,7 @@ def export(
     format: Format,
     metadata: Mapping[str, Any] | None,
     *,
-    notes: Mapping[str, str] = {},
+    object_metadata: Mapping[str, str] = {},
     progress: Callable[[float], None] = lambda share: None,
     warn: Callable[[str], None] = lambda remark: None,
 ) -> None:
@@ -51,7 +51,7 @@ def export(
 
     The bytes depend on the arguments alone, not on the machine's number of processors. 16 bit
     and alpha are kept in PNG and TIFF; a TIFF above `HELD_PIXELS` is a tiled, pyramidal BigTIFF.
-    `notes` go with the file where its storage keeps any, but not with a Deep Zoom. `progress` is
+    `object_metadata` goes with the file where its storage keeps any, but not with a Deep Zoom. `progress` is
     told the share of the result that has been read, `warn` remarks for the user.
 
     That a large one cannot be written is known before any of it is read.
@@ -63,7 +63,7 @@ def export(
     text = None if metadata is None else metadata_text(metadata)
     small = result.shape.pixels <= HELD_PIXELS
     if format is Format.WEBP or (small and format is not Format.DEEP_ZOOM):
-        target.write(_encode_held(result, extras, format, metadata, progress), notes)
+        target.write(_encode_held(result, extras, format, metadata, progress), object_metadata)
         return
     target.check_writable()
     if format is Format.DEEP_ZOOM:
@@ -73,7 +73,7 @@ def export(
         with _scratch(target) as folder:
             file = folder / "result"
             _stream(file, result, extras, format, text, progress)
-            target.write_file(file, notes)
+            target.write_file(file, object_metadata)
 
 
 def _encode_held(

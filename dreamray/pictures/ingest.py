@@ -100,7 +100,7 @@ def ingest(
     """
     fingerprint = source.fingerprint()
     folder.file(RECORD).remove()
-    with source.opened() as path:
+    with source.as_local_file() as path:
         record = _take(path, shown(source.name), fingerprint, folder, max_pixels)
     if source.fingerprint() != fingerprint:
         raise PictureError(f"{shown(source)} was changed while it was read: run it again")
@@ -173,7 +173,7 @@ def open_source(folder: Folder) -> Source | None:
 def _source(folder: Folder, record: dict[str, Any]) -> Source:
     grid = ChunkGrid.from_json(record["grid"])
     dtype = {"uint8": np.uint8, "uint16": np.uint16}[record["dtype"]]
-    colour, alpha = _canvases(folder, grid, dtype)
+    colour, alpha = _rasters(folder, grid, dtype)
     return Source(
         colour=colour,
         alpha=alpha if record["alpha"] else None,
@@ -185,7 +185,7 @@ def _source(folder: Folder, record: dict[str, Any]) -> Source:
     )
 
 
-def _canvases(folder: Folder, grid: ChunkGrid, dtype: Any) -> tuple[ChunkedRaster, ChunkedRaster]:
+def _rasters(folder: Folder, grid: ChunkGrid, dtype: Any) -> tuple[ChunkedRaster, ChunkedRaster]:
     return (
         ChunkedRaster(folder.folder("colour"), grid, dtype),
         ChunkedRaster(folder.folder("alpha"), grid, dtype, channels=1),
@@ -202,7 +202,7 @@ def _take_whole(path: Path, kind: str, name: str, folder: Folder) -> _Taken:
     shape = Shape(*picture.pixels.shape[:2])
     grid = ChunkGrid.even(shape, _SIDE)
     dtype = picture.pixels.dtype
-    colour, alpha = _canvases(folder, grid, dtype)
+    colour, alpha = _rasters(folder, grid, dtype)
     colour.write(Region.whole(shape), picture.pixels)
     if picture.alpha is not None:
         alpha.write(Region.whole(shape), picture.alpha[..., None])
@@ -219,7 +219,7 @@ def _take_in_strips(path: Path, kind: str, name: str, folder: Folder) -> _Taken:
         across = tuple(cut_evenly(Interval(0, width), _SIDE * _SIDE // lines))
         grid = ChunkGrid(across, down) if turn.swap else ChunkGrid(down, across)
         dtype = np.dtype(np.uint8) if stream.channels.colour == 4 else stream.dtype
-        colour, alpha = _canvases(folder, grid, dtype)
+        colour, alpha = _rasters(folder, grid, dtype)
         icc_profile = remark = None
         upright = down[:: turn.rows]
         for rows, (samples, opacity) in zip(

@@ -63,7 +63,7 @@ class PicturePlan:
     """Octaves too small for the network."""
     budget: int
     """Bytes that the process may hold."""
-    remarks: tuple[str, ...]
+    notices: tuple[str, ...]
     """What the user should know before it starts, a line each."""
 
     @property
@@ -94,32 +94,32 @@ class Planner:
         """
         octaves = plan_octaves(shape, self._dream)
         stages = self._stages(octaves.shapes, shape)
-        remarks = []
+        notices = []
         if octaves.skipped:
             skipped = ", ".join(map(str, octaves.skipped))
-            remarks.append(
+            notices.append(
                 f"{_octaves(len(octaves.skipped))} of {skipped} skipped, too small for "
                 f"{', '.join(self._layers)}: the least is {octaves.smallest_side} pixels a side"
             )
         if self._blends and any(self.blends(stage.tiles) for stage in stages):
-            remarks.append(
+            notices.append(
                 f"seams are blended over {self._fade} pixels: tiles are dreamt apart, "
                 "and differ from the exact dream"
             )
         if not all(stage.tiles.exact for stage in stages):
             halo = tiles.exact_halo(self._layers, 0)
             exact = max(halo.before, halo.after)
-            remarks.append(
+            notices.append(
                 f"an overlap of {self._overlap} pixels is approximate: seams may show; "
                 f"exact takes {exact}"
             )
-        plan = PicturePlan(shape, stages, octaves.skipped, self._budget, tuple(remarks))
+        plan = PicturePlan(shape, stages, octaves.skipped, self._budget, tuple(notices))
         if self._execution.tile != "auto" and plan.memory > self._budget:
             over = (
                 f"tiles of {self._execution.tile} are predicted to take {show_size(plan.memory)}, "
                 f"over the memory budget of {show_size(self._budget)}"
             )
-            return replace(plan, remarks=(*remarks, over))
+            return replace(plan, notices=(*notices, over))
         return plan
 
     def cut(self, octave: Shape, core: int) -> TilePlan:

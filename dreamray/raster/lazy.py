@@ -64,17 +64,17 @@ class ArrayRaster:
 class NormalizedRaster:
     """The pixels of a canvas in the network's range."""
 
-    canvas: ChunkedRaster
+    raster: ChunkedRaster
     """uint8 or uint16, three channels."""
 
     @property
     def shape(self) -> Shape:
         """See `LazyRaster`."""
-        return self.canvas.shape
+        return self.raster.shape
 
     def points(self, rows: Indices, columns: Indices) -> Raster:
         """See `LazyRaster`."""
-        return to_tensor(self.canvas.points(rows, columns))
+        return to_tensor(self.raster.points(rows, columns))
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def dream(
     Args:
         image: uint8 or uint16 [height, width, 3].
         dream: the settings; the defaults if left out. Without layers, those that suit the weights.
-        listen: told what happens, as the events of `dreamray.engine.events`.
+        on_event: told what happens, as the events of `dreamray.engine.events`.
         execution: the fields of `dreamray.settings.execution.Execution`, such as `weights="imagenet"`.
 
     Returns: the dream, of the same shape and dtype.
@@ -42,5 +42,5 @@ def dream(
             f"image: {pixels.dtype} {list(pixels.shape)} is not RGB; "
             "give uint8 or uint16 [height, width, 3]"
         )
-    with Renderer(dream or Dream(), Execution(**execution), on_event) as dreamer:
-        return from_tensor(dreamer.run(to_tensor(pixels)), pixels.dtype)
+    with Renderer(dream or Dream(), Execution(**execution), on_event) as renderer:
+        return from_tensor(renderer.run(to_tensor(pixels)), pixels.dtype)

@@ -125,7 +125,7 @@ class CheckpointStore:
         """Record the present checkpoint with some changes."""
         self.reach(replace(self.checkpoint, **changes))
 
-    def canvas(self, stored: Stored) -> ChunkedRaster:
+    def raster(self, stored: Stored) -> ChunkedRaster:
         """A raster of float32."""
         grid = ChunkGrid.from_json(stored.grid)
         return ChunkedRaster(self.folder.folder(stored.name), grid, "float32")
@@ -134,7 +134,7 @@ class CheckpointStore:
         """A raster to be written tile by tile."""
         return Stored.of(name, ChunkGrid.within(plan.core_rows, plan.core_columns, BLOCK))
 
-    def window_canvas(self, octave: int, tile: int, shape: Shape) -> ChunkedRaster:
+    def window_raster(self, octave: int, tile: int, shape: Shape) -> ChunkedRaster:
         """The raster of a tile that is dreamt by itself."""
         folder = self.folder.folder(f"octave-{octave + 1}-alone").folder(str(tile))
         return ChunkedRaster(folder, ChunkGrid.even(shape, BLOCK), "float32")

@@ -51,7 +51,7 @@ class RenderOptions:
 def render_picture(
     source: str,
     output: str,
-    dreamer: Renderer,
+    renderer: Renderer,
     on_event: Listener = ignore,
     keeping: RenderOptions = RenderOptions(),
 ) -> RenderResult:
@@ -66,22 +66,22 @@ def render_picture(
     target.check_writable()
     place = locate(source)
     fingerprint = place.fingerprint()
-    base, folder = work_folder(target, dreamer.execution.work)
+    base, folder = work_folder(target, renderer.execution.work)
     folder.check_writable()
-    dreamer.prepare()
+    renderer.load()
     if keeping.fresh:
         discard(folder, base)
     earlier = folder.file(RECORD).exists()
-    original, job = _open_source(place, fingerprint, base, folder, on_event), None
+    original, store = _open_source(place, fingerprint, base, folder, on_event), None
     try:
         check_output(format, original.shape.width, original.shape.height)
-        plan = dreamer.plan(original.shape)
-        job = CheckpointStore(folder, resume_key(dreamer, original, plan))
-        if note := job.resume(len(plan.stages)):
+        plan = renderer.plan(original.shape)
+        store = CheckpointStore(folder, resume_key(renderer, original, plan))
+        if note := store.resume(len(plan.stages)):
             on_event(Notice(note))
         handle = _with_previews(on_event, target) if keeping.preview else on_event
-        dreamt = dreamer.run_view(NormalizedRaster(original.colour), plan, job, handle)
-        metadata = describe(dreamer, original.sha256, plan)
+        dreamt = renderer.dream_raster(NormalizedRaster(original.colour), plan, store, handle)
+        metadata = describe(renderer, original.sha256, plan)
         export(
             DreamtPixels(dreamt, original),
             Extras(original.icc_profile, original.exif),
@@ -93,7 +93,7 @@ def render_picture(
         )
     except BaseException:
         # What an earlier run left is kept, whatever this one came to.
-        if not earlier and not is_worth_keeping(job, original):
+        if not earlier and not is_worth_keeping(store, original):
             discard(folder, base)
         raise
     if not keeping.work:
@@ -120,7 +120,7 @@ def _open_source(
 
 def _has_same_content(place: Location, known: Source) -> bool:
     """Whether a source that was touched or moved has the content it had."""
-    with place.opened() as path, path.open("rb") as file:
+    with place.as_local_file() as path, path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == known.sha256
 
 

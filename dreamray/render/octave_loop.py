@@ -36,8 +36,8 @@ class OctaveLoop:
         dream: Dream,
         planner: Planner,
         plan: PicturePlan,
-        crew: TileExecutor,
-        job: CheckpointStore,
+        executor: TileExecutor,
+        store: CheckpointStore,
         on_event: Listener,
         *,
         checkpoint_every: int | None = None,
@@ -45,8 +45,8 @@ class OctaveLoop:
         self._dream = dream
         self._planner = planner
         self._plan = plan
-        self._crew = crew
-        self._job = job
+        self._executor = executor
+        self._store = store
         self._on_event = on_event
         self._every = checkpoint_every
 
@@ -59,20 +59,20 @@ class OctaveLoop:
         if self._dream.iterations == 0:  # What the octaves lose they are given back.
             return original
         shape = self._plan.shape
-        self._job.remove_scratch()
-        self._job.go_on()  # The folder is there now, for all who can reach it.
-        for number in range(self._job.checkpoint.octave, len(self._plan.stages)):
+        self._store.remove_scratch()
+        self._store.go_on()  # The folder is there now, for all who can reach it.
+        for number in range(self._store.checkpoint.octave, len(self._plan.stages)):
             self._octave(number, original)
             self._on_event(OctaveDone(number, self._result(original)))
-        self._crew.end()
+        self._executor.end()
         result = self._result(original)
         last = self._plan.stages[-1].shape
         return result if last == shape else _at_next(result, original, last, shape)
 
     def _result(self, original: LazyRaster) -> LazyRaster:
         """What the last finished octave left."""
-        image = self._job.checkpoint.image
-        return original if image is None else self._job.canvas(image)
+        image = self._store.checkpoint.image
+        return original if image is None else self._store.raster(image)
 
     def _octave(self, number: int, original: LazyRaster) -> None:
         """Dream one octave, however often memory runs out or workers get lost on the way."""
@@ -80,7 +80,7 @@ class OctaveLoop:
         lost = 0
         while True:
             tiles = self._tiles(stage)
-            checkpoint = self._job.checkpoint
+            checkpoint = self._store.checkpoint
             try:
                 self._tell_octave(number, stage, tiles)
                 if self._planner.blends(tiles):
@@ -91,7 +91,7 @@ class OctaveLoop:
             except MemoryExhaustedError:
                 self._use_smaller(tiles)
             except WorkersLostError as error:
-                lost = 0 if self._job.checkpoint != checkpoint else lost + 1
+                lost = 0 if self._store.checkpoint != checkpoint else lost + 1
                 if lost >= LOSSES_IN_A_ROW:
                     raise DreamrayError(
                         f"workers got lost {lost} times in a row, the last time: {error}; "
@@ -103,21 +103,23 @@ class OctaveLoop:
         self, number: int, stage: Stage, tiles: TilePlan, original: LazyRaster
     ) -> None:
         """Exact tiles: all workers make each step together."""
-        checkpoint = self._job.checkpoint
-        self._crew.begin(tiles, self._start(number, original), stage.held, self._job.scratch)
-        for step in ascend(self._crew, self._dream, octave=number, first=checkpoint.step):
-            self._on_event(StepDone(number, step.number, step.loss, step.moved, self._crew.size))
+        checkpoint = self._store.checkpoint
+        self._executor.begin(tiles, self._start(number, original), stage.held, self._store.scratch)
+        for step in ascend(self._executor, self._dream, octave=number, first=checkpoint.step):
+            self._on_event(
+                StepDone(number, step.number, step.loss, step.moved, self._executor.size)
+            )
             reached = step.number + 1
             if not step.moved or reached == self._dream.iterations:
                 break
             due = self._every is not None and reached % self._every == 0
-            if leaving := self._crew.must_change:
+            if leaving := self._executor.must_change:
                 self._on_event(Notice("a node is about to leave: going on without it"))
             if due or leaving:
                 self._keep_step(number, reached, tiles)
-                if self._crew.may_change:
-                    self._crew.begin(
-                        tiles, self._start(number, original), stage.held, self._job.scratch
+                if self._executor.may_change:
+                    self._executor.begin(
+                        tiles, self._start(number, original), stage.held, self._store.scratch
                     )
         self._finish(number, tiles, original)
 
@@ -126,16 +128,16 @@ class OctaveLoop:
     ) -> None:
         """Blended tiles: each makes the octave's steps by itself."""
         image = self._start(number, original)
-        alone = self._job.checkpoint.alone
+        alone = self._store.checkpoint.alone
         if alone is None:
-            self._crew.begin(tiles, image, stage.held, self._job.scratch)
-            found = self._crew.compute((0, 0))
+            self._executor.begin(tiles, image, stage.held, self._store.scratch)
+            found = self._executor.compute((0, 0))
             alone = AloneTiles(tuple(shares(tiles, found.sums)), found.loss, ())
-            self._job.remove_windows(number)
-            self._job.go_on(alone=alone)
+            self._store.remove_windows(number)
+            self._store.go_on(alone=alone)
         windows = self._planner.blend_tiles(tiles)
-        canvases = [
-            self._job.window_canvas(number, place, tile.window.shape)
+        rasters = [
+            self._store.window_raster(number, place, tile.window.shape)
             for place, tile in enumerate(windows.tiles)
         ]
         tasks = [
@@ -148,7 +150,7 @@ class OctaveLoop:
                 number,
                 self._dream,
                 image,
-                canvases[place],
+                rasters[place],
             )
             for place, tile in enumerate(windows.tiles)
             if place not in alone.done
@@ -159,45 +161,47 @@ class OctaveLoop:
         def note(task: TileTask, steps: int) -> None:
             nonlocal recorded
             done.append(task.number)
-            self._on_event(TileDone(number, len(done), len(windows.tiles), steps, self._crew.size))
+            self._on_event(
+                TileDone(number, len(done), len(windows.tiles), steps, self._executor.size)
+            )
             if time.monotonic() - recorded > RECORD_EVERY:
                 recorded = time.monotonic()
-                self._job.go_on(alone=dataclasses.replace(alone, done=tuple(done)))
+                self._store.go_on(alone=dataclasses.replace(alone, done=tuple(done)))
 
-        self._crew.dream_tiles(tasks, note)
-        self._job.go_on(alone=dataclasses.replace(alone, done=tuple(done)))
-        self._crew.begin(
-            tiles, BlendedRaster(windows, tuple(canvases)), stage.held, self._job.scratch
+        self._executor.dream_tiles(tasks, note)
+        self._store.go_on(alone=dataclasses.replace(alone, done=tuple(done)))
+        self._executor.begin(
+            tiles, BlendedRaster(windows, tuple(rasters)), stage.held, self._store.scratch
         )
         self._finish(number, tiles, original)
-        self._job.remove_windows(number)
+        self._store.remove_windows(number)
 
     def _start(self, number: int, original: LazyRaster) -> LazyRaster:
         """The image that the octave goes on from."""
-        checkpoint = self._job.checkpoint
+        checkpoint = self._store.checkpoint
         shape = self._plan.stages[number].shape
         if checkpoint.step and checkpoint.image is not None:
-            return self._job.canvas(checkpoint.image)
+            return self._store.raster(checkpoint.image)
         return ResizedRaster(self._result(original), shape)
 
     def _keep_step(self, number: int, step: int, tiles: TilePlan) -> None:
-        stored = self._job.place(f"octave-{number + 1}-step-{step}", tiles)
-        self._crew.store(self._job.canvas(stored))
-        self._job.go_on(step=step, image=stored)
+        stored = self._store.place(f"octave-{number + 1}-step-{step}", tiles)
+        self._executor.store(self._store.raster(stored))
+        self._store.go_on(step=step, image=stored)
 
     def _finish(self, number: int, tiles: TilePlan, original: LazyRaster) -> None:
         """Put the lost detail back, and store the octave."""
-        stored = self._job.place(f"octave-{number + 1}", tiles)
+        stored = self._store.place(f"octave-{number + 1}", tiles)
         detail = None
         if number > 0:  # Nothing is lost before the first one.
             previous = self._plan.stages[number - 1].shape
             detail = DetailResidual(original, previous, tiles.shape)
-        self._crew.store(self._job.canvas(stored), detail)
-        self._job.reach(Checkpoint(number + 1, 0, stored, self._job.checkpoint.core))
+        self._executor.store(self._store.raster(stored), detail)
+        self._store.reach(Checkpoint(number + 1, 0, stored, self._store.checkpoint.core))
 
     def _tiles(self, stage: Stage) -> TilePlan:
         """The octave's tiles, smaller than planned where memory has run out before."""
-        core = self._job.checkpoint.core
+        core = self._store.checkpoint.core
         if core is None or stage.tiles.largest_side <= core:
             return stage.tiles
         return self._planner.cut(stage.shape, core)
@@ -216,7 +220,7 @@ class OctaveLoop:
                 f"going on with tiles of {smaller.largest_side} pixels"
             )
         )
-        self._job.go_on(core=core, alone=None)
+        self._store.go_on(core=core, alone=None)
 
     def _tell_octave(self, number: int, stage: Stage, tiles: TilePlan) -> None:
         self._on_event(

@@ -40,17 +40,17 @@ class Renderer:
         on_event: Listener = ignore,
         *,
         loaded: Weights | None = None,
-        crew: TileExecutor | None = None,
+        executor: TileExecutor | None = None,
     ) -> None:
         """`loaded` are weights to use in place of loading those that `execution` names.
 
-        `crew` dreams in place of one that is got together for the execution.
+        `executor` dreams in place of one that is got together for the execution.
         """
         self._asked = dream
         self.execution = execution
         self._on_event = on_event
         self._weights = loaded
-        self._crew = crew
+        self._executor = executor
         self._lender: Renderer | None = None
         self._closing = contextlib.ExitStack()
 
@@ -62,10 +62,10 @@ class Renderer:
 
     def close(self) -> None:
         """Let the crew go, if it is this dreamer's own."""
-        self._crew = None
+        self._executor = None
         self._closing.close()
 
-    def dreaming(self, dream: Dream) -> Renderer:
+    def with_dream(self, dream: Dream) -> Renderer:
         """A dreamer of another dream, with the same weights and, if it can be, the same crew."""
         other = Renderer(dream, self.execution, self._on_event, loaded=self.weights)
         if other.dream.layers == self.dream.layers:
@@ -98,30 +98,30 @@ class Renderer:
         """Plans the pictures of this dreamer."""
         return Planner(self.dream, self.execution)
 
-    def prepare(self) -> None:
+    def load(self) -> None:
         """Load the weights, and settle the layers by them, before any work; raises as `dream`."""
         _ = self.dream
 
-    def crew(self, plan: PicturePlan) -> TileExecutor:
+    def executor(self, plan: PicturePlan) -> TileExecutor:
         """Those who dream, got together when they are first asked for.
 
         TensorFlow or Ray are imported here, after everything that can be wrong with a request.
         """
         if self._lender is not None:
-            return self._lender.crew(plan)
-        if self._crew is None:
-            tools = EngineSpec(
+            return self._lender.executor(plan)
+        if self._executor is None:
+            spec = EngineSpec(
                 self.dream, self.weights, self.execution.precision, self.execution.threads
             )
             if self.execution.on_ray:
                 from dreamray.farm import ray_tile_executor
 
                 most = max(len(stage.tiles.tiles) for stage in plan.stages)
-                farm = ray_tile_executor(tools, self.execution, most, self._on_event)
-                self._crew = self._closing.enter_context(farm)
+                farm = ray_tile_executor(spec, self.execution, most, self._on_event)
+                self._executor = self._closing.enter_context(farm)
             else:
-                self._crew = LocalTileExecutor(Worker(tools.engine()))
-        return self._crew
+                self._executor = LocalTileExecutor(Worker(spec.engine()))
+        return self._executor
 
     def run(self, image: Raster, plan: PicturePlan | None = None) -> Raster:
         """The dream of an image, float32 [height, width, 3] in -1 to 1; may exceed that range.
@@ -131,16 +131,16 @@ class Renderer:
         """
         shape = Shape(*image.shape[:2])
         with self._passing_folder() as folder:
-            dreamt = self.run_view(
+            dreamt = self.dream_raster(
                 ArrayRaster(image), plan or self.plan(shape), CheckpointStore(folder, {})
             )
             return read(dreamt, Region.whole(shape))
 
-    def run_view(
+    def dream_raster(
         self,
         original: LazyRaster,
         plan: PicturePlan,
-        job: CheckpointStore,
+        store: CheckpointStore,
         on_event: Listener | None = None,
     ) -> LazyRaster:
         """The dream of a view, from a job's checkpoint on; it can be read while the job is there.
@@ -148,14 +148,14 @@ class Renderer:
         `on_event` hears of it in place of the dreamer's own listener. Raises as `run`.
         """
         on_event = on_event or self._on_event
-        for remark in plan.remarks:
+        for remark in plan.notices:
             on_event(Notice(remark))
         dreaming = OctaveLoop(
             self.dream,
             self.planner,
             plan,
-            self.crew(plan),
-            job,
+            self.executor(plan),
+            store,
             on_event,
             checkpoint_every=self.execution.checkpoint_every,
         )

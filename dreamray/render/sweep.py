@@ -79,7 +79,7 @@ def _experiment(dream: Dream, setting: str, value: str) -> Experiment:
 def render_sheet(
     source: str,
     output: str,
-    dreamer: Renderer,
+    renderer: Renderer,
     rows: list[list[Experiment]],
     width: int,
     on_event: Listener = ignore,
@@ -95,8 +95,8 @@ def render_sheet(
     picture = read_picture(source, on_event)
     small = _shrink(picture.pixels, width)
     shape = Shape(*small.shape[:2])
-    unchanged = Experiment("as set", dreamer.dream)
-    suitable = dreamer.weights.layers
+    unchanged = Experiment("as set", renderer.dream)
+    suitable = renderer.weights.layers
     rows = [
         [unchanged, *(replace(cell, dream=cell.dream.settled(suitable)) for cell in row)]
         for row in rows
@@ -104,18 +104,18 @@ def render_sheet(
     # What may be wrong with any of them is raised now, and not after the first hours.
     cells = {experiment.dream.digest(): experiment for row in rows for experiment in row}
     for cell in cells.values():
-        dreamer.weights.check_reaches(cell.dream.layer_names)
-        Planner(cell.dream, dreamer.execution).plan(shape)
+        renderer.weights.check_reaches(cell.dream.layer_names)
+        Planner(cell.dream, renderer.execution).plan(shape)
 
     metadata: dict[str, Any] = {
-        **describe(dreamer, picture.sha256, dreamer.plan(shape)),
+        **describe(renderer, picture.sha256, renderer.plan(shape)),
         "sweep": [[cell.label for cell in row] for row in rows],
     }
     image = pictures.to_tensor(small)
     dreams: dict[str, pictures.Pixels] = {}
     for number, (digest, cell) in enumerate(cells.items(), start=1):
         on_event(Notice(f"dream {number} of {len(cells)}: {cell.label}"))
-        with dreamer.dreaming(cell.dream) as one:
+        with renderer.with_dream(cell.dream) as one:
             dreams[digest] = pictures.from_tensor(one.run(image))
 
     sheet = [

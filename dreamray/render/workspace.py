@@ -24,10 +24,10 @@ def work_folder(target: Location, work: str | None) -> tuple[Folder, Folder]:
     return base, base.folder(f"{target.name}-{digest}")
 
 
-def is_worth_keeping(job: CheckpointStore | None, source: Source) -> bool:
+def is_worth_keeping(store: CheckpointStore | None, source: Source) -> bool:
     """Whether going on from this work saves more than a moment."""
     large = source.shape.pixels > HELD_PIXELS
-    return large or (job is not None and job.begun)
+    return large or (store is not None and store.begun)
 
 
 def discard(folder: Folder, base: Folder) -> None:

@@ -103,8 +103,8 @@ class MemoryFile(Location):
             raise NotFoundError(f"{shown(self)}: no such file; check the name") from None
 
     @contextmanager
-    def opened(self) -> Iterator[Path]:
-        """See `Location.opened`."""
+    def as_local_file(self) -> Iterator[Path]:
+        """See `Location.as_local_file`."""
         data = self.read()
         with temporary_file(self) as path:
             try:
@@ -113,30 +113,30 @@ class MemoryFile(Location):
                 raise no_room(self, error) from None
             yield path
 
-    def write(self, data: bytes, notes: Mapping[str, str] = {}) -> None:
+    def write(self, data: bytes, metadata: Mapping[str, str] = {}) -> None:
         """See `Location.write`."""
-        check_metadata(notes)
+        check_metadata(metadata)
         with self._memory.lock:
             self._memory.files[self.path] = data
 
-    def write_file(self, path: Path, notes: Mapping[str, str] = {}) -> None:
+    def write_file(self, path: Path, metadata: Mapping[str, str] = {}) -> None:
         """See `Location.write_file`, but here they are held in memory."""
-        self.write(path.read_bytes(), notes)
+        self.write(path.read_bytes(), metadata)
 
-    def notes(self) -> dict[str, str]:
-        """See `Location.notes`: none are kept."""
+    def metadata(self) -> dict[str, str]:
+        """See `Location.metadata`: none are kept."""
         return {}
 
-    def create(self, data: bytes) -> bool:
-        """See `Location.create`."""
+    def create_if_absent(self, data: bytes) -> bool:
+        """See `Location.create_if_absent`."""
         with self._memory.lock:
             if self.path in self._memory.files:
                 return False
             self._memory.files[self.path] = data
             return True
 
-    def exchange(self, expected: bytes, data: bytes | None) -> bool:
-        """See `Location.exchange`."""
+    def compare_and_swap(self, expected: bytes, data: bytes | None) -> bool:
+        """See `Location.compare_and_swap`."""
         files = self._memory.files
         with self._memory.lock:
             if files.get(self.path) != expected:

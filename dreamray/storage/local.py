@@ -56,8 +56,8 @@ class LocalFile(Location):
             return file.read(-1 if limit is None else limit)
 
     @contextmanager
-    def opened(self) -> Iterator[Path]:
-        """See `Location.opened`; a pipe, which can be read once, is copied."""
+    def as_local_file(self) -> Iterator[Path]:
+        """See `Location.as_local_file`; a pipe, which can be read once, is copied."""
         with self._reading():
             is_regular = stat.S_ISREG(self.path.stat().st_mode)
         if not is_regular:
@@ -69,15 +69,15 @@ class LocalFile(Location):
             self.path.open("rb").close()
         yield self.path
 
-    def write(self, data: bytes, notes: Mapping[str, str] = {}) -> None:
+    def write(self, data: bytes, metadata: Mapping[str, str] = {}) -> None:
         """See `Location.write`: a temporary file beside it, synced to disk, then renamed."""
-        check_metadata(notes)
+        check_metadata(metadata)
         with self._replacing() as part:
             part.write_bytes(data)
 
-    def write_file(self, path: Path, notes: Mapping[str, str] = {}) -> None:
+    def write_file(self, path: Path, metadata: Mapping[str, str] = {}) -> None:
         """See `Location.write_file`: the file is moved, from another file system it is copied."""
-        check_metadata(notes)
+        check_metadata(metadata)
         with self._replacing() as part:
             rights = stat.S_IMODE(part.stat().st_mode)
             try:
@@ -86,19 +86,19 @@ class LocalFile(Location):
                 shutil.copyfile(path, part)
             part.chmod(rights)
 
-    def notes(self) -> dict[str, str]:
-        """See `Location.notes`: none are kept."""
+    def metadata(self) -> dict[str, str]:
+        """See `Location.metadata`: none are kept."""
         return {}
 
-    def create(self, data: bytes) -> bool:
-        """See `Location.create`: a finished temporary file gets this name as a second one."""
+    def create_if_absent(self, data: bytes) -> bool:
+        """See `Location.create_if_absent`: a finished temporary file gets this name as a second one."""
         with self._writing() as target, self._part_for(target) as part:
             part.write_bytes(data)
             _sync(part)
             return place(part, target)
 
-    def exchange(self, expected: bytes, data: bytes | None) -> bool:
-        """See `Location.exchange`: the file is locked (`flock`) while it is compared."""
+    def compare_and_swap(self, expected: bytes, data: bytes | None) -> bool:
+        """See `Location.compare_and_swap`: the file is locked (`flock`) while it is compared."""
         with self._writing() as target, lock(target) as held:
             if held is None or os.read(held, len(expected) + 1) != expected:
                 return False

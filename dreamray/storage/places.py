@@ -54,7 +54,7 @@ class Location(ABC):
         """
 
     @abstractmethod
-    def opened(self) -> AbstractContextManager[Path]:
+    def as_local_file(self) -> AbstractContextManager[Path]:
         """A local file of these bytes, to be read only, until the context ends.
 
         A file of this machine is its own; anything else is copied to a temporary one, without
@@ -62,7 +62,7 @@ class Location(ABC):
         """
 
     @abstractmethod
-    def write(self, data: bytes, notes: Mapping[str, str] = {}) -> None:
+    def write(self, data: bytes, metadata: Mapping[str, str] = {}) -> None:
         """Put `data` here, all of it or nothing, replacing what was there and its notes.
 
         S3 keeps the notes as the object's metadata; names are lower-case letters, digits and
@@ -74,21 +74,21 @@ class Location(ABC):
         """
 
     @abstractmethod
-    def write_file(self, path: Path, notes: Mapping[str, str] = {}) -> None:
+    def write_file(self, path: Path, metadata: Mapping[str, str] = {}) -> None:
         """Put the contents of a finished local file here, as `write` does.
 
         They are never held in memory. Afterwards the file may be gone: it may have been moved.
         """
 
     @abstractmethod
-    def notes(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, str]:
         """What was noted when it was written; nothing where no notes are kept.
 
         Raises as `read` where they are.
         """
 
     @abstractmethod
-    def create(self, data: bytes) -> bool:
+    def create_if_absent(self, data: bytes) -> bool:
         """Put `data` here if nothing is here, all of it or nothing; whether it was put.
 
         Of all that try at the same time, in whatever process or machine, one does it. To be
@@ -99,10 +99,10 @@ class Location(ABC):
         """
 
     @abstractmethod
-    def exchange(self, expected: bytes, data: bytes | None) -> bool:
+    def compare_and_swap(self, expected: bytes, data: bytes | None) -> bool:
         """Put `data` here if what is here now is `expected`; whether it was put.
 
-        None removes it. Of all that expect the same bytes one does it, as with `create`, under
+        None removes it. Of all that expect the same bytes one does it, as with `create_if_absent`, under
         the same conditions; so bytes that were here once must not come again. Meant for small
         files. Raises as `write`.
         """
@@ -177,12 +177,12 @@ _NOTE_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 _NOTES_BYTES = 2000
 
 
-def check_metadata(notes: Mapping[str, str]) -> None:
+def check_metadata(metadata: Mapping[str, str]) -> None:
     """Raise ValueError for notes that S3 would refuse or change: see `Location.write`."""
-    for name, value in notes.items():
+    for name, value in metadata.items():
         if not _NOTE_NAME.fullmatch(name) or not _NOTE_VALUE.fullmatch(value):
             raise ValueError(f"the note {name!r}: {value!r} cannot be kept")
-    if sum(len(name) + len(value) for name, value in notes.items()) > _NOTES_BYTES:
+    if sum(len(name) + len(value) for name, value in metadata.items()) > _NOTES_BYTES:
         raise ValueError(f"the notes are over {_NOTES_BYTES} bytes")
 
 

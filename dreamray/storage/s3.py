@@ -53,8 +53,8 @@ class S3Object(Location):
             return s3.get(self.bucket, self.key, limit)
 
     @contextmanager
-    def opened(self) -> Iterator[Path]:
-        """See `Location.opened`."""
+    def as_local_file(self) -> Iterator[Path]:
+        """See `Location.as_local_file`."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
@@ -66,47 +66,47 @@ class S3Object(Location):
                 raise no_room(self, error) from None
             yield path
 
-    def write(self, data: bytes, notes: Mapping[str, str] = {}) -> None:
+    def write(self, data: bytes, metadata: Mapping[str, str] = {}) -> None:
         """See `Location.write`."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
-        check_metadata(notes)
+        check_metadata(metadata)
         with errors_told(shown(self), "s3:PutObject"):
-            s3.put(self.bucket, self.key, data, self._content_type, notes)
+            s3.put(self.bucket, self.key, data, self._content_type, metadata)
 
-    def write_file(self, path: Path, notes: Mapping[str, str] = {}) -> None:
+    def write_file(self, path: Path, metadata: Mapping[str, str] = {}) -> None:
         """See `Location.write_file`."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
-        check_metadata(notes)
+        check_metadata(metadata)
         with errors_told(shown(self), "s3:PutObject"):
-            s3.put_file(self.bucket, self.key, path, self._content_type, notes)
+            s3.put_file(self.bucket, self.key, path, self._content_type, metadata)
 
-    def notes(self) -> dict[str, str]:
-        """See `Location.notes`: the object's metadata."""
+    def metadata(self) -> dict[str, str]:
+        """See `Location.metadata`: the object's metadata."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:GetObject"):
-            return s3.notes(self.bucket, self.key)
+            return s3.metadata(self.bucket, self.key)
 
-    def create(self, data: bytes) -> bool:
-        """See `Location.create`."""
+    def create_if_absent(self, data: bytes) -> bool:
+        """See `Location.create_if_absent`."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:GetObject, s3:ListBucket and s3:PutObject"):
-            return s3.create(self.bucket, self.key, data, self._content_type)
+            return s3.create_if_absent(self.bucket, self.key, data, self._content_type)
 
-    def exchange(self, expected: bytes, data: bytes | None) -> bool:
-        """See `Location.exchange`."""
+    def compare_and_swap(self, expected: bytes, data: bytes | None) -> bool:
+        """See `Location.compare_and_swap`."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:GetObject, s3:PutObject and s3:DeleteObject"):
-            return s3.exchange(self.bucket, self.key, expected, data, self._content_type)
+            return s3.compare_and_swap(self.bucket, self.key, expected, data, self._content_type)
 
     def remove(self) -> None:
         """See `Location.remove`."""

@@ -96,9 +96,9 @@ def _call(ask: Callable[[], Any]) -> Any:
     return ask()
 
 
-def put(bucket: str, key: str, data: bytes, content_type: str, notes: Mapping[str, str]) -> None:
+def put(bucket: str, key: str, data: bytes, content_type: str, metadata: Mapping[str, str]) -> None:
     """Store the object, whole or not at all."""
-    extra = {"ContentType": content_type, "Metadata": dict(notes)}
+    extra = {"ContentType": content_type, "Metadata": dict(metadata)}
     if len(data) < MULTIPART_FROM:
         client().put_object(Bucket=bucket, Key=key, Body=data, **extra)
     else:
@@ -111,16 +111,16 @@ def get_file(bucket: str, key: str, path: Path) -> None:
 
 
 def put_file(
-    bucket: str, key: str, path: Path, content_type: str, notes: Mapping[str, str]
+    bucket: str, key: str, path: Path, content_type: str, metadata: Mapping[str, str]
 ) -> None:
     """Store the contents of a local file, whole or not at all; large ones go in parts."""
-    extra = {"ContentType": content_type, "Metadata": dict(notes)}
+    extra = {"ContentType": content_type, "Metadata": dict(metadata)}
     # Not upload_file: it hides what the storage answered behind an error of its own.
     with path.open("rb") as file:
         client().upload_fileobj(file, bucket, key, ExtraArgs=extra)
 
 
-def create(bucket: str, key: str, data: bytes, content_type: str) -> bool:
+def create_if_absent(bucket: str, key: str, data: bytes, content_type: str) -> bool:
     """Store the object unless there is one; whether it was stored.
 
     Some servers ignore the condition of the request: a look before it keeps what is there from
@@ -132,7 +132,9 @@ def create(bucket: str, key: str, data: bytes, content_type: str) -> bool:
     return _put_if(what, {"IfNoneMatch": "*"})
 
 
-def exchange(bucket: str, key: str, expected: bytes, data: bytes | None, content_type: str) -> bool:
+def compare_and_swap(
+    bucket: str, key: str, expected: bytes, data: bytes | None, content_type: str
+) -> bool:
     """Store the object, or delete it, if it has the expected bytes; whether it was done."""
     found = _contents(bucket, key)
     if found is None or found[0] != expected:
@@ -179,7 +181,7 @@ def _contents(bucket: str, key: str) -> tuple[bytes, str] | None:
         return None
 
 
-def notes(bucket: str, key: str) -> dict[str, str]:
+def metadata(bucket: str, key: str) -> dict[str, str]:
     """The object's metadata, as its owner gave it."""
     return dict(client().head_object(Bucket=bucket, Key=key)["Metadata"])
 
