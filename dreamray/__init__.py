@@ -9,18 +9,39 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from dreamray.version import __version__
+from dreamray.base.version import __version__
 
 if TYPE_CHECKING:
+    from dreamray.base.errors import DreamrayError
+    from dreamray.bulk.job import BulkOptions, dream_set
     from dreamray.render.api import dream
-    from dreamray.render.files import render_picture
+    from dreamray.render.files import RenderOptions, render_picture
+    from dreamray.render.renderer import Renderer
     from dreamray.settings.dream import Dream
+    from dreamray.settings.execution import Execution
 
-__all__ = ["Dream", "__version__", "dream", "render_picture"]
+__all__ = [
+    "BulkOptions",
+    "Dream",
+    "DreamrayError",
+    "Execution",
+    "RenderOptions",
+    "Renderer",
+    "__version__",
+    "dream",
+    "dream_set",
+    "render_picture",
+]
 
 _HOMES = {
+    "BulkOptions": "dreamray.bulk.job",
     "Dream": "dreamray.settings.dream",
-    "dream": "dreamray.render.renderer",
+    "DreamrayError": "dreamray.base.errors",
+    "Execution": "dreamray.settings.execution",
+    "RenderOptions": "dreamray.render.files",
+    "Renderer": "dreamray.render.renderer",
+    "dream": "dreamray.render.api",
+    "dream_set": "dreamray.bulk.job",
     "render_picture": "dreamray.render.files",
 }
 
@@ -29,3 +50,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

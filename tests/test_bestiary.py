@@ -33,7 +33,7 @@ from dreamray.model.weights.imagenet import Published
 from dreamray.model.weights.loader import load
 from dreamray.pictures.metadata import read_metadata
 from dreamray.raster.pixels import to_tensor
-from dreamray.render import api, renderer
+from dreamray.render import api
 from dreamray.render.default_layers import foresee_layers, settle_layers
 from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import DEFAULT_LAYERS, Dream

@@ -27,8 +27,8 @@ from crds import kuberay_schema
 from ray.autoscaler.tags import TAG_RAY_CLUSTER_NAME
 from s3_server import server_program
 
+from dreamray.base.version import __version__
 from dreamray.cli import app
-from dreamray.version import __version__
 
 PROJECT = Path(__file__).parents[1]
 CLUSTER = PROJECT / "cluster"

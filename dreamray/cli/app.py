@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dreamray.base.errors import DreamrayError
+from dreamray.base.version import __version__
 from dreamray.cli.options import CliOptions, with_settings
-from dreamray.version import __version__
 
 if TYPE_CHECKING:
     from dreamray.cli.merge import MergedSettings

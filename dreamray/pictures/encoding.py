@@ -17,10 +17,10 @@ import numpy as np
 from PIL import Image
 
 from dreamray.base.errors import PictureError, RequestError
+from dreamray.base.version import __version__
 from dreamray.pictures import parts
 from dreamray.pictures.metadata import KEYWORD, metadata_text, read_metadata, user_comment
 from dreamray.raster.pixels import Pixels
-from dreamray.version import __version__
 
 if TYPE_CHECKING:
     from dreamray.pictures import Picture

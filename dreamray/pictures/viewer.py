@@ -20,8 +20,8 @@ from urllib.parse import quote
 
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import shown
+from dreamray.base.version import __version__
 from dreamray.storage import Location
-from dreamray.version import __version__
 
 ASSETS = Path(__file__).parent / "assets"
 BUNDLED = ASSETS / "openseadragon"

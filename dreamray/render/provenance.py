@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from dreamray.base.version import __version__
 from dreamray.pictures.ingest import Source
 from dreamray.plan.planner import PicturePlan
 from dreamray.render.renderer import Renderer
-from dreamray.version import __version__
 
 
 def describe(renderer: Renderer, source_sha256: str, plan: PicturePlan) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from dreamray.version import __version__
+from dreamray.base.version import __version__
 
 
 class RunState(enum.StrEnum):
