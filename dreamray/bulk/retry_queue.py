@@ -7,7 +7,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from dreamray.bulk.record import Record
 from dreamray.bulk.task import Task
@@ -36,13 +36,6 @@ class Attempt:
     """How many workers were lost that had nothing else in hand."""
 
 
-@dataclass(order=True)
-class _Waiting:
-    due: float
-    number: int
-    attempt: Attempt = field(compare=False)
-
-
 class RetryQueue:
     """New tasks, drawn when they are asked for, and attempts that wait until they are due."""
 
@@ -50,7 +43,8 @@ class RetryQueue:
         self._new = (Attempt(task) for task in tasks)
         self._clock = clock
         self._numbers = itertools.count()
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[tuple[float, int, Attempt]] = []
+        """When they are due; numbers, which are never equal, keep attempts from being compared."""
         self._suspects: deque[Attempt] = deque()
         self._due: deque[Attempt] = deque()
 
@@ -106,10 +100,10 @@ class RetryQueue:
 
     def _wake(self) -> None:
         """Let those that are due come next, each among its like."""
-        while self._waiting and self._waiting[0].due <= self._clock():
-            attempt = heapq.heappop(self._waiting).attempt
+        while self._waiting and self._waiting[0][0] <= self._clock():
+            attempt = heapq.heappop(self._waiting)[-1]
             (self._suspects if attempt.suspect else self._due).append(attempt)
 
     def _put(self, attempt: Attempt, pause: float) -> None:
         due = self._clock() + pause
-        heapq.heappush(self._waiting, _Waiting(due, next(self._numbers), attempt))
+        heapq.heappush(self._waiting, (due, next(self._numbers), attempt))
