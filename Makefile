@@ -31,6 +31,7 @@ lint: $(DEVELOPED)
 	$(BIN)/ruff format --check . cluster/rehearse-image
 	$(BIN)/ruff check . cluster/rehearse-image
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 clean:
 	rm -rf $(VENV) build dist out *.egg-info

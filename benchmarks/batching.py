@@ -38,7 +38,6 @@ def gradients(objective: Any, side: int, most: int) -> Callable[[int], object]:
     import numpy as np
 
     from dreamray.model import architecture
-
     from dreamray.model.arithmetic import TensorFlowArrays
 
     arrays = TensorFlowArrays()

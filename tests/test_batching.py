@@ -317,6 +317,7 @@ class TestCancel:
         with pytest.raises(StoppedError), engine.taking_part():
             pass
 
+
 class TestMemory:
     def test_a_batch_that_does_not_fit_is_computed_one_by_one_then_in_halves(self) -> None:
         plain = BatchingEngine(holds=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from dataclasses import dataclass, replace
 
 from dreamray.bulk.record import Record
 from dreamray.bulk.task import Task
+
+_log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """How often a picture is tried, where trying again may help."""
@@ -77,6 +80,7 @@ class RetryQueue:
         if attempt.number >= ATTEMPTS:
             return replace(record, attempts=attempt.number)
         pause = PAUSES[attempt.number - 1]
+        _log.info("%s failed, again in %g s: %s", attempt.task.output, pause, record.error)
         self._put(replace(attempt, number=attempt.number + 1, avoid=worker), pause)
         return None
 
@@ -86,6 +90,7 @@ class RetryQueue:
         That does not count as an attempt, as it may be the node's fault, or another picture's.
         From then on a suspect gets a worker to itself, which shows whose fault it is.
         """
+        _log.info("worker %s was lost with %s in hand", worker, attempt.task.output)
         if not suspect:
             if attempt.suspect:
                 self._suspects.append(attempt)

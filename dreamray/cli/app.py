@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import signal
 import sys
 import threading
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +21,15 @@ from dreamray.cli.options import CliOptions, with_settings
 if TYPE_CHECKING:
     from dreamray.cli.merge import MergedSettings
     from dreamray.engine.events import Event, Listener
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    WARNING = "warning"
+    INFO = "info"
+    DEBUG = "debug"
+
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C or a termination signal."""
@@ -87,10 +98,22 @@ def _stopping(on_event: Listener) -> Listener:
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    log: Annotated[
+        LogLevel | None,
+        typer.Option(
+            "--log",
+            envvar="DREAMRAY_LOG",
+            help="Tell on standard error what workers, leases and storage do, for whoever looks "
+            "for a fault.",
+        ),
+    ] = None,
 ) -> None:
     if version:
         typer.echo(f"dreamray {__version__}")
         raise typer.Exit
+    if log is not None:
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.getLogger("dreamray").setLevel(log.value.upper())
 
 
 @app.command()

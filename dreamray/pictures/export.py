@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamray.base.errors import StorageError
-from dreamray.base.messages import shown
+from dreamray.base.messages import Warn, shown
 from dreamray.pictures import Picture, deep_zoom, jpeg_stream, parts, png_stream, tiff_stream
 from dreamray.pictures.encoding import (
     Extras,
@@ -45,7 +45,7 @@ def export(
     *,
     object_metadata: Mapping[str, str] = {},
     progress: Callable[[float], None] = lambda share: None,
-    warn: Callable[[str], None] = lambda remark: None,
+    warn: Warn = lambda remark: None,
 ) -> None:
     """Write a result with what its source had besides pixels, complete or not at all.
 
