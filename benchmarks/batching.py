@@ -3,8 +3,8 @@
     python benchmarks/batching.py [--sizes 128 256 384 512] [--batches 1 2 4 8] [--rounds 9]
 
 `dreamray bulk` dreams several pictures in one process; the gradients of those that have one
-shape go to the engine together (`dreamray.engine.batching`). All sizes of batch take turns on the same
-pictures, so that whatever else the machine does disturbs all alike. Times are medians.
+shape are computed together (`dreamray.engine.batching`). All sizes of batch take turns on the
+same pictures, so that whatever else the machine does disturbs all alike. Times are medians.
 """
 
 from __future__ import annotations

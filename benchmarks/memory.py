@@ -243,7 +243,7 @@ def comparison(results: list[Measured]) -> str:
 
 
 def fit(results: list[Measured]) -> None:
-    """Set the constants of `dreamray.plan.memory_model` to the least that are over every measurement.
+    """Set the constants of `memory_model` to the least that are over every measurement.
 
     The prediction is linear in its constants, so each one's share of a case is the prediction
     with that one alone, less what it says with all of them at 0. Of all constants that put
@@ -272,7 +272,7 @@ def fit(results: list[Measured]) -> None:
 
 
 def _predictions(results: list[Measured], values: dict[str, float]) -> np.ndarray:
-    """What `dreamray.plan.memory_model` says of the cases with these constants, which it then has."""
+    """What `memory_model` says of the cases with these constants, which it then has."""
     for name, value in values.items():
         setattr(memory_model, name, value)
     return np.array([predict(result) for result in results], float)

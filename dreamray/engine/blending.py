@@ -114,7 +114,7 @@ class BlendedRaster:
         return self.plan.shape
 
     def points(self, rows: Indices, columns: Indices) -> Raster:
-        """See `dreamray.raster.lazy.LazyRaster`. Contributions are added in the order of the plan."""
+        """See `LazyRaster`. Contributions are added in the order of the plan."""
         blended = np.zeros((len(rows), len(columns), 3), np.float32)
         across = len(self.plan.core_columns)
         for number, (tile, raster) in enumerate(zip(self.plan.tiles, self.rasters, strict=True)):
