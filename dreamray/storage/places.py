@@ -103,8 +103,8 @@ class Location(ABC):
         """Put `data` here if what is here now is `expected`; whether it was put.
 
         None removes it. Of all that expect the same bytes one does it, as with
-        `create_if_absent`, under the same conditions; so bytes that were here once must not come again. Meant for small
-        files. Raises as `write`.
+        `create_if_absent`, under the same conditions; so bytes that were here once must not come
+        again. Meant for small files. Raises as `write`.
         """
 
     @abstractmethod
