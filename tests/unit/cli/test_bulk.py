@@ -17,10 +17,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.unit.cli.conftest import Run
+
 SETTINGS = ("--layer", "mixed0=1", "--octaves", "1", "--iterations", "1", "--weights", "random")
-A_WHILE = (*SETTINGS, "--iterations", "20", "--max-loss", "none")
+A_WHILE = (*SETTINGS, "--iterations", "10", "--max-loss", "none")
 ENDLESS = (*SETTINGS, "--iterations", "100000", "--max-loss", "none")
-MANY = 16
+MANY = 12
 
 
 def save(path: Path, seed: int, height: int = 120, width: int = 140) -> Path:
@@ -101,11 +103,13 @@ def made(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestFolders:
-    def test_results_are_those_of_render(self, sources: Path, made: Path, tmp_path: Path) -> None:
+    def test_results_are_those_of_render(
+        self, sources: Path, made: Path, tmp_path: Path, run: Run
+    ) -> None:
         found = results(made)
         assert found.keys() == RESULTS
         rendered = tmp_path / "1.png"
-        assert dreamray("render", sources / "1.png", rendered, *SETTINGS).returncode == 0
+        assert run("render", sources / "1.png", rendered, *SETTINGS).code == 0
         assert found["1.png"] == hashlib.sha256(rendered.read_bytes()).hexdigest()
 
     def test_all_are_accounted_for(self, made: Path) -> None:
@@ -118,24 +122,24 @@ class TestFolders:
             assert (made / "dreamray-report" / "thumbs" / f"{name}.jpg").is_file()
         assert "5" in (made / "index.html").read_text()
 
-    def test_run_again_nothing_is_made_twice(self, sources: Path, made: Path) -> None:
+    def test_run_again_nothing_is_made_twice(self, sources: Path, made: Path, run: Run) -> None:
         before = {name: (made / name).stat().st_mtime_ns for name in RESULTS}
-        ended = dreamray("bulk", sources, made, *SETTINGS)
-        assert "0 of 6 pictures dreamt, 5 kept, 1 failed" in ended.stdout
+        ended = run("bulk", sources, made, *SETTINGS)
+        assert "0 of 6 pictures dreamt, 5 kept, 1 failed" in ended.out
         assert {name: (made / name).stat().st_mtime_ns for name in RESULTS} == before
 
     def test_without_failures_it_ends_well_and_then_writes_nothing(
-        self, sources: Path, tmp_path: Path
+        self, sources: Path, tmp_path: Path, run: Run
     ) -> None:
         options = ("--include", "a/3.png", "--format", "jpeg", "--no-report", *SETTINGS)
-        first = dreamray("bulk", sources, tmp_path / "out", *options)
-        assert first.returncode == 0, first
+        first = run("bulk", sources, tmp_path / "out", *options)
+        assert first.code == 0, first
         names = sorted(str(p.relative_to(tmp_path / "out")) for p in tmp_path.rglob("*.*"))
         assert names == ["a/3.jpg", "manifest.jsonl"]
         before = (tmp_path / "out" / "manifest.jsonl").stat().st_mtime_ns
-        again = dreamray("bulk", sources, tmp_path / "out", *options)
-        assert again.returncode == 0
-        assert "0 of 1 pictures dreamt, 1 kept" in again.stdout
+        again = run("bulk", sources, tmp_path / "out", *options)
+        assert again.code == 0
+        assert "0 of 1 pictures dreamt, 1 kept" in again.out
         assert (tmp_path / "out" / "manifest.jsonl").stat().st_mtime_ns == before
 
 
@@ -150,7 +154,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class TestInterruptions:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_leave_what_is_done_and_nothing_half_done(
-        self, number: signal.Signals, many: Path, tmp_path: Path
+        self, number: signal.Signals, many: Path, tmp_path: Path, run: Run
     ) -> None:
         out = tmp_path / "out"
         with begun("bulk", many, out, *A_WHILE) as process:
@@ -163,12 +167,14 @@ class TestInterruptions:
         assert 3 <= len(done) < MANY
         assert manifest(out).keys() <= done.keys()  # One may be stored at the last moment.
         assert "stopped" in (out / "index.html").read_text()
-        again = dreamray("bulk", many, out, *A_WHILE)
-        assert again.returncode == 0, again
-        assert f"{MANY - len(done)} of {MANY} pictures dreamt, {len(done)} kept" in again.stdout
+        again = run("bulk", many, out, *A_WHILE)
+        assert again.code == 0, again
+        assert f"{MANY - len(done)} of {MANY} pictures dreamt, {len(done)} kept" in again.out
         assert done.items() <= results(out).items()
 
-    def test_a_killed_run_is_gone_on_with_at_once(self, many: Path, tmp_path: Path) -> None:
+    def test_a_killed_run_is_gone_on_with_at_once(
+        self, many: Path, tmp_path: Path, run: Run
+    ) -> None:
         out = tmp_path / "out"
         with begun("bulk", many, out, *A_WHILE) as process:
             wait_for(out, 3, process)
@@ -177,20 +183,20 @@ class TestInterruptions:
         for half_written in out.rglob("*.part"):
             half_written.unlink()
         made = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
-        again = dreamray("bulk", many, out, *A_WHILE)
-        assert again.returncode == 0, again
+        again = run("bulk", many, out, *A_WHILE)
+        assert again.code == 0, again
         assert {path: path.stat().st_mtime_ns for path in made} == made
         names = {f"{number:02}.png" for number in range(MANY)}
         assert results(out).keys() == manifest(out).keys() == names
 
-    def test_a_second_run_at_the_same_time_is_refused(self, tmp_path: Path) -> None:
+    def test_a_second_run_at_the_same_time_is_refused(self, tmp_path: Path, run: Run) -> None:
         save(tmp_path / "in" / "1.png", 1)
         arguments = ("bulk", tmp_path / "in", tmp_path / "out", *ENDLESS)
         with begun(*arguments) as first:
             read_until(first, "0 of 1 done")
-            second = dreamray(*arguments)
-            assert second.returncode == 2, second
-            assert str(first.pid) in second.stderr
+            second = run(*arguments)
+            assert second.code == 2, second
+            assert str(first.pid) in second.err
             assert first.poll() is None
 
 
@@ -210,7 +216,12 @@ class TestRefusals:
         ],
     )
     def test_before_anything_is_written(
-        self, options: tuple[str, ...], words: tuple[str, ...], tmp_path: Path, monkeypatch: Any
+        self,
+        options: tuple[str, ...],
+        words: tuple[str, ...],
+        tmp_path: Path,
+        run: Run,
+        monkeypatch: Any,
     ) -> None:
         save(tmp_path / "in" / "1.png", 1)
         save(tmp_path / "clash" / "1.gif", 1)
@@ -218,19 +229,19 @@ class TestRefusals:
         (tmp_path / "bad.csv").write_text("source,stepp\na.png,1\n")
         (tmp_path / "far.txt").write_text("a.png\n")
         monkeypatch.chdir(tmp_path)
-        ended = dreamray("bulk", *options, "--weights", "random")
-        assert ended.returncode == 2, ended
-        last = ended.stderr.splitlines()[-1]
+        ended = run("bulk", *options, "--weights", "random")
+        assert ended.code == 2, ended
+        last = ended.err.splitlines()[-1]
         assert last.startswith("dreamray: ")
         for word in words:
             assert word in last
         assert not list((tmp_path / "out").rglob("*"))
 
-    def test_too_many_failures_stop_the_run(self, tmp_path: Path) -> None:
+    def test_too_many_failures_stop_the_run(self, tmp_path: Path, run: Run) -> None:
         for number in range(30):
             (tmp_path / "in").mkdir(exist_ok=True)
             (tmp_path / "in" / f"{number:02}.png").write_bytes(b"")
-        ended = dreamray("bulk", tmp_path / "in", tmp_path / "out", *SETTINGS, "--max-failures", 3)
-        assert ended.returncode == 1
-        assert "more than --max-failures 3" in ended.stderr.splitlines()[-1]
+        ended = run("bulk", tmp_path / "in", tmp_path / "out", *SETTINGS, "--max-failures", 3)
+        assert ended.code == 1
+        assert "more than --max-failures 3" in ended.err.splitlines()[-1]
         assert len(manifest(tmp_path / "out")) < 30

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import io
 import json
 import os
@@ -16,9 +15,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -26,60 +23,12 @@ from PIL import Image
 
 from dreamray.cli import app
 from dreamray.engine.events import Event, Notice, StepDone
-from dreamray.model import device
-from dreamray.model.weights import loader
-from dreamray.model.weights.arrays import Weights
 from dreamray.pictures import decode
 from dreamray.settings.dream import Dream
+from tests.unit.cli.conftest import Ended, Run
 
 LITTLE = ("--layer", "mixed0=1", "--octaves", "1", "--iterations", "1", "--weights", "random")
 """A dream that takes a moment."""
-
-
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
-@functools.cache
-def load_once(source: str) -> Weights:
-    return LOAD(source)
-
-
-LOAD = loader.load
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_process() -> Iterator[None]:
-    """The weights are made once; the allocator stays as it is for the other tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loader, "load", lambda source, warn: load_once(source))
-        patch.setattr(device, "keep_freed_memory", lambda: None)
-        yield
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process."""
-
-    def run(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["dreamray", *map(str, arguments)])
-        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-        capsys.readouterr()
-        try:
-            with pytest.raises(SystemExit) as ended:
-                app.main()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        captured = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), captured.out, captured.err)
-
-    return run
 
 
 def noise(height: int = 100, width: int = 120, channels: int = 3) -> np.ndarray:
