@@ -1,7 +1,4 @@
-# make demo   a dream of the example picture
-# make test   the tests
-# make lint   format, lint and types
-# make clean  away with the virtual environment and what was built
+# `make help` lists the targets: the comments after `##`.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -10,30 +7,43 @@ INSTALLED := $(VENV)/installed
 DEVELOPED := $(VENV)/developed
 DEMO := out/lake-dream.png
 
-# They start a Ray and look at its processes: never two of them at a time.
-RAY_TESTS := $(addprefix tests/test_,chart_submit.py farm.py farm_autoscale.py farm_bulk.py farm_hands.py farm_metrics.py \
-	farm_render.py hosts.py multihost.py rehearsal.py)
+# Whole files to one process: the tests of a file share what they start.
+PARALLEL := --numprocesses 2 --dist loadfile
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint clean
+.DEFAULT_GOAL := demo
+.PHONY: help demo test test-fast test-ray test-chart lint clean
 
-demo: $(INSTALLED)
+help:  ## these lines
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED)  ## a dream of the example picture
 	@mkdir -p $(dir $(DEMO))
 	$(BIN)/dreamray render examples/lake.png $(DEMO)
 	@echo "The dream of examples/lake.png is in $(CURDIR)/$(DEMO)"
 
-test: $(DEVELOPED)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile $(RAY_TESTS:%=--ignore=%)
-	$(BIN)/pytest $(RAY_TESTS)
+# What starts a Ray looks at all of Ray's processes, so it runs alone.
+test: $(DEVELOPED)  ## all tests
+	$(BIN)/pytest $(PARALLEL) -m "not ray"
+	$(BIN)/pytest -m ray
 
-lint: $(DEVELOPED)
+test-fast: $(DEVELOPED)  ## the unit tests but for the slow ones, in two minutes
+	$(BIN)/pytest $(PARALLEL) -m "not slow" tests/unit
+
+test-ray: $(DEVELOPED)  ## the tests that start a Ray
+	$(BIN)/pytest -m ray
+
+test-chart: $(DEVELOPED)  ## the tests of the Helm chart
+	$(BIN)/pytest $(PARALLEL) -m chart
+
+lint: $(DEVELOPED)  ## format, lint and types
 	$(BIN)/ruff format --check . cluster/rehearse-image
 	$(BIN)/ruff check . cluster/rehearse-image
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-clean:
+clean:  ## away with the virtual environment and what was built
 	rm -rf $(VENV) build dist out *.egg-info
 
 $(BIN)/python:

@@ -1,0 +1,144 @@
+"""A stand-in for the API of Kubernetes: it keeps what it is given, and knows no rules.
+
+    with KubernetesApi(tmp_path) as api:
+        api.objects["/api/v1/namespaces/dreams/secrets/farm-token"] = {...}
+        helm("template", ..., "--dry-run=server", "--kubeconfig", str(api.kubeconfig))
+
+Discovery, create, get and list, with TLS by a certificate of its own, and a token.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.fakes.kube_api import Answer, failure, handler, tls_context
+
+TOKEN = "a token of this rehearsal"
+
+# Group and version, kind, plural.
+KINDS = [
+    ("v1", "ConfigMap", "configmaps"),
+    ("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+    ("v1", "Pod", "pods"),
+    ("v1", "Secret", "secrets"),
+    ("v1", "ServiceAccount", "serviceaccounts"),
+    ("batch/v1", "CronJob", "cronjobs"),
+    ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
+    ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    ("ray.io/v1", "RayCluster", "rayclusters"),
+    ("ray.io/v1", "RayJob", "rayjobs"),
+    ("rbac.authorization.k8s.io/v1", "Role", "roles"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
+]
+
+
+class KubernetesApi:
+    """The API on a port of this machine, from the start of the context to its end.
+
+    `objects` are those that there are, by their paths; `requests` are method and path of what was
+    asked; `on_request` may give an answer of its own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.on_request: Callable[[str, str], Answer | None] = lambda method, path: None
+        self.certificate = folder / "ca.crt"
+        self.kubeconfig = folder / "kubeconfig"
+        self._key = folder / "ca.key"
+
+    def __enter__(self) -> KubernetesApi:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self.answer, TOKEN))
+        context = tls_context(self.certificate, self._key, "127.0.0.1")
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self.kubeconfig.write_text(yaml.safe_dump(self._kubeconfig()))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, method: str, path: str, body: dict[str, Any] | None) -> Answer:
+        """What a request is answered: status and object."""
+        self.requests.append((method, path))
+        if told := self.on_request(method, path):
+            return told
+        if found := _discovery(path):
+            return 200, found
+        match method:
+            case "GET" if path in self.objects:
+                return 200, self.objects[path]
+            case "GET" if path.rpartition("/")[2] in {plural for _, _, plural in KINDS}:
+                items = [o for where, o in self.objects.items() if where.startswith(f"{path}/")]
+                return 200, {"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}
+            case "POST" if body is not None:
+                where = f"{path}/{body['metadata']['name']}"
+                if where in self.objects:
+                    return 409, failure(409, "AlreadyExists")
+                self.objects[where] = body
+                return 201, body
+        return 404, failure(404, "NotFound")
+
+    def _kubeconfig(self) -> dict[str, Any]:
+        server = f"https://127.0.0.1:{self.port}"
+        cluster = {"server": server, "certificate-authority": str(self.certificate)}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "rehearsal",
+            "clusters": [{"name": "rehearsal", "cluster": cluster}],
+            "users": [{"name": "rehearsal", "user": {"token": TOKEN}}],
+            "contexts": [
+                {"name": "rehearsal", "context": {"cluster": "rehearsal", "user": "rehearsal"}}
+            ],
+        }
+
+
+def _discovery(path: str) -> dict[str, Any] | None:
+    if path == "/version":
+        return {"major": "1", "minor": "34", "gitVersion": "v1.34.0"}
+    if path == "/api":
+        return {"kind": "APIVersions", "versions": ["v1"]}
+    groups = sorted({group for group, _, _ in KINDS if "/" in group})
+    if path == "/apis":
+        versions = [{"groupVersion": group, "version": group.partition("/")[2]} for group in groups]
+        return {
+            "kind": "APIGroupList",
+            "apiVersion": "v1",
+            "groups": [
+                {
+                    "name": version["groupVersion"].partition("/")[0],
+                    "versions": [version],
+                    "preferredVersion": version,
+                }
+                for version in versions
+            ],
+        }
+    group = path.removeprefix("/apis/") if path.startswith("/apis/") else path.removeprefix("/api/")
+    resources = [
+        {
+            "name": plural,
+            "singularName": kind.lower(),
+            "kind": kind,
+            "namespaced": True,
+            "verbs": ["create", "get", "list"],
+        }
+        for of, kind, plural in KINDS
+        if of == group
+    ]
+    if not resources:
+        return None
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": group,
+        "resources": resources,
+    }

@@ -1,0 +1,259 @@
+"""On a real Ray cluster of this machine: the bytes do not depend on who dreamt, or who died.
+
+The workers compute with NumPy here; `ray/test_render.py` has the real network.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import ray
+
+from dreamray.base.errors import DreamrayError
+from dreamray.base.geometry import Raster, Region, Shape
+from dreamray.engine.events import Event, Notice, StepDone, TileDone
+from dreamray.engine.tile_executor import LocalTileExecutor, TileExecutor
+from dreamray.farm import pool, ray_tile_executor
+from dreamray.plan.planner import Planner
+from dreamray.raster.lazy import ArrayRaster, read
+from dreamray.render.checkpoint import CheckpointStore
+from dreamray.render.octave_loop import OctaveLoop
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
+from dreamray.storage import LocalFolder
+from tests.support.farm_tools import PlainTools
+from tests.support.places import PROJECT
+from tests.support.plain_engine import PlainWorker
+
+DREAM = Dream(layers={"mixed0": 1.0}, octaves=2, iterations=4, step=0.05, max_loss=None)
+EXECUTION = Execution(tile=64, threads=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    """Eight pretended processors, so that the test says how many workers find room."""
+    from dreamray.farm.cluster import connect
+
+    before = {name: os.environ.get(name) for name in ("PYTHONPATH", "RAY_ADDRESS")}
+    os.environ.pop("RAY_ADDRESS", None)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT), before["PYTHONPATH"]]))
+    with connect(Execution(address="local", workers=8, threads=1)):
+        yield
+    for name, value in before.items():
+        if value is not None:
+            os.environ[name] = value
+        else:
+            os.environ.pop(name, None)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "GATHERING", 0.5)
+
+
+@pytest.fixture(scope="module")
+def image() -> Raster:
+    rows, columns = np.mgrid[:190, :250] / 17
+    waves = np.stack([np.sin(rows * columns / 5), np.cos(rows), np.sin(columns - rows)], -1)
+    return (waves * 0.7).astype(np.float32)
+
+
+class Run:
+    """A dream of an image by a crew, in a folder of its own."""
+
+    def __init__(self, image: Raster, folder: Path, dream: Dream = DREAM, **execution: Any) -> None:
+        self.image = image
+        self.folder = folder
+        self.dream = dream
+        self.execution = EXECUTION.replace(**execution)
+        self.planner = Planner(dream, self.execution)
+        self.plan = self.planner.plan(Shape(*image.shape[:2]))
+        self.heard: list[Event] = []
+        self.hooks: list[Callable[[Event], None]] = []
+
+    def on_event(self, event: Event) -> None:
+        self.heard.append(event)
+        for hook in self.hooks:
+            hook(event)
+
+    def here(self) -> Raster:
+        """By one worker in this process."""
+        return self.by(LocalTileExecutor(PlainWorker(PlainTools().engine())))
+
+    def on_ray(self, workers: str, tools: PlainTools | None = None, wait: int = 240) -> Raster:
+        """By so many workers of the cluster."""
+        execution = self.execution.replace(address="local", workers=workers, wait=wait)
+        stand_in: Any = tools or PlainTools()
+        with ray_tile_executor(stand_in, execution, 99, self.on_event) as crew:
+            return self.by(crew)
+
+    def by(self, crew: TileExecutor) -> Raster:
+        dreaming = OctaveLoop(
+            self.dream,
+            self.planner,
+            self.plan,
+            crew,
+            CheckpointStore(LocalFolder(self.folder), {}),
+            self.on_event,
+            checkpoint_every=self.execution.checkpoint_every,
+        )
+        dreamt = dreaming.run(ArrayRaster(self.image))
+        return read(dreamt, Region.whole(dreamt.shape))
+
+    @property
+    def notices(self) -> list[str]:
+        return [event.text for event in self.heard if isinstance(event, Notice)]
+
+    @property
+    def workers(self) -> list[int]:
+        """How many took part in each step."""
+        return [e.workers for e in self.heard if isinstance(e, StepDone | TileDone)]
+
+
+def actors() -> list[psutil.Process]:
+    """The processes of the workers that are up."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cmdline()[:1] and process.cmdline()[0].startswith("ray::NodeWorker"):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+class TestSameBytes:
+    @pytest.mark.parametrize(
+        ("workers", "seams", "jitter"),
+        [("1", "exact", 0), ("2", "exact", 0), ("3", "exact", 50), ("2", "blend", 50)],
+    )
+    def test_for_any_number_of_workers(self, image, tmp_path, workers, seams, jitter):
+        dream = DREAM.replace(jitter=jitter)
+        run = Run(image, tmp_path / "ray", dream, seams=seams)
+        dreamt = run.on_ray(workers)
+        assert set(run.workers) == {int(workers)}
+        alone = Run(image, tmp_path / "alone", dream, seams=seams).here()
+        np.testing.assert_array_equal(dreamt, alone)
+
+    @pytest.mark.parametrize("seams", ["exact", "blend"])
+    def test_when_a_worker_is_killed(self, image, tmp_path, seams):
+        """With SIGKILL, in the second octave; its tiles are dealt out to the others."""
+        alone = Run(image, tmp_path / "alone", seams=seams).here()
+        run = Run(image, tmp_path / "ray", seams=seams)
+        killed = []
+
+        def kill(event):
+            if isinstance(event, StepDone | TileDone) and event.octave == 1 and not killed:
+                killed.append(actors()[0])
+                killed[0].kill()
+
+        run.hooks.append(kill)
+        dreamt = run.on_ray("3", PlainTools(delay=0.05))
+        np.testing.assert_array_equal(dreamt, alone)
+        assert killed
+        if seams == "exact":
+            assert "1 of 3 workers got lost; going on from the last checkpoint" in run.notices
+
+    def test_when_all_workers_are_killed(self, image, tmp_path):
+        alone = Run(image, tmp_path / "alone").here()
+        run = Run(image, tmp_path / "ray")
+        killed = []
+
+        def kill(event):
+            if isinstance(event, StepDone) and event.number == 1 and not killed:
+                killed.extend(actors())
+                for process in killed:
+                    process.kill()
+
+        run.hooks.append(kill)
+        np.testing.assert_array_equal(run.on_ray("2"), alone)
+        assert len(killed) == 2
+
+    def test_when_more_workers_come_up(self, image, tmp_path):
+        """They are used from the next checkpoint on."""
+        run = Run(image, tmp_path / "ray", checkpoint_every=1)
+        blocker = ray.remote(num_cpus=7)(Blocker).remote()
+        ray.get(blocker.ping.remote())
+
+        def release(event):
+            if isinstance(event, StepDone) and (event.octave, event.number) == (0, 0):
+                ray.kill(blocker)
+
+        run.hooks.append(release)
+        dreamt = run.on_ray("1:2", PlainTools(delay=0.2))
+        assert run.workers[0] == 1
+        assert run.workers[-1] == 2
+        assert (
+            "1 of 2 workers are ready: going on with these, others join at the next"
+            in (run.notices[0])
+        )
+        np.testing.assert_array_equal(dreamt, Run(image, tmp_path / "alone").here())
+
+    def test_when_memory_runs_out_on_smaller_tiles(self, image, tmp_path):
+        windows = [tile.window.pixels for tile in Run(image, tmp_path).plan.stages[1].tiles.tiles]
+        run = Run(image, tmp_path / "ray")
+        dreamt = run.on_ray("2", PlainTools(most_pixels=max(windows) - 1))
+        (remark,) = [text for text in run.notices if "memory" in text]
+        assert "going on with tiles of 32 pixels" in remark
+        smaller = Run(image, tmp_path / "alone", tile=32).here()
+        np.testing.assert_allclose(dreamt, smaller, atol=0.2)
+
+
+class Blocker:
+    """Takes room on the cluster."""
+
+    def ping(self) -> None:
+        pass
+
+
+class TestWorkers:
+    def test_none_in_time_says_what_is_lacking(self, image, tmp_path):
+        run = Run(image, tmp_path, threads=9)
+        with pytest.raises(DreamrayError) as caught:
+            run.on_ray("2", wait=1)
+        message = str(caught.value)
+        assert "no worker came up in 1 seconds: each takes 9 CPUs" in message
+        assert "the cluster has 8 CPUs and 0 GPUs free on 1 node" in message
+
+    def test_that_fail_as_they_start_are_told(self, image, tmp_path):
+        run = Run(image, tmp_path)
+        with pytest.raises(DreamrayError, match=r"workers fail as they start.*no such library"):
+            run.on_ray("2", PlainTools(broken=True))
+
+    def test_are_no_more_than_tiles(self, image, tmp_path):
+        run = Run(image, tmp_path, tile=128)
+        most = max(len(stage.tiles.tiles) for stage in run.plan.stages)
+        execution = run.execution.replace(address="local", workers="7")
+        stand_in: Any = PlainTools()
+        with ray_tile_executor(stand_in, execution, most, run.on_event) as crew:
+            run.by(crew)
+        assert max(run.workers) == most == 4
+        assert "7 workers for 4 tiles" in run.notices[0]
+
+    def test_go_when_the_picture_is_done(self, image, tmp_path):
+        Run(image, tmp_path).on_ray("2")
+        psutil.wait_procs(actors(), timeout=10)
+        assert actors() == []
+
+
+def test_no_references_pile_up(image, tmp_path):
+    """The driver lets go of the strips of each step."""
+    from ray._private.worker import global_worker
+
+    counts = []
+
+    def count(event):
+        if isinstance(event, StepDone):
+            counts.append(len(global_worker.core_worker.get_all_reference_counts()))
+
+    run = Run(image, tmp_path, DREAM.replace(octaves=1, iterations=12))
+    run.hooks.append(count)
+    run.on_ray("3")
+    # Ray lets go of some a moment later. With one kept of each step it would be eight more.
+    assert min(counts[-3:]) - min(counts[1:4]) < 4

@@ -1,0 +1,189 @@
+"""The command on Ray with the real network: the same file from any workers, through any failure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from tests.support.ray_cluster import Cluster, program
+from tests.support.reference import relative_error
+
+SETTINGS = """
+layers: {mixed2: 0.2, mixed3: 0.5, mixed4: 2.0}
+octaves: 2
+iterations: 4
+tile: 128
+threads: 1
+"""
+FIRST_GRADIENT = 5e-6
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    started = Cluster(tmp_path_factory.mktemp("ray"))
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, bear: np.ndarray) -> Path:
+    """A picture, and the settings of its dream."""
+    path = tmp_path_factory.mktemp("render")
+    Image.fromarray(bear[:250, :340]).save(path / "in.png")
+    (path / "dream.yaml").write_text(SETTINGS)
+    return path
+
+
+class Command:
+    """`dreamray render in.png OUTPUT` with some options."""
+
+    def __init__(
+        self, folder: Path, weights: Path, output: str, *options: str, cluster: Cluster | None
+    ) -> None:
+        self.output = folder / output
+        arguments = [program("dreamray"), "render", str(folder / "in.png"), str(self.output)]
+        arguments += ["--config", str(folder / "dream.yaml"), "--weights", str(weights), *options]
+        environment = dict(os.environ) if cluster is None else cluster.environment
+        if cluster is not None:
+            arguments += ["--address", cluster.address]
+        self.lines: list[str] = []
+        self._process = subprocess.Popen(
+            arguments, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def read_until(self, word: str) -> None:
+        """Wait for a line of its progress."""
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self.lines.append(line)
+            if word in line:
+                return
+        raise AssertionError(f"no {word!r} in {self.lines}")
+
+    def kill(self, number: int = signal.SIGKILL) -> int:
+        self._process.send_signal(number)
+        return self._process.wait(60)
+
+    def finish(self) -> str:
+        """Its end, and the sha256 of what it wrote."""
+        out, err = self._process.communicate(timeout=240)
+        self.lines += err.splitlines(keepends=True)
+        assert self._process.returncode == 0, "".join(self.lines)
+        assert out.startswith(str(self.output))
+        return hashlib.sha256(self.output.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def local(folder: Path, shared_weights: Path) -> str:
+    """What the command makes in its own process."""
+    return Command(folder, shared_weights, "local.png", cluster=None).finish()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(folder: Path) -> Iterator[None]:
+    yield
+    assert not (folder / ".dreamray").exists()
+
+
+class TestSameFile:
+    @pytest.mark.parametrize("workers", ["1", "3"])
+    def test_from_workers(self, folder, shared_weights, cluster, local, workers):
+        output = f"workers-{workers}.png"
+        command = Command(folder, shared_weights, output, "--workers", workers, cluster=cluster)
+        assert command.finish() == local
+
+    def test_when_a_worker_is_killed_and_then_the_driver(
+        self, folder, shared_weights, cluster, local
+    ):
+        """Each with SIGKILL: a worker in the first octave, the driver in the second."""
+        options = "--workers", "2", "--checkpoint-every", "2"
+        command = Command(folder, shared_weights, "killed.png", *options, cluster=cluster)
+        command.read_until("octave 1/2: ")
+        worker = next(_workers())
+        worker.kill()
+        command.read_until("workers got lost; going on from the last checkpoint")
+        command.read_until("octave 2/2: ")
+        command.kill()
+        again = Command(folder, shared_weights, "killed.png", *options, cluster=cluster)
+        again.read_until("going on from octave 2")
+        assert again.finish() == local
+
+    def test_when_it_is_interrupted(self, folder, shared_weights, cluster, local):
+        """It says so with its exit code; nothing of the result is there before it is complete."""
+        options = "--workers", "2", "--checkpoint-every", "1"
+        command = Command(folder, shared_weights, "interrupted.png", *options, cluster=cluster)
+        command.read_until("octave 2/2: ")
+        assert command.kill(signal.SIGTERM) == 130
+        assert not command.output.exists()
+        record = next((folder / ".dreamray").glob("*/job.json"))
+        assert json.loads(record.read_text())["checkpoint"]["octave"] == 1
+        again = Command(folder, shared_weights, "interrupted.png", *options, cluster=cluster)
+        again.read_until("going on from octave 2")
+        assert again.finish() == local
+
+
+def _workers() -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        try:
+            if "".join(process.cmdline()[:1]).startswith("ray::NodeWorker"):
+                yield process
+        except psutil.Error:
+            continue
+
+
+GRADIENT = """
+import sys
+import numpy as np
+from dreamray.plan import tiles
+from dreamray.settings.execution import Execution
+from dreamray.farm import ray_tile_executor
+from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
+from dreamray.base.geometry import Shape
+from dreamray.raster.pixels import to_tensor
+from dreamray.settings.dream import Dream
+from dreamray.storage import LocalFolder
+from dreamray.raster.lazy import ArrayRaster
+from dreamray.model.weights.loader import load
+from dreamray.engine.worker import EngineSpec
+from pathlib import Path
+from PIL import Image
+
+picture, weights, address, out = sys.argv[1:]
+image = to_tensor(np.asarray(Image.open(picture)))
+shape = Shape(*image.shape[:2])
+dream = Dream()
+spec = EngineSpec(dream, load(weights), "float32", 1)
+for name, core, workers in ("tiled", 96, "3"), ("whole", None, "1"):
+    plan = tiles.plan_tiles(shape, dream.layer_names, core)
+    execution = Execution(address=address, workers=workers, threads=1)
+    grid = ChunkGrid.within(plan.core_rows, plan.core_columns, 4096)
+    raster = ChunkedRaster(LocalFolder(Path(out, name)), grid, "float32")
+    with ray_tile_executor(spec, execution, 99, print) as executor:
+        executor.begin(plan, ArrayRaster(image), None, None)
+        mean = crew.compute((0, 0)).mean
+        executor.move(1e6, mean)  # So far along the gradient that the image is nothing beside it.
+        executor.store(raster)
+    moved = raster.points(np.arange(shape.height), np.arange(shape.width))
+    np.save(Path(out, name + ".npy"), moved - image)
+"""
+
+
+def test_the_first_gradient_is_that_of_the_whole(folder, shared_weights, cluster, tmp_path):
+    """Tiles on three workers against one window on one, with trained weights."""
+    arguments = [str(folder / "in.png"), str(shared_weights), cluster.address, str(tmp_path)]
+    command = [sys.executable, "-c", GRADIENT, *arguments]
+    done = subprocess.run(command, env=cluster.environment, capture_output=True, timeout=240)
+    assert done.returncode == 0, done.stderr.decode()
+    tiled, whole = (np.load(tmp_path / f"{name}.npy") for name in ("tiled", "whole"))
+    assert 0 < relative_error(tiled, whole) < FIRST_GRADIENT

@@ -1,0 +1,1 @@
+"""What several tests need to start, compute with, or compare to."""

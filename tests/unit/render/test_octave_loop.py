@@ -1,0 +1,474 @@
+"""Whoever dies or is interrupted on the way, the finished dream has the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dreamray.base.errors import DreamrayError, MemoryExhaustedError
+from dreamray.base.geometry import Raster, Region, Shape
+from dreamray.engine.blending import TileTask
+from dreamray.engine.events import Event, Notice, OctaveDone, OctaveStarted, StepDone, TileDone
+from dreamray.engine.halo_exchange import Roll
+from dreamray.engine.tile_executor import (
+    LocalTileExecutor,
+    StepMeasure,
+    TileExecutor,
+    WorkersLostError,
+)
+from dreamray.plan.planner import Planner
+from dreamray.plan.tiles import TilePlan
+from dreamray.raster.chunked import ChunkedRaster
+from dreamray.raster.lazy import ArrayRaster, LazyRaster, read
+from dreamray.render import octave_loop as module
+from dreamray.render.checkpoint import Checkpoint, CheckpointStore
+from dreamray.render.octave_loop import LOSSES_IN_A_ROW, OctaveLoop
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
+from dreamray.storage import Folder, LocalFolder, MemoryFolder
+from tests.support.plain_engine import PlainEngine, PlainWorker, TiredEngine
+
+LAYERS = ("conv2d_2", "max_pooling2d")
+SHAPE = Shape(101, 131)
+DREAM = Dream(
+    layers=dict.fromkeys(LAYERS, 1.0), octaves=2, iterations=4, step=0.05, max_loss=None, jitter=9
+)
+
+
+def image() -> Raster:
+    return np.random.default_rng(0).uniform(-1, 1, (*SHAPE, 3)).astype(np.float32)
+
+
+def local(engine: PlainEngine | None = None) -> LocalTileExecutor:
+    return LocalTileExecutor(PlainWorker(engine or PlainEngine(*LAYERS)))
+
+
+class KeepingJob(CheckpointStore):
+    """Notes where it was recorded."""
+
+    def __init__(self, folder: Folder) -> None:
+        super().__init__(folder, {"dream": "this"})
+        self.reached: list[Checkpoint] = []
+
+    def reach(self, checkpoint: Checkpoint) -> None:
+        super().reach(checkpoint)
+        self.reached.append(checkpoint)
+
+
+class Run:
+    """Dreams the image in a folder: again and again, if it is interrupted."""
+
+    def __init__(
+        self,
+        folder: Folder | None = None,
+        every: int | None = None,
+        dream: Dream = DREAM,
+        **execution: Any,
+    ) -> None:
+        self.folder = folder or MemoryFolder()
+        self.dream = dream
+        self.every = every
+        self.planner = Planner(dream, Execution(**{"tile": 48, **execution}))
+        self.plan = self.planner.plan(SHAPE)
+        self.heard: list[Event] = []
+        self.stop: Callable[[Event], bool] = lambda event: False
+        self.job = KeepingJob(self.folder)
+
+    def by(self, crew: TileExecutor | None = None) -> bytes:
+        """The bytes of the dream."""
+        return self.array(crew).tobytes()
+
+    def array(self, crew: TileExecutor | None = None) -> Raster:
+        self.job = KeepingJob(self.folder)
+        self.job.resume(99)
+        dreaming = OctaveLoop(
+            self.dream,
+            self.planner,
+            self.plan,
+            crew or local(),
+            self.job,
+            self.on_event,
+            checkpoint_every=self.every,
+        )
+        return read(dreaming.run(ArrayRaster(image())), Region.whole(SHAPE))
+
+    def on_event(self, event: Event) -> None:
+        self.heard.append(event)
+        if self.stop(event):
+            raise KeyboardInterrupt
+
+    def told(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.heard if isinstance(event, kind)]
+
+    @property
+    def notices(self) -> list[str]:
+        return [event.text for event in self.told(Notice)]
+
+
+SEAMS = {"exact": {}, "blend": {"seams": "blend", "overlap": 12}}
+
+
+@pytest.fixture(params=SEAMS)
+def seams(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return SEAMS[request.param]
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> dict[str, bytes]:
+    return {name: Run(**execution).by() for name, execution in SEAMS.items()}
+
+
+@pytest.fixture
+def expected(seams: dict[str, Any], undisturbed: dict[str, bytes]) -> bytes:
+    return undisturbed[seams.get("seams", "exact")]
+
+
+class TestEvents:
+    def test_of_exact_tiles_tell_each_step(self) -> None:
+        run = Run()
+        run.by()
+        assert [(e.octave, e.number) for e in run.told(StepDone)] == [
+            (octave, step) for octave in (0, 1) for step in range(4)
+        ]
+        started = run.told(OctaveStarted)
+        assert [(e.number, e.count, e.shape) for e in started] == [
+            (0, 2, (72, 93)),
+            (1, 2, SHAPE),
+        ]
+        assert started[0].work_after == 4 * started[1].work
+        assert started[1].work_after == 0
+        assert [e.number for e in run.told(OctaveDone)] == [0, 1]
+        assert run.notices == []
+
+    def test_of_blended_tiles_tell_each_tile(self) -> None:
+        run = Run(**SEAMS["blend"])
+        run.by()
+        counts = [len(stage.tiles.tiles) for stage in run.plan.stages]
+        assert [(e.octave, e.done, e.tiles, e.steps) for e in run.told(TileDone)] == [
+            (octave, done, count, 4)
+            for octave, count in enumerate(counts)
+            for done in range(1, count + 1)
+        ]
+        assert run.told(StepDone) == []
+
+    def test_of_a_finished_octave_bring_its_picture(self) -> None:
+        run, shapes = Run(), []
+
+        def look(event: Event) -> bool:
+            if isinstance(event, OctaveDone):
+                picture = read(event.result, Region.whole(event.result.shape))
+                assert np.isfinite(picture).all()
+                shapes.append(event.result.shape)
+            return False
+
+        run.stop = look
+        run.by()
+        assert shapes == [(72, 93), SHAPE]
+
+    def test_max_loss_ends_an_octave_before_the_step(self) -> None:
+        run = Run(dream=DREAM.replace(max_loss=1e-6))
+        run.by()
+        assert [(e.octave, e.number, e.moved) for e in run.told(StepDone)] == [
+            (0, 0, False),
+            (1, 0, False),
+        ]
+
+
+class TestResult:
+    def test_without_steps_is_the_picture(self, seams: dict[str, Any]) -> None:
+        still = Run(dream=DREAM.replace(iterations=0), **seams).array()
+        np.testing.assert_allclose(still, image(), rtol=0, atol=1e-6)
+
+    def test_of_a_last_octave_smaller_than_the_picture_has_its_shape(self) -> None:
+        dream = DREAM.replace(octaves=2, octave_scale=0.7, iterations=1)
+        run = Run(dream=dream)
+        assert run.array().shape == (*SHAPE, 3)
+
+    @pytest.mark.parametrize("tile", [32, 64, "auto"])
+    def test_of_exact_tiles_is_the_same_dream_whatever_their_size(self, tile: int | str) -> None:
+        """But for rounding, which grows on the way."""
+        few = DREAM.replace(iterations=2)
+        expected = Run(dream=few, tile=200).array()
+        np.testing.assert_allclose(Run(dream=few, tile=tile).array(), expected, atol=1e-3)
+
+    def test_of_blended_tiles_has_no_seam(self) -> None:
+        """What is dreamt at the tiles' edges changes no more from pixel to pixel than elsewhere."""
+        run = Run(dream=DREAM.replace(octaves=1, jitter=0, step=0.02), **SEAMS["blend"])
+        change = run.array() - image()
+        (stage,) = run.plan.stages
+        jumps = np.abs(np.diff(change, axis=1)).mean(axis=(0, 2))
+        edges = [core.start - 1 for core in stage.tiles.core_columns[1:]]
+        assert len(edges) >= 2
+        assert jumps[edges].mean() < 1.5 * np.delete(jumps, edges).mean()
+
+    def test_of_blended_tiles_does_not_depend_on_who_is_first(
+        self, undisturbed: dict[str, bytes]
+    ) -> None:
+        class Backwards(LocalTileExecutor):
+            def dream_tiles(
+                self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]
+            ) -> None:
+                super().dream_tiles(tasks[::-1], done)
+
+        crew = Backwards(PlainWorker(PlainEngine(*LAYERS)))
+        assert Run(**SEAMS["blend"]).by(crew) == undisturbed["blend"]
+
+
+class TestCheckpoints:
+    @pytest.mark.parametrize(
+        ("every", "steps"), [(None, []), (1, [1, 2, 3]), (2, [2]), (3, [3]), (4, []), (99, [])]
+    )
+    def test_come_every_so_many_steps_and_after_each_octave(
+        self, every: int | None, steps: list[int], undisturbed: dict[str, bytes]
+    ) -> None:
+        run = Run(every=every)
+        assert run.by() == undisturbed["exact"]
+        assert [(c.octave, c.step) for c in run.job.reached] == [
+            (0, 0),
+            *((0, step) for step in steps),
+            (1, 0),
+            *((1, step) for step in steps),
+            (2, 0),
+        ]
+
+    def test_only_the_last_raster_is_kept(self, tmp_path: Path, seams: dict[str, Any]) -> None:
+        Run(LocalFolder(tmp_path), 1, **seams).by()
+        left = {path.parent.name for path in tmp_path.rglob("*.npy")}
+        assert left == {"octave-2"}
+
+    def test_a_finished_job_is_read_and_not_dreamt_again(
+        self, seams: dict[str, Any], expected: bytes
+    ) -> None:
+        run = Run(**seams)
+        run.by()
+        engine = PlainEngine(*LAYERS)
+        assert run.by(local(engine)) == expected
+        assert engine.gradients == 0
+
+
+class TestInterruption:
+    @pytest.mark.parametrize(
+        ("seams", "every"), [("exact", None), ("exact", 1), ("exact", 2), ("blend", None)]
+    )
+    def test_at_any_moment_changes_no_byte(
+        self,
+        seams: str,
+        every: int | None,
+        undisturbed: dict[str, bytes],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """At every event in turn, or every other one of the many tiles."""
+        monkeypatch.setattr(module, "RECORD_EVERY", -1.0)
+        whole = Run(every=every, **SEAMS[seams])
+        whole.by()
+        for moment in range(0, len(whole.heard), 2 if seams == "blend" else 1):
+            run = Run(every=every, **SEAMS[seams])
+            run.stop = lambda event, run=run, moment=moment: len(run.heard) == moment + 1
+            with pytest.raises(KeyboardInterrupt):
+                run.by()
+            assert run.by() == undisturbed[seams]
+
+    def test_again_and_again_gets_there_in_the_end(
+        self, seams: dict[str, Any], expected: bytes
+    ) -> None:
+        """Each time a little more is done, and nothing twice that was recorded."""
+        run = Run(every=1, **seams)
+        run.stop = lambda event: isinstance(event, OctaveDone)
+        for _ in run.plan.stages:
+            with pytest.raises(KeyboardInterrupt):
+                run.by()
+        assert [e.number for e in run.told(OctaveDone)] == [0, 1]
+        assert run.by() == expected
+
+    def test_finished_tiles_are_not_dreamt_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "RECORD_EVERY", -1.0)
+        run = Run(**SEAMS["blend"])
+        run.stop = lambda event: isinstance(event, TileDone) and event.done == 3
+        with pytest.raises(KeyboardInterrupt):
+            run.by()
+        # The third was told, but not recorded when the interruption came.
+        run.heard.clear()
+        run.stop = lambda event: isinstance(event, OctaveDone)
+        with pytest.raises(KeyboardInterrupt):
+            run.by()
+        assert run.told(TileDone)[0].done == 3
+
+
+class Losing(LocalTileExecutor):
+    """Loses its workers, and all they have, at some of its calls; before or after the call."""
+
+    def __init__(self, at: Callable[[int], bool], *, after: bool = False) -> None:
+        super().__init__(PlainWorker(PlainEngine(*LAYERS)))
+        self.at = at
+        self.after = after
+        self.calls = 0
+
+    def _through(self, call: Callable[[], Any]) -> Any:
+        lost = self.at(self.calls)
+        self.calls += 1
+        found = call() if self.after or not lost else None
+        if lost:
+            self.end()
+            raise WorkersLostError("a worker was lost with its node")
+        return found
+
+    def begin(
+        self, plan: TilePlan, image: LazyRaster, held: int | None, scratch: Path | None
+    ) -> None:
+        base = super().begin
+        self._through(lambda: base(plan, image, held, scratch))
+
+    def compute(self, roll: Roll) -> StepMeasure:
+        base = super().compute
+        return self._through(lambda: base(roll))
+
+    def move(self, step: float, mean: float) -> None:
+        base = super().move
+        self._through(lambda: base(step, mean))
+
+    def store(self, canvas: ChunkedRaster, added: LazyRaster | None = None) -> None:
+        base = super().store
+        self._through(lambda: base(canvas, added))
+
+    def dream_tiles(self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]) -> None:
+        base = super().dream_tiles
+        self._through(lambda: base(tasks, done))
+
+
+class TestLosses:
+    @pytest.mark.parametrize("after", [False, True])
+    @pytest.mark.parametrize(("seams", "every"), [("exact", None), ("exact", 2), ("blend", None)])
+    def test_at_any_call_change_no_byte(
+        self, seams: str, every: int | None, after: bool, undisturbed: dict[str, bytes]
+    ) -> None:
+        calm = Losing(lambda call: False)
+        Run(every=every, **SEAMS[seams]).by(calm)
+        for moment in range(calm.calls):
+            run = Run(every=every, **SEAMS[seams])
+            crew = Losing(lambda call, moment=moment: call == moment, after=after)
+            assert run.by(crew) == undisturbed[seams]
+            (remark,) = run.notices
+            assert remark == "a worker was lost with its node; going on from the last checkpoint"
+
+    def test_may_be_many_if_there_is_a_checkpoint_in_between(
+        self, undisturbed: dict[str, bytes]
+    ) -> None:
+        run = Run(every=1)
+        crew = Losing(lambda call: call % 5 == 4)
+        assert run.by(crew) == undisturbed["exact"]
+        assert len(run.notices) > LOSSES_IN_A_ROW
+
+    def test_without_end_are_an_error_in_one_line(self, seams: dict[str, Any]) -> None:
+        run = Run(**seams)
+        with pytest.raises(DreamrayError) as caught:
+            run.by(Losing(lambda call: True))
+        message = str(caught.value)
+        assert message.startswith(f"workers got lost {LOSSES_IN_A_ROW} times in a row")
+        assert "a worker was lost with its node" in message
+        assert "run it again" in message
+        assert "\n" not in message
+
+    def test_without_end_may_be_gone_on_from(self, seams: dict[str, Any], expected: bytes) -> None:
+        run = Run(every=1, **seams)
+        with pytest.raises(DreamrayError, match="in a row"):
+            run.by(Losing(lambda call: call > 6))
+        assert run.by() == expected
+
+
+class Changing(LocalTileExecutor):
+    """Has to change, or may, after some of its steps."""
+
+    def __init__(self, must: Sequence[int], may: Sequence[int]) -> None:
+        super().__init__(PlainWorker(PlainEngine(*LAYERS)))
+        self.must, self.may = must, may
+        self.steps = self.begun = 0
+
+    def begin(
+        self, plan: TilePlan, image: LazyRaster, held: int | None, scratch: Path | None
+    ) -> None:
+        super().begin(plan, image, held, scratch)
+        self.begun += 1
+
+    def move(self, step: float, mean: float) -> None:
+        super().move(step, mean)
+        self.steps += 1
+
+    @property
+    def must_change(self) -> bool:
+        return self.steps in self.must
+
+    @property
+    def may_change(self) -> bool:
+        return self.steps in self.may
+
+
+class TestChanges:
+    def test_of_the_crew_store_the_image_and_change_no_byte(
+        self, undisturbed: dict[str, bytes]
+    ) -> None:
+        crew = Changing(must=[1, 6], may=[1, 6])
+        run = Run()
+        assert run.by(crew) == undisturbed["exact"]
+        assert [(c.octave, c.step) for c in run.job.reached] == [
+            (0, 0),
+            (0, 1),
+            (1, 0),
+            (1, 2),
+            (2, 0),
+        ]
+        assert crew.begun == 4
+
+    def test_that_may_be_wait_for_a_checkpoint(self, undisturbed: dict[str, bytes]) -> None:
+        crew = Changing(must=[], may=range(100))
+        run = Run(every=3)
+        assert run.by(crew) == undisturbed["exact"]
+        assert crew.begun == 4
+
+
+class TestMemory:
+    @pytest.mark.parametrize("window", [0, 1, 4])
+    def test_that_runs_out_makes_smaller_tiles_and_is_said_once(
+        self, window: int, seams: dict[str, Any]
+    ) -> None:
+        run = Run(**seams)
+        tired = TiredEngine(*LAYERS, at=[window])
+        found = run.array(local(tired))
+        (remark,) = run.notices
+        assert remark.startswith("memory ran out on a window of ")
+        assert "going on with tiles of " in remark
+        assert [e.tile for e in run.told(OctaveStarted)][1:] < [run.told(OctaveStarted)[0].tile] * 2
+        assert run.job.checkpoint.core is not None
+        assert np.isfinite(found).all()
+
+    def test_that_runs_out_in_the_middle_goes_on_from_the_checkpoint(self) -> None:
+        """The dream is the same, but for rounding."""
+        few = DREAM.replace(octaves=1, iterations=3)
+        expected = Run(dream=few).array()
+        run = Run(every=1, dream=few)
+        tiles = len(run.plan.stages[0].tiles.tiles)
+        found = run.array(local(TiredEngine(*LAYERS, at=[2 * tiles + 1])))
+        assert [e.number for e in run.told(StepDone)] == [0, 1, 2]
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+    def test_that_ran_out_is_remembered_when_the_job_goes_on(self) -> None:
+        """So that the bytes are those that it would have had uninterrupted."""
+        runs = [Run(every=1), Run(every=1)]
+        whole = runs[0].by(local(TiredEngine(*LAYERS, at=[1])))
+        runs[1].stop = lambda event: isinstance(event, StepDone) and event.number == 2
+        with pytest.raises(KeyboardInterrupt):
+            runs[1].by(local(TiredEngine(*LAYERS, at=[1])))
+        runs[1].stop = lambda event: False
+        assert runs[1].by() == whole
+
+    def test_too_little_for_the_smallest_tiles_is_an_error(self, seams: dict[str, Any]) -> None:
+        run = Run(**seams)
+        with pytest.raises(MemoryExhaustedError, match="even on the smallest tiles") as caught:
+            run.by(local(TiredEngine(*LAYERS, at=range(10**6))))
+        assert "\n" not in str(caught.value)
+        sizes = [e.tile for e in run.told(OctaveStarted)]
+        assert sizes == sorted(sizes, reverse=True)
+        assert len(set(sizes)) == len(sizes) == len(run.notices) + 1

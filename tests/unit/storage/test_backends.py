@@ -1,0 +1,1228 @@
+"""What is particular to local files, S3 objects and memory: they say what is wrong in one line.
+
+What they have in common is in `unit/storage/test_contract.py`.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import pickle
+import socket
+import ssl
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from dreamray.base.errors import DreamrayError, NotFoundError, RequestError, StorageError
+from dreamray.storage import (
+    Folder,
+    LocalFile,
+    LocalFolder,
+    MemoryFolder,
+    S3Folder,
+    S3Object,
+    locate,
+    locate_folder,
+)
+from tests.support.places import PROJECT
+from tests.support.s3_server import S3Server
+
+MakeUri = Callable[[str], str]
+
+
+@pytest.fixture(params=["local", "file uri", "s3"])
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> MakeUri:
+    """Makes the text that names a file in a fresh folder or bucket."""
+    if request.param == "s3":
+        name = request.getfixturevalue("bucket")
+        return lambda path: f"s3://{name}/{path}"
+    scheme = "file://" if request.param == "file uri" else ""
+    return lambda path: f"{scheme}{tmp_path}/{path}"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def one_line(error: pytest.ExceptionInfo[DreamrayError], *words: str) -> None:
+    """The message is one line with these words, and drags no other error along."""
+    text = str(error.value)
+    assert "\n" not in text
+    for word in words:
+        assert word in text
+    assert error.value.__suppress_context__ or error.value.__context__ is None
+
+
+class TestTexts:
+    """Whatever text names a place, it is the same place; its contract is tested elsewhere."""
+
+    def test_gives_back_what_was_written(self, uri: MakeUri) -> None:
+        locate(uri("cat.png")).write(b"\x00dream\xff")
+        assert locate(uri("cat.png")).read() == b"\x00dream\xff"
+
+    @pytest.mark.parametrize("name", ["été à la mer.png", "a%20b.png", "a+b#c?d.png", "..hidden"])
+    def test_any_name_will_do(self, uri: MakeUri, name: str) -> None:
+        text = uri(name.replace("%", "%25") if uri("").startswith("file") else name)
+        place = locate(text)
+        place.write(b"x")
+        assert place.name == name
+        assert place.read() == b"x"
+
+    def test_name_and_suffix(self, uri: MakeUri) -> None:
+        place = locate(uri("net.weights.H5"))
+        assert (place.name, place.suffix) == ("net.weights.H5", ".h5")
+        assert locate(uri("README")).suffix == ""
+
+    def test_text_and_pickle_name_the_same_place(self, uri: MakeUri) -> None:
+        place = locate(uri("cat.png"))
+        assert locate(str(place)) == place
+        assert pickle.loads(pickle.dumps(place)) == place
+
+
+class TestLocateFolder:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("/work", LocalFolder(Path("/work"))),
+            ("work/one/", LocalFolder(Path("work/one"))),
+            ("/", LocalFolder(Path("/"))),
+            ("file:///a%20b/", LocalFolder(Path("/a b"))),
+            ("s3://bucket", S3Folder("bucket", "")),
+            ("s3://bucket/", S3Folder("bucket", "")),
+            ("s3://bucket/a/b", S3Folder("bucket", "a/b")),
+            ("s3://bucket/a/b/", S3Folder("bucket", "a/b")),
+        ],
+    )
+    def test_names_a_folder(self, text: str, expected: Folder) -> None:
+        folder = locate_folder(text)
+        assert folder == expected
+        assert locate_folder(str(folder)) == folder
+        assert pickle.loads(pickle.dumps(folder)) == folder
+
+    def test_the_home_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", "/home/cat")
+        assert locate_folder("~/work") == LocalFolder(Path("/home/cat/work"))
+
+    @pytest.mark.parametrize("text", ["", "a\0b", "gs://bucket", "s3://", "s3:///a", "file://x"])
+    def test_what_names_none_is_a_wrong_request(self, text: str) -> None:
+        with pytest.raises(RequestError) as error:
+            locate_folder(text)
+        one_line(error)
+
+    def test_files_of_a_whole_bucket(self) -> None:
+        assert locate_folder("s3://bucket").file("a/b") == S3Object("bucket", "a/b")
+        assert S3Object("bucket", "a").folder == locate_folder("s3://bucket")
+
+
+class TestMemory:
+    def test_each_is_another(self) -> None:
+        one, other = MemoryFolder(), MemoryFolder()
+        one.file("a").write(b"x")
+        assert not other.file("a").exists()
+        assert one != other
+
+    def test_it_stays_in_its_process(self) -> None:
+        folder = MemoryFolder()
+        for thing in (folder, folder.file("a"), folder.folder("b")):
+            with pytest.raises(TypeError, match="stays in its process"):
+                pickle.dumps(thing)
+
+
+class TestLocate:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "a\0b",
+            "folder/",
+            "http://host/cat.png",
+            "gs://bucket/key",
+            "file://elsewhere/cat.png",
+            "file://cat.png",
+            "file:///a%00b",
+            "s3://",
+            "s3://bucket",
+            "s3:///key",
+            "s3://bucket/",
+            "s3://bucket/folder/",
+            "s3://buc ket/key",
+            "s3://user:secret@host/key",
+            "s3://bucket/" + "k" * 1025,
+            "s3://bucket/\udcff",
+            "~no-such-user-here/cat.png",
+        ],
+    )
+    def test_what_names_nothing_is_a_wrong_request(self, text: str) -> None:
+        with pytest.raises(RequestError) as error:
+            locate(text)
+        one_line(error)
+
+    def test_the_home_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", "/home/cat")
+        assert locate("~/a.png") == LocalFile(Path("/home/cat/a.png"))
+
+    def test_schemes_are_of_any_case(self) -> None:
+        assert locate("S3://Bucket/Key") == S3Object("Bucket", "Key")
+        assert locate("FILE:///a%20b") == LocalFile(Path("/a b"))
+        assert locate("file://localhost/a") == LocalFile(Path("/a"))
+
+    def test_a_local_name_with_a_colon_is_a_path(self) -> None:
+        assert locate("./s3://x").name == "x"
+        assert locate("12:30.png") == LocalFile(Path("12:30.png"))
+
+    def test_a_key_is_kept_as_it_is(self) -> None:
+        assert locate("s3://b/a//../%41") == S3Object("b", "a//../%41")
+
+    def test_boto_is_imported_when_it_is_used(self) -> None:
+        code = (
+            "import sys; from dreamray.storage import locate; locate('s3://b/k');"
+            "sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class TestLocal:
+    def test_leaves_no_temporary_file(self, tmp_path: Path) -> None:
+        locate(f"{tmp_path}/a.png").write(b"x")
+        locate(f"{tmp_path}/a.png").check_writable()
+        assert names(tmp_path) == ["a.png"]
+
+    @pytest.mark.parametrize("mask", [0o022, 0o077])
+    def test_the_umask_rules(self, tmp_path: Path, mask: int) -> None:
+        before = os.umask(mask)
+        try:
+            locate(f"{tmp_path}/a.png").write(b"x")
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / "a.png").stat().st_mode) == 0o666 & ~mask
+
+    def test_writes_through_a_symbolic_link(self, tmp_path: Path) -> None:
+        (tmp_path / "there").mkdir()
+        (tmp_path / "link").symlink_to("there/a.png")
+        locate(f"{tmp_path}/link").write(b"x")
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "there" / "a.png").read_bytes() == b"x"
+
+    @pytest.mark.parametrize(
+        ("code", "kind", "word"),
+        [
+            (errno.ENOSPC, StorageError, "free some space"),
+            (errno.EDQUOT, StorageError, "free some space"),
+            (errno.EIO, StorageError, "check the disk"),
+        ],
+    )
+    def test_a_failing_disk_keeps_the_old_file(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        code: int,
+        kind: type[DreamrayError],
+        word: str,
+    ) -> None:
+        place = locate(f"{tmp_path}/a.png")
+        place.write(b"old")
+
+        def fail(descriptor: int) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(os, "fsync", fail)
+        with pytest.raises(kind) as error:
+            place.write(b"new")
+        one_line(error, "a.png", word)
+        assert error.type is kind
+        assert names(tmp_path) == ["a.png"]
+        assert place.read() == b"old"
+
+    def test_a_full_disk(self, tmp_path: Path) -> None:
+        # A limit on the size of files is what any user can set; it must not kill the process.
+        code = (
+            "import resource, signal, sys; from dreamray.base.errors import StorageError;"
+            "from dreamray.storage import locate;"
+            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));\n"
+            "try: locate(sys.argv[1]).write(bytes(2000))\n"
+            "except StorageError as error: print(error)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, f"{tmp_path}/a.png"], capture_output=True, text=True
+        )
+        assert "free some space" in done.stdout
+        assert names(tmp_path) == []
+
+    def test_an_interrupted_write_leaves_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupt(descriptor: int) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(os, "fsync", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            locate(f"{tmp_path}/a.png").write(b"x")
+        assert names(tmp_path) == []
+
+    def test_a_folder_is_no_file(self, tmp_path: Path) -> None:
+        place = LocalFile(tmp_path)
+        assert not place.exists()
+        for call in (place.read, place.check_writable, lambda: place.write(b"x")):
+            with pytest.raises(RequestError) as error:
+                call()
+            one_line(error, "this is a folder")
+
+    def test_the_folder_must_be_there(self, tmp_path: Path) -> None:
+        place = locate(f"{tmp_path}/missing/a.png")
+        assert not place.exists()
+        for call in (place.check_writable, lambda: place.write(b"x")):
+            with pytest.raises(RequestError) as error:
+                call()
+            one_line(error, "no folder", "create it first")
+
+    def test_a_file_is_no_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"x")
+        place = locate(f"{tmp_path}/file/a.png")
+        assert not place.exists()
+        for call in (place.read, place.check_writable, lambda: place.write(b"x")):
+            with pytest.raises(RequestError) as error:
+                call()
+            one_line(error, "is not a folder")
+
+    def test_a_name_can_be_too_long(self, tmp_path: Path) -> None:
+        locate(f"{tmp_path}/{'a' * 255}").write(b"x")
+        place = locate(f"{tmp_path}/{'a' * 256}")
+        for call in (place.read, place.check_writable, lambda: place.write(b"x")):
+            with pytest.raises(RequestError) as error:
+                call()
+            one_line(error, "too long")
+
+    def test_devices_and_pipes_are_not_replaced(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        for path in (tmp_path / "pipe", Path("/dev/null")):
+            with pytest.raises(RequestError) as error:
+                LocalFile(path).write(b"x")
+            one_line(error, "no regular file")
+        assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+    def test_a_message_is_one_line_whatever_the_name(self, tmp_path: Path) -> None:
+        with pytest.raises(RequestError) as error:
+            locate(f"{tmp_path}/two\nlines\x1b[31m\udcff").read()
+        one_line(error, r"two\nlines\x1b[31m\udcff")
+
+    def test_a_pipe_is_copied_as_it_can_be_read_once(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(b"dream",))
+        writer.start()
+        with LocalFile(tmp_path / "pipe").as_local_file() as path:
+            assert path.read_bytes() == path.read_bytes() == b"dream"
+        writer.join()
+
+    def test_a_file_from_another_file_system_is_copied(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made, place = tmp_path / "made", LocalFile(tmp_path / "a.png")
+        made.write_bytes(b"dream")
+        replace = Path.replace
+
+        def across(self: Path, target: Path) -> Path:
+            if self == made:
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+            return replace(self, target)
+
+        monkeypatch.setattr(Path, "replace", across)
+        place.write_file(made)
+        assert place.read() == b"dream"
+        assert names(tmp_path) == ["a.png", "made"]
+
+    @pytest.mark.parametrize(("before", "after"), [(None, 0o640), (0o604, 0o604)])
+    def test_a_moved_file_has_the_rights_of_a_written_one(
+        self, tmp_path: Path, before: int | None, after: int
+    ) -> None:
+        made, place = tmp_path / "made", LocalFile(tmp_path / "a.png")
+        made.write_bytes(b"dream")
+        made.chmod(0o600)
+        mask = os.umask(0o027)
+        try:
+            if before is not None:
+                place.write(b"old")
+                place.path.chmod(before)
+            place.write_file(made)
+        finally:
+            os.umask(mask)
+        assert stat.S_IMODE(place.path.stat().st_mode) == after
+        assert names(tmp_path) == ["a.png"]
+
+    def test_a_failed_move_keeps_both(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "made").write_bytes(b"new")
+        (tmp_path / "folder").mkdir()
+        with pytest.raises(RequestError, match="this is a folder"):
+            LocalFile(tmp_path / "folder").write_file(tmp_path / "made")
+        with pytest.raises(RequestError, match="create it first"):
+            LocalFile(tmp_path / "missing" / "a.png").write_file(tmp_path / "made")
+        assert (tmp_path / "made").read_bytes() == b"new"
+        assert names(tmp_path) == ["folder", "made"]
+
+    def test_a_folder_is_not_removed_as_a_file(self, tmp_path: Path) -> None:
+        with pytest.raises(RequestError, match="this is a folder"):
+            LocalFile(tmp_path).remove()
+        assert tmp_path.is_dir()
+
+    def test_removing_a_folder_follows_no_link_out_of_it(self, tmp_path: Path) -> None:
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        (outside / "precious").write_bytes(b"x")
+        work = tmp_path / "work"
+        (work / "deep").mkdir(parents=True)
+        (work / "deep" / "link").symlink_to(outside)
+        LocalFolder(work).remove()
+        assert names(tmp_path) == ["outside"]
+        (tmp_path / "link").symlink_to(outside)
+        LocalFolder(tmp_path / "link").remove()
+        assert names(tmp_path) == ["outside"]
+        assert names(outside) == ["precious"]
+
+    def test_several_may_remove_a_folder_at_a_time(self, tmp_path: Path) -> None:
+        for n in range(300):
+            LocalFolder(tmp_path / "work").file(f"{n % 7}/{n}").write(b"")
+        failures: list[DreamrayError] = []
+
+        def remove() -> None:
+            try:
+                LocalFolder(tmp_path / "work").remove()
+            except DreamrayError as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=remove) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert names(tmp_path) == []
+
+    def test_a_file_on_the_way_is_no_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"x")
+        for way in ("file", "file/deeper"):
+            folder = LocalFolder(tmp_path / way)
+            for call in (folder.check_writable, lambda f=folder: f.file("a").write(b"x")):
+                with pytest.raises(RequestError) as error:
+                    call()
+                one_line(error, str(folder), "is not a folder")
+
+    def test_no_room_for_a_temporary_copy(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = MemoryFolder().file("a.png")
+        file.write(b"x")
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+        with pytest.raises(StorageError) as error, file.as_local_file():
+            pass
+        one_line(error, "a.png", "set TMPDIR")
+
+    def test_rights_are_needed(self, tmp_path: Path) -> None:
+        # Root may do anything: the test runs as nobody in a process of its own.
+        code = (
+            "import os, sys; from dreamray.base.errors import RequestError;"
+            "from dreamray.storage import locate;"
+            "os.getuid() or os.setuid(65534)\n"
+            "for call in (lambda: locate('secret').read(), locate('new').check_writable,\n"
+            "             lambda: locate('new').write(b'x')):\n"
+            "    try: call()\n"
+            "    except RequestError as error: print(error)\n"
+        )
+        folder = tmp_path / "locked"
+        folder.mkdir()
+        (folder / "secret").write_bytes(b"x")
+        (folder / "secret").chmod(0)
+        folder.chmod(0o555)
+        root = str(PROJECT)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+        )
+        folder.chmod(0o755)
+        assert done.stdout.splitlines() == [
+            f"{name}: Permission denied; check its rights and its folder's"
+            for name in ("secret", "new", "new")
+        ]
+
+
+class TestLocalListing:
+    def test_links_to_files_are_files_and_links_to_folders_are_not_followed(
+        self, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "pictures"
+        (folder / "deep").mkdir(parents=True)
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / "dog.png").write_bytes(b"123")
+        (folder / "deep" / "dog.png").symlink_to(tmp_path / "elsewhere" / "dog.png")
+        (folder / "deep" / "loop").symlink_to(folder)
+        (folder / "folder").symlink_to(tmp_path / "elsewhere")
+        (found,) = LocalFolder(folder).files()
+        assert (found.name, found.size) == ("deep/dog.png", 3)
+        assert found.fingerprint == LocalFile(folder / "deep" / "dog.png").fingerprint()
+        (folder / "deep" / "dog.png").unlink()
+        (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+        assert [found.name for found in LocalFolder(tmp_path / "link").files()] == ["dog.png"]
+
+    def test_what_is_no_file_is_left_out(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "broken").symlink_to("missing")
+        (tmp_path / "itself").symlink_to("itself")
+        (tmp_path / "through").symlink_to("cat.png/deeper")
+        (tmp_path / ".dreamray-0123456789abcdef.part").write_bytes(b"half")
+        (tmp_path / ".dreamray-mine").write_bytes(b"x")
+        (tmp_path / "cat.png").write_bytes(b"x")
+        (tmp_path / "empty").mkdir()
+        listed = [found.name for found in LocalFolder(tmp_path).files()]
+        assert listed == [".dreamray-mine", "cat.png"]
+
+    def test_names_that_are_no_utf_8_name_their_files(self, tmp_path: Path) -> None:
+        raw = os.fsencode(tmp_path) + b"/d\xff/caf\xe9.png"
+        Path(os.fsdecode(raw)).parent.mkdir()
+        Path(os.fsdecode(raw)).write_bytes(b"x")
+        (found,) = LocalFolder(tmp_path).files()
+        assert os.fsencode(found.name) == b"d\xff/caf\xe9.png"
+        assert LocalFolder(tmp_path).file(found.name).read() == b"x"
+
+    def test_folders_are_read_when_their_turn_comes(self, tmp_path: Path) -> None:
+        folder = LocalFolder(tmp_path)
+        for name in ("a/1", "b/1", "c/1", "d"):
+            folder.file(name).write(b"x")
+        listing = folder.files()
+        assert next(listing).name == "a/1"
+        folder.file("b/2").write(b"x")
+        folder.folder("c").remove()
+        folder.file("d").remove()
+        assert [found.name for found in listing] == ["b/1", "b/2"]
+
+    def test_folders_may_lie_deep_in_each_other(self, tmp_path: Path) -> None:
+        deepest = tmp_path
+        for _ in range(1200):
+            deepest /= "d"
+            deepest.mkdir()
+        (deepest / "cat.png").write_bytes(b"x")
+        (found,) = LocalFolder(tmp_path).files()
+        assert found.name == "d/" * 1200 + "cat.png"
+        (deepest / "cat.png").unlink()
+        while deepest != tmp_path:  # Python's own removal is not made for so many.
+            deepest.rmdir()
+            deepest = deepest.parent
+
+    def test_where_there_is_no_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"x")
+        for name, words in (("missing", "no such folder"), ("file", "is not a folder")):
+            with pytest.raises(RequestError) as error:
+                list(LocalFolder(tmp_path / name).files())
+            one_line(error, str(tmp_path / name), words, "check the path")
+
+    def test_a_folder_that_may_not_be_read_is_said_so(self, tmp_path: Path) -> None:
+        # Root may do anything: the test runs as nobody in a process of its own.
+        code = (
+            "import os; from dreamray.base.errors import RequestError;"
+            "from dreamray.storage import locate_folder;"
+            "os.getuid() or os.setuid(65534)\n"
+            "try:\n"
+            "    for found in locate_folder('.').files(): print(found.name)\n"
+            "except RequestError as error: print(error)\n"
+        )
+        LocalFolder(tmp_path).file("open/a").write(b"x")
+        LocalFolder(tmp_path).file("z/locked/a").write(b"x")
+        (tmp_path / "z" / "locked").chmod(0)
+        tmp_path.chmod(0o755)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(PROJECT),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            capture_output=True,
+            text=True,
+        )
+        (tmp_path / "z" / "locked").chmod(0o755)
+        assert done.stdout.splitlines() == [
+            "open/a",
+            "z/locked: Permission denied; check its rights and its folder's",
+        ]
+
+
+class TestLocalConditions:
+    @pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP])
+    def test_without_hard_links_one_of_many_creates_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+    ) -> None:
+        def refuse(self: Path, target: Path) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
+        won: list[int] = []
+
+        def create(who: int) -> None:
+            won.extend([who] * LocalFile(tmp_path / "a").create_if_absent(b"%d" % who))
+
+        threads = [threading.Thread(target=create, args=(who,)) for who in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
+        assert (tmp_path / "a").read_bytes() == b"%d" % won[0]
+        assert names(tmp_path) == ["a"]
+
+    def test_a_link_whose_answer_was_lost_is_its_own(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        link = Path.hardlink_to
+
+        def again(self: Path, target: Path) -> None:
+            link(self, target)
+            link(self, target)
+
+        monkeypatch.setattr(Path, "hardlink_to", again)
+        assert LocalFile(tmp_path / "a").create_if_absent(b"x") is True
+        assert names(tmp_path) == ["a"]
+
+    def test_a_link_is_followed(self, tmp_path: Path) -> None:
+        (tmp_path / "there").mkdir()
+        (tmp_path / "link").symlink_to("there/a")
+        assert LocalFile(tmp_path / "link").create_if_absent(b"one") is True
+        assert LocalFile(tmp_path / "link").compare_and_swap(b"one", b"two") is True
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "there" / "a").read_bytes() == b"two"
+
+    def test_rights_stay(self, tmp_path: Path) -> None:
+        LocalFile(tmp_path / "a").create_if_absent(b"one")
+        (tmp_path / "a").chmod(0o640)
+        LocalFile(tmp_path / "a").compare_and_swap(b"one", b"two")
+        assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+    def test_a_folder_is_no_file(self, tmp_path: Path) -> None:
+        for call in (lambda p: p.create_if_absent(b"x"), lambda p: p.compare_and_swap(b"x", b"y")):
+            with pytest.raises(RequestError) as error:
+                call(LocalFile(tmp_path))
+            one_line(error, "this is a folder")
+
+
+class QuietHandler(BaseHTTPRequestHandler):
+    """Does not tell of each request."""
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(
+    handler: type[BaseHTTPRequestHandler], certificate: Path | None = None
+) -> Iterator[ThreadingHTTPServer]:
+    """A server of this machine, with TLS if it has a certificate."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def self_signed(folder: Path) -> Path:
+    """A key and a certificate for 127.0.0.1 in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "storage")])
+    now = datetime.now(UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    key_format = serialization.PrivateFormat.PKCS8
+    path = folder / "storage.pem"
+    path.write_bytes(
+        key.private_bytes(pem, key_format, serialization.NoEncryption())
+        + certificate.public_bytes(pem)
+    )
+    return path
+
+
+@pytest.fixture
+def answer(aws: pytest.MonkeyPatch) -> Iterator[Callable[[int, str], None]]:
+    """Sets what a server that the environment points to answers to every request."""
+    reply: list[tuple[int, bytes]] = []
+
+    class Handler(QuietHandler):
+        protocol_version = "HTTP/1.1"  # answers boto's "Expect: 100-continue"
+
+        def do_GET(self) -> None:
+            status, body = reply[-1]
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_PUT = do_HEAD = do_GET  # noqa: N815
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+
+    def set_answer(status: int, code: str) -> None:
+        reply.append((status, f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()))
+
+    yield set_answer
+    server.shutdown()
+    server.server_close()
+
+
+@contextmanager
+def in_pages_of(number: int) -> Iterator[list[object]]:
+    """Has the client ask for so small pages; gives a list that grows with each one."""
+    from dreamray.storage import s3_client as s3
+
+    asked: list[object] = []
+
+    def limit(params: dict[str, object], **_: object) -> None:
+        asked.append(params.setdefault("MaxKeys", number))
+
+    event = "before-parameter-build.s3.ListObjectsV2"
+    s3.client().meta.events.register(event, limit)
+    yield asked
+    s3.client().meta.events.unregister(event, limit)
+
+
+class TestS3:
+    def test_much_data_goes_in_parts(self, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        from dreamray.storage import s3_client as s3
+
+        monkeypatch.setattr(s3, "MULTIPART_FROM", 9 << 20)
+        data = os.urandom(9 << 20)
+        place = S3Object(bucket, "big.tif")
+        place.write(data)
+        assert place.read() == data
+        etag = s3.client().head_object(Bucket=bucket, Key="big.tif")["ETag"]
+        assert "-" in etag, "an object sent in parts has their number in its ETag"
+
+    def test_browsers_learn_what_it_is(self, bucket: str) -> None:
+        from dreamray.storage import s3_client as s3
+
+        S3Object(bucket, "cat.png").write(b"x")
+        assert s3.client().head_object(Bucket=bucket, Key="cat.png")["ContentType"] == "image/png"
+
+    def test_a_large_file_goes_in_parts(self, bucket: str, tmp_path: Path) -> None:
+        from dreamray.storage import s3_client as s3
+
+        data = os.urandom(9 << 20)
+        (tmp_path / "big.tif").write_bytes(data)
+        place = S3Object(bucket, "big.tif")
+        place.write_file(tmp_path / "big.tif")
+        head = s3.client().head_object(Bucket=bucket, Key="big.tif")
+        assert "-" in head["ETag"], "an object sent in parts has their number in its ETag"
+        assert head["ContentType"] == "image/tiff"
+        with place.as_local_file() as path:
+            assert path.read_bytes() == data
+
+    def test_a_folder_of_many_is_listed_and_removed(self, bucket: str) -> None:
+        """Page by page: the server here is asked for pages of 3."""
+        from dreamray.storage import s3_client as s3
+
+        folder = S3Folder(bucket, "many")
+        for n in range(8):
+            folder.file(str(n)).write(b"x")
+        with in_pages_of(3) as asked:
+            assert [found.name for found in folder.files()] == list("01234567")
+            assert len(asked) == 3
+            folder.remove()
+        assert s3.client().list_objects_v2(Bucket=bucket).get("KeyCount") == 0
+
+    def test_pages_are_asked_for_when_their_turn_comes(self, bucket: str) -> None:
+        for n in range(8):
+            S3Object(bucket, str(n)).write(b"x")
+        with in_pages_of(3) as asked:
+            listing = S3Folder(bucket, "").files()
+            assert [next(listing).name for _ in range(3)] == ["0", "1", "2"]
+            assert len(asked) == 1
+            S3Object(bucket, "5").remove()
+            assert [found.name for found in listing] == ["3", "4", "6", "7"]
+
+    def test_odd_keys_are_listed_as_they_are_but_not_the_marks_of_folders(
+        self, bucket: str
+    ) -> None:
+        from dreamray.storage import s3_client as s3
+
+        keys = ["../../x", "//a", "a//b", "a/./b", "/etc/passwd"]
+        for key in (*keys, "", "a/", "deep/er/"):
+            s3.client().put_object(Bucket=bucket, Key=f"in/{key}", Body=b"x")
+        listed = [found.name for found in S3Folder(bucket, "in").files()]
+        assert sorted(listed) == sorted(keys)
+        for name in listed:
+            assert S3Folder(bucket, "in").file(name).read() == b"x"
+
+    def test_what_has_no_tag_has_one_fingerprint(self, s3_server: S3Server) -> None:
+        """A server that shows a folder knows nothing of what was not put through it."""
+        bucket = s3_server.make_bucket("put-beside")
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in s3_server.environment().items():
+                environment.setenv(name, value)
+            (bucket / "cat.png").write_bytes(b"dream")
+            (found,) = S3Folder("put-beside", "").files()
+            assert found.fingerprint == S3Object("put-beside", "cat.png").fingerprint()
+
+    @pytest.mark.parametrize(
+        ("head", "entry"),
+        [
+            ({"ETag": '"ab-2"'}, {"ETag": '"ab-2"', "LastModified": "not looked at"}),
+            (
+                {"LastModified": datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)},
+                {"LastModified": datetime(2026, 2, 3, 4, 5, 6, 789000, tzinfo=UTC), "ETag": '""'},
+            ),
+            (
+                {"LastModified": datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)},
+                {
+                    "LastModified": datetime(
+                        2026, 2, 3, 5, 5, 6, tzinfo=timezone(timedelta(hours=1))
+                    )
+                },
+            ),
+        ],
+    )
+    def test_head_and_listing_give_one_fingerprint(
+        self,
+        aws: pytest.MonkeyPatch,
+        monkeypatch: pytest.MonkeyPatch,
+        head: dict[str, object],
+        entry: dict[str, object],
+    ) -> None:
+        from dreamray.storage import s3_client as s3
+
+        class Paginator:
+            def paginate(self, **options: object) -> list[dict[str, object]]:
+                return [{"Contents": [{"Key": "a", "Size": 5, **entry}]}, {}]
+
+        client = s3.client()
+        monkeypatch.setattr(client, "head_object", lambda **_: {"ContentLength": 5, **head})
+        monkeypatch.setattr(client, "get_paginator", lambda name: Paginator())
+        (found,) = S3Folder("b", "").files()
+        assert found.fingerprint == S3Object("b", "a").fingerprint()
+
+    def test_what_cannot_be_removed_is_said(
+        self, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The storage answers "200 OK" with the refusals inside."""
+        from dreamray.storage import s3_client as s3
+
+        S3Folder(bucket, "many").file("a").write(b"x")
+        errors = [{"Key": "many/a", "Code": "AccessDenied", "Message": "no"}]
+        monkeypatch.setattr(s3.client(), "delete_objects", lambda **_: {"Errors": errors})
+        with pytest.raises(DreamrayError) as error:
+            S3Folder(bucket, "many").remove()
+        one_line(error, "s3://dreams/many", "access denied", "s3:DeleteObject")
+
+    def test_no_room_for_a_copy(self, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        from dreamray.storage import s3_client as s3
+
+        def full(*where: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        S3Object(bucket, "a.png").write(b"x")
+        monkeypatch.setattr(s3, "get_file", full)
+        with pytest.raises(StorageError) as error, S3Object(bucket, "a.png").as_local_file():
+            pass
+        one_line(error, "s3://dreams/a.png", "No space left", "TMPDIR")
+
+    def test_no_such_bucket(self, bucket: str) -> None:
+        place = S3Object("another-bucket", "a.png")
+        assert not place.exists()
+        folder = S3Folder("another-bucket", "a.png")
+        calls = (place.read, place.check_writable, lambda: place.write(b"x"))
+        for call in (*calls, folder.remove, folder.check_writable):
+            with pytest.raises(RequestError) as error:
+                call()
+            one_line(error, "s3://another-bucket/a.png", "no such bucket", "create it")
+
+    @pytest.mark.parametrize(
+        ("status", "code", "kind", "words"),
+        [
+            (403, "AccessDenied", RequestError, ["access denied", "s3:PutObject"]),
+            (403, "InvalidAccessKeyId", RequestError, ["not known", "AWS_PROFILE"]),
+            (403, "SignatureDoesNotMatch", RequestError, ["secret key is wrong"]),
+            (400, "ExpiredToken", StorageError, ["expired", "renew"]),
+            (503, "SlowDown", StorageError, ["fewer workers"]),
+            (500, "InternalError", StorageError, ["InternalError", "HTTP 500"]),
+            (403, "RequestTimeTooSkewed", RequestError, ["clock"]),
+        ],
+    )
+    def test_refusals(
+        self,
+        answer: Callable[[int, str], None],
+        status: int,
+        code: str,
+        kind: type[DreamrayError],
+        words: list[str],
+    ) -> None:
+        answer(status, code)
+        with pytest.raises(kind) as error:
+            S3Object("b", "a.png").write(b"x")
+        assert error.type is kind
+        one_line(error, "s3://b/a.png", *words)
+        assert "dummy" not in str(error.value)
+
+    def test_whoever_may_only_write_may_write(self, answer: Callable[[int, str], None]) -> None:
+        answer(403, "AccessDenied")
+        S3Object("b", "a.png").check_writable()
+
+    @pytest.mark.parametrize("code", ["InvalidAccessKeyId", "SignatureDoesNotMatch"])
+    def test_wrong_credentials_are_found_first(
+        self, answer: Callable[[int, str], None], code: str
+    ) -> None:
+        answer(403, code)
+        with pytest.raises(RequestError, match="check the credentials"):
+            S3Object("b", "a.png").check_writable()
+
+    def test_exists_needs_rights(self, answer: Callable[[int, str], None]) -> None:
+        answer(403, "")
+        with pytest.raises(RequestError, match="access denied"):
+            S3Object("b", "a.png").exists()
+
+    def test_a_refusal_without_words_may_be_expired_credentials(
+        self, answer: Callable[[int, str], None]
+    ) -> None:
+        """The answer to a HEAD request has no body that could say so."""
+        answer(400, "ExpiredToken")
+        for call in (S3Object("b", "a.png").exists, S3Object("b", "a.png").fingerprint):
+            with pytest.raises(StorageError) as error:
+                call()
+            one_line(error, "s3://b/a.png", "expired; renew them")
+
+    def test_a_server_that_is_no_storage(self, aws: pytest.MonkeyPatch) -> None:
+        class Handler(QuietHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"It works!")
+
+        with serving(Handler) as server:
+            aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+            with pytest.raises(StorageError) as error:
+                S3Object("b", "k").check_writable()
+            one_line(error, "s3://b/k", "check AWS_ENDPOINT_URL_S3")
+
+    def test_nobody_answers(self, aws: pytest.MonkeyPatch) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        aws.setenv("AWS_ENDPOINT_URL_S3", f"http://user:password@127.0.0.1:{port}")
+        for call in (S3Object("b", "k").check_writable, S3Object("b", "k").read):
+            with pytest.raises(StorageError) as error:
+                call()
+            one_line(error, "s3://b/k", f"127.0.0.1:{port}", "check AWS_ENDPOINT_URL_S3")
+            assert "password" not in str(error.value)
+
+    def test_an_endpoint_that_is_none(self, aws: pytest.MonkeyPatch) -> None:
+        aws.setenv("AWS_ENDPOINT_URL_S3", "minio:9000")
+        with pytest.raises(RequestError) as error:
+            S3Object("b", "k").read()
+        one_line(error, "AWS_ENDPOINT_URL_S3")
+
+    def test_no_credentials(self, aws: pytest.MonkeyPatch) -> None:
+        aws.delenv("AWS_ACCESS_KEY_ID")
+        aws.delenv("AWS_SECRET_ACCESS_KEY")
+        with pytest.raises(RequestError) as error:
+            S3Object("b", "k").check_writable()
+        one_line(error, "no credentials", "AWS_ACCESS_KEY_ID")
+
+    def test_half_of_the_credentials(self, aws: pytest.MonkeyPatch) -> None:
+        aws.delenv("AWS_SECRET_ACCESS_KEY")
+        with pytest.raises(RequestError, match="check the credentials"):
+            S3Object("b", "k").check_writable()
+
+    def test_no_such_profile(self, aws: pytest.MonkeyPatch) -> None:
+        aws.setenv("AWS_PROFILE", "nobody")
+        with pytest.raises(RequestError, match="AWS_PROFILE"):
+            S3Object("b", "k").read()
+
+    @pytest.mark.parametrize("way", ["read", "as_local_file"])
+    def test_a_body_that_breaks_off_is_asked_for_again(
+        self, aws: pytest.MonkeyPatch, way: str
+    ) -> None:
+        asked = []
+
+        class Handler(QuietHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "10")
+                self.send_header("ETag", '"a"')
+                self.end_headers()
+                if self.command == "GET":
+                    asked.append(self.path)
+                    self.wfile.write(b"0123456789"[: 4 if len(asked) < 5 else 10])
+
+            do_HEAD = do_GET  # noqa: N815
+
+        with serving(Handler) as server:
+            aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+            if way == "read":
+                assert S3Object("b", "k").read() == b"0123456789"
+            else:
+                with S3Object("b", "k").as_local_file() as path:
+                    assert path.read_bytes() == b"0123456789"
+            assert len(asked) == 5
+
+    @pytest.mark.parametrize("way", ["read", "as_local_file"])
+    @pytest.mark.parametrize("broken", [5, 99])
+    def test_a_refusal_that_breaks_off_is_asked_for_again(
+        self, aws: pytest.MonkeyPatch, way: str, broken: int
+    ) -> None:
+        """Until it is whole, or told as no answer."""
+        asked = []
+
+        class Handler(QuietHandler):
+            def do_GET(self) -> None:
+                asked.append(self.path)
+                body = b"<Error><Code>NoSuchKey</Code></Error>"
+                self.send_response(404)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                self.wfile.write(b"%x\r\n" % len(body))
+                self.wfile.write(body[:9] if len(asked) <= broken else body + b"\r\n0\r\n\r\n")
+
+            def do_HEAD(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "10")
+                self.send_header("ETag", '"a"')
+                self.end_headers()
+
+        with serving(Handler) as server:
+            aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+            taken = S3Object("b", "k")
+            call = taken.read if way == "read" else taken.as_local_file().__enter__
+            with pytest.raises(StorageError if broken > 6 else NotFoundError) as error:
+                call()
+            one_line(error, "s3://b/k", "no answer" if broken > 6 else "no such object")
+            assert len(asked) == 6
+
+    def test_what_does_not_match_its_checksum_is_not_taken(self, aws: pytest.MonkeyPatch) -> None:
+        class Handler(QuietHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "5")
+                self.send_header("x-amz-checksum-crc32", "AAAAAA==")
+                self.end_headers()
+                if self.command == "GET":
+                    self.wfile.write(b"dream")
+
+            do_HEAD = do_GET  # noqa: N815
+
+        with serving(Handler) as server:
+            aws.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+            for call in (S3Object("b", "k").read, S3Object("b", "k").as_local_file().__enter__):
+                with pytest.raises(StorageError) as error:
+                    call()
+                one_line(error, "s3://b/k", "its checksum is another")
+
+    @pytest.mark.parametrize("size", [5, 9 << 20])
+    def test_what_is_sent_has_a_checksum(self, bucket: str, tmp_path: Path, size: int) -> None:
+        from dreamray.storage import s3_client as s3
+
+        sent: list[str] = []
+
+        def look(request: AWSPreparedRequest, **_: object) -> None:
+            sent.extend(name for name in request.headers if name.startswith("x-amz-checksum-"))
+
+        (tmp_path / "made").write_bytes(bytes(size))
+        s3.client().meta.events.register("before-send.s3", look)
+        S3Object(bucket, "a").write_file(tmp_path / "made")
+        s3.client().meta.events.unregister("before-send.s3", look)
+        assert sent.count("x-amz-checksum-crc32") == (2 if size > 5 else 1)
+
+    @pytest.mark.parametrize(
+        ("variables", "config", "attempts"),
+        [
+            ({}, "", 6),
+            ({"AWS_MAX_ATTEMPTS": "2"}, "", 2),
+            ({}, "[default]\nmax_attempts = 9\n", 9),
+            ({"AWS_PROFILE": "farm"}, "[profile farm]\nmax_attempts = 3\n", 3),
+        ],
+    )
+    def test_requests_are_made_as_often_as_was_asked_for(
+        self,
+        aws: pytest.MonkeyPatch,
+        tmp_path: Path,
+        variables: dict[str, str],
+        config: str,
+        attempts: int,
+    ) -> None:
+        from dreamray.storage import s3_client as s3
+
+        aws.delenv("AWS_MAX_ATTEMPTS")
+        (tmp_path / "no-config").write_text(config)
+        for name, value in variables.items():
+            aws.setenv(name, value)
+        assert s3.client().meta.config.retries["total_max_attempts"] == attempts
+
+    @pytest.mark.parametrize(
+        ("endpoint", "config", "url"),
+        [
+            ("http://10.0.0.5:9000", "", "http://10.0.0.5:9000/dreams/a"),
+            ("http://localhost:9000", "", "http://localhost:9000/dreams/a"),
+            ("https://minio.example", "", "https://minio.example/dreams/a"),
+            (
+                "https://s3.example",
+                "[default]\ns3 =\n  addressing_style = virtual\n",
+                "https://dreams.s3.example/a",
+            ),
+            ("", "", "https://dreams.s3.amazonaws.com/a"),
+            (
+                "",
+                "[default]\ns3 =\n  addressing_style = path\n",
+                "https://s3.amazonaws.com/dreams/a",
+            ),
+        ],
+    )
+    def test_a_bucket_is_addressed_as_its_endpoint_needs_it(
+        self, aws: pytest.MonkeyPatch, tmp_path: Path, endpoint: str, config: str, url: str
+    ) -> None:
+        from dreamray.storage import s3_client as s3
+
+        (tmp_path / "no-config").write_text(config)
+        if endpoint:
+            aws.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+        what = {"Bucket": "dreams", "Key": "a"}
+        signed = s3.client().generate_presigned_url("get_object", Params=what)
+        assert signed.partition("?")[0] == url
+
+    def test_a_certificate_must_be_known(self, aws: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        class Handler(QuietHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "5")
+                self.end_headers()
+                self.wfile.write(b"dream")
+
+        from dreamray.storage import s3_client as s3
+
+        certificate = self_signed(tmp_path)
+        with serving(Handler, certificate) as server:
+            host = f"127.0.0.1:{server.server_port}"
+            aws.setenv("AWS_ENDPOINT_URL_S3", f"https://user:password@{host}")
+            aws.delenv("AWS_CA_BUNDLE", raising=False)
+            with pytest.raises(RequestError) as error:
+                S3Object("b", "k").read()
+            one_line(
+                error, f"s3://b/k: the certificate of {host} is not trusted; set AWS_CA_BUNDLE"
+            )
+            assert "password" not in str(error.value)
+            for bundle, words in ((certificate, ""), (tmp_path / "missing", "AWS_CA_BUNDLE names")):
+                s3.client.cache_clear()
+                aws.setenv("AWS_CA_BUNDLE", str(bundle))
+                if not words:
+                    assert S3Object("b", "k").read() == b"dream"
+                    continue
+                with pytest.raises(RequestError) as error:
+                    S3Object("b", "k").read()
+                one_line(error, f"no secure connection with {host}", words)
+
+    @pytest.mark.parametrize(
+        ("code", "kind", "words"),
+        [("AccessDenied", RequestError, "s3:PutObject"), ("SlowDown", StorageError, "fewer")],
+    )
+    def test_a_refused_file_is_told_as_refused_bytes_are(
+        self,
+        answer: Callable[[int, str], None],
+        tmp_path: Path,
+        code: str,
+        kind: type[DreamrayError],
+        words: str,
+    ) -> None:
+        answer(403 if kind is RequestError else 503, code)
+        (tmp_path / "made").write_bytes(b"x")
+        with pytest.raises(kind) as error:
+            S3Object("b", "a.png").write_file(tmp_path / "made")
+        one_line(error, "s3://b/a.png", words)
+
+    def test_a_server_that_knows_no_conditions_is_asked_without(
+        self, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is there is looked at before, all the same."""
+        from dreamray.storage import s3_client as s3
+
+        def without_conditions(send: Any) -> Any:
+            def unknowing(**request: Any) -> Any:
+                if {"IfMatch", "IfNoneMatch"} & request.keys():
+                    raise ClientError({"Error": {"Code": "NotImplemented"}}, "PutObject")
+                return send(**request)
+
+            return unknowing
+
+        client = s3.client()
+        monkeypatch.setattr(client, "put_object", without_conditions(client.put_object))
+        monkeypatch.setattr(client, "delete_object", without_conditions(client.delete_object))
+        place = S3Object(bucket, "a")
+        assert [place.create_if_absent(b"one"), place.create_if_absent(b"two")] == [True, False]
+        assert [place.compare_and_swap(b"two", b"x"), place.compare_and_swap(b"one", b"two")] == [
+            False,
+            True,
+        ]
+        assert place.read() == b"two"
+        assert [place.compare_and_swap(b"one", None), place.compare_and_swap(b"two", None)] == [
+            False,
+            True,
+        ]
+        assert not place.exists()
+
+    def test_a_conflict_with_another_request_is_tried_again(
+        self, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from dreamray.storage import s3_client as s3
+
+        send, asked = s3.client().put_object, []
+
+        def busy(**request: Any) -> Any:
+            asked.append(request)
+            if len(asked) % 3:
+                answer = {
+                    "Error": {"Code": "ConditionalRequestConflict"},
+                    "ResponseMetadata": {"HTTPStatusCode": 409},
+                }
+                raise ClientError(answer, "PutObject")
+            return send(**request)
+
+        monkeypatch.setattr(s3.client(), "put_object", busy)
+        assert S3Object(bucket, "a").create_if_absent(b"one") is True
+        assert S3Object(bucket, "a").compare_and_swap(b"one", b"two") is True
+        assert len(asked) == 6
+
+    def test_a_dead_storage_is_given_up_soon(self, aws: pytest.MonkeyPatch) -> None:
+        from dreamray.storage import s3_client as s3
+
+        config = s3.client().meta.config
+        assert config.connect_timeout <= 5
+        assert config.read_timeout <= 60
+        assert config.retries["mode"] == "standard"
