@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chart import FOLDER
 from hosts import Host, Hosts, hosts_unavailable
 
-SCRIPT = FOLDER / "files" / "submit.py"
+PROJECT = Path(__file__).parents[1]
 SUCCEEDED, DIED, UNREACHABLE, REFUSED, TOO_LATE, STOPPED = 0, 1, 75, 78, 124, 130
 
 
@@ -35,10 +34,10 @@ def submit(
     hosts: Hosts, name: str, *command: str, options: tuple[str, ...] = (), **env: str
 ) -> subprocess.Popen[str]:
     """Start a submitter on the second host."""
-    words = [sys.executable, str(SCRIPT), f"--id={name}", f"--address={hosts.dashboard_url}"]
-    words += ["--poll=0.3", *options, "--", *command]
+    words = [sys.executable, "-m", "dreamray.farm.submit", f"--id={name}"]
+    words += [f"--address={hosts.dashboard_url}", "--poll=0.3", *options, "--", *command]
     pipe = subprocess.PIPE
-    return hosts[1].popen(words, env, stdout=pipe, stderr=pipe, text=True)
+    return hosts[1].popen(words, env, stdout=pipe, stderr=pipe, text=True, cwd=PROJECT)
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
