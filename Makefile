@@ -2,6 +2,8 @@
 # make test   the tests
 # make lint   format, lint and types
 # make clean  away with the virtual environment and what was built
+# make version                 prints the version
+# make version VERSION=0.2.0   sets it in all files that state it, and says in which
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -16,7 +18,7 @@ RAY_TESTS := $(addprefix tests/test_,chart_submit.py farm.py farm_autoscale.py f
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint clean version
 
 demo: $(INSTALLED)
 	@mkdir -p $(dir $(DEMO))
@@ -34,6 +36,10 @@ lint: $(DEVELOPED)
 
 clean:
 	rm -rf $(VENV) build dist out *.egg-info
+
+# A VERSION that happens to be in the environment is none to be set.
+version:
+	@$(PYTHON) .ci/version.py $(if $(filter command,$(origin VERSION)),'$(VERSION)')
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=…")'
