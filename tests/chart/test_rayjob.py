@@ -15,7 +15,7 @@ import pytest
 from tests.fakes.kube_store import TOKEN, KubernetesApi
 from tests.support import chart
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 JOBS = "/apis/ray.io/v1/namespaces/dreams/rayjobs"
 RUN = f"{JOBS}/farm-own-28"
 

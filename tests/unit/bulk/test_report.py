@@ -186,6 +186,7 @@ class TestFiles:
 
     def test_memory_does_not_grow_with_the_number_of_pictures(self, tmp_path):
         report = Report(LocalFolder(tmp_path))
+        report.update(summary(), many(1))  # The templates are loaded once.
         counts = (10 * PER_PAGE, 30 * PER_PAGE)
         peaks = []
         for count in counts:

@@ -18,7 +18,7 @@ from markdown_it.token import Token
 
 from dreamray.base.version import __version__
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 URLS = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["urls"]
 CHART: dict[str, Any] = yaml.safe_load((chart.FOLDER / "Chart.yaml").read_text())
 ANNOTATIONS = {name.removeprefix("artifacthub.io/"): t for name, t in CHART["annotations"].items()}

@@ -15,7 +15,7 @@ import pytest
 
 from dreamray.base.version import __version__
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 IMAGE = re.compile(r"\bdreamray(?:-gpu)?:v?\d+\.\d+\.\d+")
 
 
