@@ -25,6 +25,7 @@ from dreamray.cli import app
 from dreamray.engine.events import Event, Notice, StepDone
 from dreamray.pictures import decode
 from dreamray.settings.dream import Dream
+from dreamray.settings.execution import VISIBLE
 from tests.unit.cli.conftest import Ended, Run
 
 LITTLE = ("--layer", "mixed0=1", "--octaves", "1", "--iterations", "1", "--weights", "random")
@@ -220,6 +221,27 @@ def test_a_result_carries_its_settings_and_like_makes_it_again(
     assert metadata["source"]["sha256"] == decode(picture.read_bytes(), "in").sha256
     assert metadata["dream_digest"] == dream.digest()
     assert metadata["execution"]["overlap"] == 64
+
+
+@pytest.mark.parametrize(
+    "visible",
+    [
+        {"precision": "bfloat16", "overlap": "32", "seams": "exact"},
+        {"precision": "float32", "overlap": "16", "seams": "blend"},
+    ],
+)
+def test_like_keeps_whatever_of_the_execution_shows(
+    visible: dict[str, str], run: Run, picture: Path, folder: Path
+) -> None:
+    """And the tiles, too, where they are no longer exact."""
+    assert visible.keys() == set(VISIBLE)
+    first, second = folder / "first.png", folder / "second.png"
+    options = (word for name, value in visible.items() for word in (f"--{name}", value))
+    assert run("render", picture, first, *LITTLE, *options, "--tile", "48").code == 0
+    assert run("render", picture, second, "--like", first, "--weights", "random").code == 0
+    assert first.read_bytes() == second.read_bytes()
+    made_with = json.loads(run("show", first, "--json").out)["execution"]
+    assert {name: str(made_with[name]) for name in VISIBLE} == visible
 
 
 def test_what_show_prints_is_a_config(run: Run, picture: Path, folder: Path) -> None:
