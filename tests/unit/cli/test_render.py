@@ -310,7 +310,7 @@ def test_an_interrupted_render_leaves_nothing_half_written(
 ) -> None:
     Image.fromarray(noise(200, 300)).save(picture)
     command = [sys.executable, "-m", "dreamray", "render", str(picture), str(folder / "a.png")]
-    endless = ("--weights", "random", "--iterations", "100000", "--max-loss", "none")
+    endless = (*LITTLE, "--octaves", "3", "--iterations", "100000", "--max-loss", "none")
     with subprocess.Popen([*command, *endless], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("octave 1/3")

@@ -338,7 +338,9 @@ def test_the_ascent_goes_as_with_imagenet(ascent: Dreamt, trained: Weights) -> N
 
 
 @pytest.mark.parametrize("source", ["untrained", "trained"])
-def test_a_dream_with_int8_looks_the_same(source: str, request: pytest.FixtureRequest) -> None:
+def test_a_dream_with_int8_looks_the_same(
+    source: str, request: pytest.FixtureRequest, traced_once: None
+) -> None:
     """On 200x150 of the lake, mixed3 and mixed4, one octave of 10 steps.
 
     The ascent amplifies whatever is a little different, so that pixels cannot be compared. What
