@@ -13,7 +13,7 @@ PARALLEL := --numprocesses 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := demo
-.PHONY: help demo test test-fast test-ray test-chart lint clean
+.PHONY: help demo test test-fast test-ray test-chart lint version clean
 
 help:  ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,9 +41,14 @@ lint: $(DEVELOPED)  ## format, lint and types
 	$(BIN)/ruff format --check . cluster/rehearse-image
 	$(BIN)/ruff check . cluster/rehearse-image
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 clean:  ## away with the virtual environment and what was built
 	rm -rf $(VENV) build dist out *.egg-info
+
+# A VERSION that happens to be in the environment is none to be set.
+version:  ## prints the version; VERSION=0.2.0 sets it in all files that state it, and says in which
+	@$(PYTHON) .ci/version.py $(if $(filter command,$(origin VERSION)),'$(VERSION)')
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=…")'

@@ -3,8 +3,8 @@
     python benchmarks/batching.py [--sizes 128 256 384 512] [--batches 1 2 4 8] [--rounds 9]
 
 `dreamray bulk` dreams several pictures in one process; the gradients of those that have one
-shape go to the engine together (`dreamray.engine.batching`). All sizes of batch take turns on the same
-pictures, so that whatever else the machine does disturbs all alike. Times are medians.
+shape are computed together (`dreamray.engine.batching`). All sizes of batch take turns on the
+same pictures, so that whatever else the machine does disturbs all alike. Times are medians.
 """
 
 from __future__ import annotations
@@ -33,24 +33,26 @@ def measure(
     return {size: statistics.median(own) for size, own in times.items()}
 
 
-def gradients(engine: Any, side: int, most: int) -> Callable[[int], object]:
+def gradients(objective: Any, side: int, most: int) -> Callable[[int], object]:
     """What computes the gradients of so many square pictures, and waits for them."""
     import numpy as np
 
     from dreamray.model import architecture
+    from dreamray.model.arithmetic import TensorFlowArrays
 
-    maps = np.array([architecture.feature_shape(name, side, side) for name in engine.layers])
+    arrays = TensorFlowArrays()
+    maps = np.array([architecture.feature_shape(name, side, side) for name in objective.layers])
     owned = np.stack([np.full_like(maps, 2), maps - 2], axis=1).astype(np.int32)
     owned = owned.swapaxes(1, 2)
     per_cell = (1 / maps.prod(axis=1)).astype(np.float32)
     noise = common.picture(most * side, side).reshape(most, side, side, 3)
-    windows = [engine.load(one) for one in noise]
+    windows = [arrays.load(one) for one in noise]
 
     def compute(size: int) -> object:
         if size == 1:
-            return engine.store(engine.gradient(windows[0], owned, per_cell)[1])
-        found = engine.gradients(windows[:size], owned, per_cell)
-        return [engine.store(gradient) for _, gradient in found]
+            return arrays.store(objective.gradient(windows[0], owned, per_cell)[1])
+        found = objective.gradients(windows[:size], owned, per_cell)
+        return [arrays.store(gradient) for _, gradient in found]
 
     return compute
 
@@ -68,11 +70,11 @@ def main() -> None:
 
     dream = Dream()
     weights = common.load_reaching(given.weights, dream.layer_names)
-    engine = TileObjective(dream.choices, weights, given.precision)
+    objective = TileObjective(dream.choices, weights, given.precision)
     batches = sorted({1, *given.batches})
     rows = []
     for side in given.sizes:
-        seconds = measure(batches, given.rounds, gradients(engine, side, max(batches)))
+        seconds = measure(batches, given.rounds, gradients(objective, side, max(batches)))
         row = [f"{side}x{side}", f"{seconds[1] * 1e3:.1f}"]
         row += [
             f"{seconds[size] * 1e3:.1f} ({seconds[size] / seconds[1]:.2f})" for size in batches[1:]

@@ -90,10 +90,10 @@ def ideal(case: dict[str, Any]) -> dict[str, float]:
         to_tensor(np.asarray(Image.open(path))) for path in sorted(Path(case["sources"]).iterdir())
     ]
     with Renderer(dream, execution) as dreamer:
-        dreamer.run(images[0])
+        dreamer.dream_array(images[0])
         begun = time.perf_counter()
         for image in images:
-            dreamer.run(image)
+            dreamer.dream_array(image)
         return {"seconds": time.perf_counter() - begun}
 
 

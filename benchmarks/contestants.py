@@ -122,8 +122,10 @@ def _run_dreamray(case: Case, turn: Turn) -> None:
     common.tensorflow(case["threads"])
     from dreamray.base.geometry import Shape
     from dreamray.engine.ascent import ascend
+    from dreamray.engine.interfaces import Engine
     from dreamray.engine.tile_executor import LocalTileExecutor
     from dreamray.engine.worker import Worker
+    from dreamray.model.arithmetic import TensorFlowArrays
     from dreamray.model.objective import TileObjective
     from dreamray.plan.tiles import plan_tiles
     from dreamray.raster.lazy import ArrayRaster
@@ -132,7 +134,8 @@ def _run_dreamray(case: Case, turn: Turn) -> None:
     dream = Dream(iterations=100_000, max_loss=None)
     weights = common.load_reaching(case["weights"], dream.layer_names)
     plan = plan_tiles(Shape(case["side"], case["side"]), dream.layer_names)
-    crew = LocalTileExecutor(Worker(TileObjective(dream.choices, weights, case["precision"])))
+    objective = TileObjective(dream.choices, weights, case["precision"])
+    crew = LocalTileExecutor(Worker(Engine(objective, TensorFlowArrays())))
     crew.begin(plan, ArrayRaster(common.picture(*plan.shape)), None, None)
     for _ in ascend(crew, dream):
         turn()

@@ -15,6 +15,7 @@ import numpy as np
 
 from dreamray import pictures
 from dreamray.base.geometry import Raster, Shape
+from dreamray.engine.interfaces import Engine
 from dreamray.engine.subdomain import Subdomain
 from dreamray.model.architecture import LAYERS
 from dreamray.model.device import start_tensorflow
@@ -68,20 +69,21 @@ class Measure:
     """Gradients of one dream."""
 
     def __init__(self, dream: Dream, loaded: Weights) -> None:
+        from dreamray.model.arithmetic import TensorFlowArrays
         from dreamray.model.objective import TileObjective
 
-        self._engine = TileObjective(dream.choices, loaded)
+        self._engine = Engine(TileObjective(dream.choices, loaded), TensorFlowArrays())
 
     def gradient(self, image: Raster, core: int | None, overlap: int | None) -> Raster:
         """The first gradient of an image in tiles of `core` pixels, None for untiled."""
         engine, shape = self._engine, Shape(*image.shape[:2])
-        plan = plan_tiles(shape, engine.layers, core, overlap)
+        plan = plan_tiles(shape, engine.objective.layers, core, overlap)
         owned = Subdomain(
             plan,
             (0,) * len(plan.tiles),
             0,
             engine,
-            SpillBuffer(None, None, engine.load, engine.store),
+            SpillBuffer(None, None, engine.arrays.load, engine.arrays.store),
         )
         for number, tile in enumerate(plan.tiles):
             owned.put(number, image[tile.core.slices])

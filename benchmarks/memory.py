@@ -106,8 +106,10 @@ def measure(case: Case) -> Measured:
     weights = common.load_reaching(case["weights"], case["layers"])
     common.tensorflow(case["threads"])
     from dreamray.engine.ascent import ascend
+    from dreamray.engine.interfaces import Engine
     from dreamray.engine.tile_executor import LocalTileExecutor
     from dreamray.engine.worker import Worker
+    from dreamray.model.arithmetic import TensorFlowArrays
     from dreamray.model.objective import TileObjective
     from dreamray.plan.tiles import plan_tiles
     from dreamray.raster.lazy import ArrayRaster
@@ -116,7 +118,8 @@ def measure(case: Case) -> Measured:
     shape = Shape(*case["shape"])
     dream = Dream(layers=dict.fromkeys(case["layers"], 1.0), iterations=2, max_loss=None)
     plan = plan_tiles(shape, dream.layer_names, case.get("core"))
-    crew = LocalTileExecutor(Worker(TileObjective(dream.choices, weights, case["precision"])))
+    objective = TileObjective(dream.choices, weights, case["precision"])
+    crew = LocalTileExecutor(Worker(Engine(objective, TensorFlowArrays())))
     held = case.get("held")
     crew.begin(plan, ArrayRaster(common.picture(*shape)), held, None)
     for _ in ascend(crew, dream):
@@ -152,7 +155,7 @@ def measure_render(case: Case) -> Measured:
         memory=case.get("memory", "auto"),
     )
     dreamer = Renderer(
-        dream, execution, loaded=common.load_reaching(case["weights"], dream.layer_names)
+        dream, execution, weights=common.load_reaching(case["weights"], dream.layer_names)
     )
     plan = dreamer.plan(Shape(*case["shape"]))
     render_picture(case["picture"], str(Path(case["picture"]).with_name("dreamt.png")), dreamer)
@@ -240,7 +243,7 @@ def comparison(results: list[Measured]) -> str:
 
 
 def fit(results: list[Measured]) -> None:
-    """Set the constants of `dreamray.plan.memory_model` to the least that are over every measurement.
+    """Set the constants of `memory_model` to the least that are over every measurement.
 
     The prediction is linear in its constants, so each one's share of a case is the prediction
     with that one alone, less what it says with all of them at 0. Of all constants that put
@@ -269,7 +272,7 @@ def fit(results: list[Measured]) -> None:
 
 
 def _predictions(results: list[Measured], values: dict[str, float]) -> np.ndarray:
-    """What `dreamray.plan.memory_model` says of the cases with these constants, which it then has."""
+    """What `memory_model` says of the cases with these constants, which it then has."""
     for name, value in values.items():
         setattr(memory_model, name, value)
     return np.array([predict(result) for result in results], float)

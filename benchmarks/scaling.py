@@ -39,7 +39,7 @@ PIXEL_BYTES = 12
 
 
 class Sleeper:
-    """An engine that sleeps for the time of a gradient: see `dreamray.engine.subdomain.Engine`."""
+    """An engine that sleeps for the time of a gradient: see `dreamray.engine.interfaces.Engine`."""
 
     def __init__(self, seconds: float, layers: tuple[str, ...]) -> None:
         self._seconds = seconds
@@ -58,6 +58,16 @@ class Sleeper:
         """The array itself."""
         return values
 
+    @property
+    def objective(self) -> Any:
+        """Itself."""
+        return self
+
+    @property
+    def arrays(self) -> Any:
+        """Itself."""
+        return self
+
     def join(self, parts: Sequence[Sequence[Raster]]) -> Raster:
         """One array of a grid of parts."""
         return np.concatenate([np.concatenate(row, axis=1) for row in parts])
@@ -75,7 +85,7 @@ class Sleeper:
         """In float64."""
         return float(np.abs(values).sum(dtype=np.float64))
 
-    def moved(self, image: Raster, gradient: Raster, step: float, mean: float) -> Raster:
+    def move(self, image: Raster, gradient: Raster, step: float, mean: float) -> Raster:
         """As the dream does."""
         return image + np.float32(step / mean) * gradient
 

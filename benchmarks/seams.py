@@ -56,10 +56,10 @@ def ways(tile: int) -> Iterator[Way]:
 
 def dream_of(image: Raster, dream: Dream, way: Way, weights: Weights) -> tuple[Raster, float]:
     """The dream, and the seconds it takes once the network is warm."""
-    with Renderer(dream, Execution.model_validate(way.execution), loaded=weights) as dreamer:
-        dreamer.with_dream(dream.replace(iterations=1)).run(image)
+    with Renderer(dream, Execution.model_validate(way.execution), weights=weights) as dreamer:
+        dreamer.with_dream(dream.replace(iterations=1)).dream_array(image)
         begun = time.perf_counter()
-        dreamt = dreamer.run(image)
+        dreamt = dreamer.dream_array(image)
         return dreamt, time.perf_counter() - begun
 
 
@@ -114,7 +114,7 @@ def main() -> None:
     dream = Dream(octaves=2, iterations=given.iterations, max_loss=None)
     weights = common.load_reaching(given.weights, dream.layer_names)
     common.tensorflow(given.threads)
-    tiled = Renderer(dream, Execution(tile=given.tile), loaded=weights).plan(
+    tiled = Renderer(dream, Execution(tile=given.tile), weights=weights).plan(
         Shape(*image.shape[:2])
     )
     lines = [
@@ -134,7 +134,7 @@ def main() -> None:
             whole_step, whole_time = step, seconds
         error = np.linalg.norm(step - whole_step) / np.linalg.norm(whole_step)
         execution = Execution.model_validate(way.execution)
-        dreamer = Renderer(dream, execution, loaded=weights)
+        dreamer = Renderer(dream, execution, weights=weights)
         plan = dreamer.plan(Shape(*image.shape[:2]))
         sent = show_size(exchanged(plan, way, given.iterations, dreamer)) if error else "-"
         seam = visibility(dreamt, tiled.stages[-1].tiles)

@@ -46,7 +46,7 @@ def dreamt(pixels: NDArray[np.uint8], weights: Weights, dream: Dream) -> Dreamt:
         if isinstance(event, StepDone):
             losses.setdefault(event.octave, []).append(event.loss)
 
-    with Renderer(dream, Execution(), on_event, loaded=weights) as dreamer:
-        result = dreamer.run(pictures.to_tensor(pixels))
+    with Renderer(dream, Execution(), on_event, weights=weights) as dreamer:
+        result = dreamer.dream_array(pictures.to_tensor(pixels))
     image = pictures.from_tensor(result, pixels.dtype)
     return Dreamt(image.astype(np.uint8), tuple(tuple(losses[octave]) for octave in sorted(losses)))

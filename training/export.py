@@ -1,4 +1,4 @@
-"""The trained weights as the file that the package carries: see `dreamray.model.weights.bundled`."""
+"""The trained weights as the file that the package carries: see `bundled`."""
 
 from __future__ import annotations
 

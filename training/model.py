@@ -90,7 +90,7 @@ def _spoken_for(pooled: Any, classes: int) -> Any:
 
 
 def convolutions(model: keras.Model) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
-    """The convolutions with their batch norms, in the order of `dreamray.model.architecture.CONVOLUTIONS`.
+    """The convolutions with their batch norms, in the order of `CONVOLUTIONS`.
 
     Keras counts on from model to model in its layers' names, but keeps the order of creation.
     """

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Callable
+
+Warn = Callable[[str], None]
+"""Tells the user something, in one line."""
 
 
 def shown(place: object) -> str:

@@ -4,7 +4,7 @@
 |---|---|
 | `job` | a whole run, from the lease to the report |
 | `request` | what is asked for, and when a run gives up |
-| `sources`, `lists`, `naming`, `entry` | the pictures that are asked for, and their results' names |
+| `sources`, `lists`, `naming`, `entry` | the pictures asked for, and their results' names |
 | `lease` | one run at a time in a destination |
 | `task_planner`, `task_store` | what is asked for, what is there, and so what is to be done |
 | `scheduler`, `retry_queue` | handing out, trying again, recording |

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from ray.util.metrics import Counter, Gauge, Histogram
-
 from dreamray.bulk.bulk_events import BulkEvent, BulkProgress, PictureDone
-from dreamray.farm.metrics import ACTIVE, LOST, PIXEL_STEPS
+from dreamray.farm.metrics import ACTIVE, LOST, PIXEL_STEPS, Counter, Gauge, Histogram
 
 
 class BulkMetrics:

@@ -19,7 +19,7 @@ from dreamray.bulk.report import thumbnail_name
 from dreamray.bulk.request import BulkRequest
 from dreamray.bulk.sources import entries
 from dreamray.bulk.task import Task, utc_now
-from dreamray.bulk.task_store import Asked, TaskStore, Todo
+from dreamray.bulk.task_store import TaskRow, TaskStore
 from dreamray.engine.events import Notice
 from dreamray.settings.dream import Dream
 from dreamray.storage import locate
@@ -77,7 +77,7 @@ class BulkPlanner:
         """What is to be made, in the order of the listing."""
         return map(self._task, self._store.todo())
 
-    def _asked(self, found: Iterator[Entry], refused: list[Record]) -> Iterator[Asked]:
+    def _asked(self, found: Iterator[Entry], refused: list[Record]) -> Iterator[TaskRow]:
         told = time.monotonic()
         for number, entry in enumerate(found, 1):
             if time.monotonic() - told > LISTED_EVERY:
@@ -99,7 +99,7 @@ class BulkPlanner:
                 _, request = self._dream(settings)
             except RequestError as error:
                 raise RequestError(f"{entry.line}: {error}") from None
-            yield Asked(output, source, entry.fingerprint, request, settings)
+            yield TaskRow(output, source, entry.fingerprint, request, settings)
 
     def _results(self) -> Iterator[tuple[str, str]]:
         """What the destination has, but for what belongs to runs themselves."""
@@ -117,18 +117,18 @@ class BulkPlanner:
         dream = wanted.dream.replace(**own)
         return dream, request_digest(dream, wanted.weights_sha256, wanted.execution)
 
-    def _task(self, todo: Todo) -> Task:
-        asked, wanted = todo.asked, self._wanted
-        dream, _ = self._dream(asked.settings)
-        thumbnail = wanted.destination.file(thumbnail_name(asked.output))
+    def _task(self, row: TaskRow) -> Task:
+        wanted = self._wanted
+        dream, _ = self._dream(row.settings)
+        thumbnail = wanted.destination.file(thumbnail_name(row.output))
         return Task(
-            output=asked.output,
-            source=locate(asked.source),
-            target=wanted.destination.file(asked.output),
+            output=row.output,
+            source=locate(row.source),
+            target=wanted.destination.file(row.output),
             dream=dream,
-            request=asked.request,
-            earlier=todo.earlier,
-            there=todo.there,
+            request=row.request,
+            earlier=row.earlier,
+            there=row.there,
             overwrite=wanted.overwrite,
             thumbnail=thumbnail if wanted.thumbnails else None,
         )

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dreamray.settings.dream import Dream
-from dreamray.settings.execution import Execution
+from dreamray.settings.execution import VISIBLE, Execution
 
 DIGEST_KEY = "dreamray-digest"
 """The name of a result's digest in the metadata of its object."""
@@ -22,9 +22,9 @@ DIGEST_KEY = "dreamray-digest"
 
 def request_digest(dream: Dream, weights_sha256: str, execution: Execution) -> str:
     """Of all that is the same for every picture with these settings, in hexadecimal."""
-    visible: list[object] = [execution.precision, execution.overlap, execution.seams]
-    if execution.overlap != "exact" or execution.seams != "exact":
-        visible += [execution.tile, execution.memory]  # Such tiles can be seen.
+    visible: list[object] = [*execution.visible.values()]
+    if execution.shows_tiles:
+        visible += [execution.tile, execution.memory]
     return _digest(dream.digest(), weights_sha256, *visible)
 
 
@@ -40,7 +40,7 @@ def digest_of(metadata: Mapping[str, Any]) -> str | None:
         request = _digest(
             metadata["dream_digest"],
             metadata["weights"]["sha256"],
-            *(execution[name] for name in ("precision", "overlap", "seams")),
+            *(execution[name] for name in VISIBLE),
         )
         return result_digest(request, metadata["source"]["sha256"])
     except (KeyError, TypeError):

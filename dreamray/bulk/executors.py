@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from dreamray.base.messages import Warn
 from dreamray.bulk.task_executor import TaskExecutor
 from dreamray.bulk.task_runner import TaskRunnerSpec
 from dreamray.farm.cluster import connect
@@ -13,7 +14,7 @@ from dreamray.settings.execution import Execution
 
 @contextlib.contextmanager
 def ray_task_executor(
-    spec: TaskRunnerSpec, execution: Execution, pictures: int, warn: Callable[[str], None]
+    spec: TaskRunnerSpec, execution: Execution, pictures: int, warn: Warn
 ) -> Iterator[TaskExecutor]:
     """The workers of a cluster as the hands of a set of so many pictures, let go at the end.
 

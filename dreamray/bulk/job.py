@@ -16,11 +16,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dreamray.base.errors import DreamrayError, RequestError
+from dreamray.base.messages import Warn
 from dreamray.bulk.bulk_events import BulkEvent, BulkListener
 from dreamray.bulk.existing import check_ours
 from dreamray.bulk.lease import hold_lease
@@ -157,9 +158,7 @@ def _finish(run: BulkScheduler, reporting: Reporting | None, problem: str = "") 
 
 
 @contextlib.contextmanager
-def _task_executor(
-    spec: TaskRunnerSpec, pictures: int, warn: Callable[[str], None]
-) -> Iterator[TaskExecutor]:
+def _task_executor(spec: TaskRunnerSpec, pictures: int, warn: Warn) -> Iterator[TaskExecutor]:
     if spec.execution.on_ray:
         from dreamray.bulk.executors import ray_task_executor
 

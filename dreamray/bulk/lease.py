@@ -8,6 +8,7 @@ newcomer's own clock is dead. The holder itself gives up sooner than that.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import shlex
@@ -15,19 +16,19 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dreamray.base.errors import DreamrayError, RequestError
-from dreamray.base.messages import shown
+from dreamray.base.messages import Warn, shown
 from dreamray.storage import Folder, Location
 
-NAME = "lease.json"
+_log = logging.getLogger(__name__)
 
-Warn = Callable[[str], None]
+NAME = "lease.json"
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ class Lease:
                 try:
                     self._renew()
                 except DreamrayError as error:
+                    _log.info("the lease is not renewed: %s", error)
                     self._failure = str(error)
 
     def release(self) -> None:
@@ -217,6 +219,7 @@ def _take(folder: Folder, warn: Warn, every: float, dead_after: float) -> Lease:
     while True:
         asked = _clock()
         if file.create_if_absent(me.to_json()):
+            _log.info("%s is created", file)
             return Lease(file, me, asked, trusted)
         text = _text(file)
         if text is None:
@@ -228,6 +231,7 @@ def _take(folder: Folder, warn: Warn, every: float, dead_after: float) -> Lease:
             _watch(file, text, warn, every, dead_after)
         asked = _clock()
         if file.compare_and_swap(text, me.to_json()):
+            _log.info("%s is taken over from %s", file, _run_of(found))
             return Lease(file, me, asked, trusted)
 
 

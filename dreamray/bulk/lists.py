@@ -16,11 +16,10 @@ from typing import Any, TextIO
 from dreamray.base.errors import RequestError
 from dreamray.base.messages import shown
 from dreamray.bulk.entry import Entry
-from dreamray.cli.options import DREAM
-from dreamray.settings.dream import parse_layers
+from dreamray.settings.dream import Dream, parse_layers
 from dreamray.storage import LocalFile, LocalFolder, Location, locate
 
-_SETTINGS = {"layers", *(option.setting for option in DREAM)}
+_SETTINGS = {"layer", *Dream.model_fields}
 
 
 def read_list(place: Location) -> Iterator[Entry]:

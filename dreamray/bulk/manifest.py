@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from dreamray.base.errors import NotFoundError, StorageError
+from dreamray.base.messages import Warn
 from dreamray.bulk.naming import MANIFEST
 from dreamray.bulk.record import Record
 from dreamray.render.workspace import WORK
@@ -29,7 +30,7 @@ class Manifest:
         self._folder = destination.folder(WORK).folder("manifest")
         self._last_part = 0
 
-    def read(self, warn: Callable[[str], None]) -> Iterator[Record]:
+    def read(self, warn: Warn) -> Iterator[Record]:
         """What earlier runs recorded, the latest record of a picture last.
 
         Lines that are none are passed over, and told. Raises StorageError.

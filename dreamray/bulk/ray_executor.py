@@ -12,13 +12,14 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayActorError, RayError
+from typing_extensions import override
 
 from dreamray.base.messages import shown
 from dreamray.bulk.bulk_events import BulkEvent
 from dreamray.bulk.bulk_metrics import BulkMetrics
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.task import Outcome, Task, utc_now
-from dreamray.bulk.task_executor import FinishedTask
+from dreamray.bulk.task_executor import FinishedTask, TaskExecutor
 from dreamray.bulk.task_runner import TaskRunnerSpec
 from dreamray.farm.actors import actor_maker, node_id, prepare
 from dreamray.farm.pool import WorkerHandle, WorkerPool
@@ -31,8 +32,8 @@ _ASK_EVERY = 1.0
 """Seconds between looks at whether workers are to be replaced."""
 
 
-class RayTaskExecutor:
-    """Workers of a pool, each with at most `each` tasks in hand: see `dreamray.bulk.task_executor.TaskExecutor`.
+class RayTaskExecutor(TaskExecutor):
+    """Workers of a pool, each with at most `each` tasks in hand.
 
     Of a worker that is lost all tasks come back as finished without an outcome.
     """
@@ -53,8 +54,8 @@ class RayTaskExecutor:
         self._expected: int | None = None
         """Tasks that are still to be handed out, at most; None while nobody has told."""
 
+    @override
     def submit(self, task: Task, *, avoid: str = "", alone: bool = False) -> bool:
-        """See `Hands.submit`."""
         worker = self._pick_lonely_worker(avoid) if alone else self._pick_worker(avoid)
         if worker is None:
             return False
@@ -63,8 +64,8 @@ class RayTaskExecutor:
             self._expected -= 1
         return True
 
+    @override
     def finished(self, timeout: float) -> list[FinishedTask]:
-        """See `Hands.finished`."""
         self._look()
         owners = {ref: worker for worker, refs in self._in_hand.items() for ref in refs}
         if not owners:
@@ -77,8 +78,9 @@ class RayTaskExecutor:
         lost, self._lost = self._lost, []
         return [*finished, *lost]
 
+    @override
     def expect(self, tasks: int) -> None:
-        """See `Hands.expect`: workers with nothing in hand go, if they would get nothing."""
+        """Workers with nothing in hand go, if they would get nothing."""
         self._expected = tasks
         busy = [worker for worker, refs in self._in_hand.items() if refs]
         if tasks or len(busy) == self._busy_at_last:
@@ -93,13 +95,13 @@ class RayTaskExecutor:
         self._metrics.on_event(event)
 
     @property
+    @override
     def workers(self) -> int:
-        """See `Hands`."""
         return len(self._ready)
 
     @property
+    @override
     def in_flight(self) -> int:
-        """See `Hands`."""
         return sum(map(len, self._in_hand.values())) + len(self._lost)
 
     def close(self) -> None:

@@ -96,10 +96,8 @@ class Reporting:
     def _summary(self) -> Summary:
         wanted, counts = self._wanted, self._store.counts
         execution = wanted.execution
-        settings = (
-            f"{wanted.dream.to_yaml()}weights: {execution.weights}\n"
-            f"precision: {execution.precision}\nseams: {execution.seams}\n"
-        )
+        about = {"weights": execution.weights, **execution.visible}
+        settings = wanted.dream.to_yaml() + "".join(f"{k}: {v}\n" for k, v in about.items())
         return Summary(
             destination=shown(wanted.destination),
             source=shown(wanted.source),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from dreamray.bulk.record import Record
 from dreamray.bulk.task import Task
+
+_log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """How often a picture is tried, where trying again may help."""
@@ -36,13 +39,6 @@ class Attempt:
     """How many workers were lost that had nothing else in hand."""
 
 
-@dataclass(order=True)
-class _Waiting:
-    due: float
-    number: int
-    attempt: Attempt = field(compare=False)
-
-
 class RetryQueue:
     """New tasks, drawn when they are asked for, and attempts that wait until they are due."""
 
@@ -50,7 +46,8 @@ class RetryQueue:
         self._new = (Attempt(task) for task in tasks)
         self._clock = clock
         self._numbers = itertools.count()
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[tuple[float, int, Attempt]] = []
+        """When they are due; numbers, which are never equal, keep attempts from being compared."""
         self._suspects: deque[Attempt] = deque()
         self._due: deque[Attempt] = deque()
 
@@ -83,6 +80,7 @@ class RetryQueue:
         if attempt.number >= ATTEMPTS:
             return replace(record, attempts=attempt.number)
         pause = PAUSES[attempt.number - 1]
+        _log.info("%s failed, again in %g s: %s", attempt.task.output, pause, record.error)
         self._put(replace(attempt, number=attempt.number + 1, avoid=worker), pause)
         return None
 
@@ -92,6 +90,7 @@ class RetryQueue:
         That does not count as an attempt, as it may be the node's fault, or another picture's.
         From then on a suspect gets a worker to itself, which shows whose fault it is.
         """
+        _log.info("worker %s was lost with %s in hand", worker, attempt.task.output)
         if not suspect:
             if attempt.suspect:
                 self._suspects.append(attempt)
@@ -106,10 +105,10 @@ class RetryQueue:
 
     def _wake(self) -> None:
         """Let those that are due come next, each among its like."""
-        while self._waiting and self._waiting[0].due <= self._clock():
-            attempt = heapq.heappop(self._waiting).attempt
+        while self._waiting and self._waiting[0][0] <= self._clock():
+            attempt = heapq.heappop(self._waiting)[-1]
             (self._suspects if attempt.suspect else self._due).append(attempt)
 
     def _put(self, attempt: Attempt, pause: float) -> None:
         due = self._clock() + pause
-        heapq.heappush(self._waiting, _Waiting(due, next(self._numbers), attempt))
+        heapq.heappush(self._waiting, (due, next(self._numbers), attempt))

@@ -50,7 +50,7 @@ class Outcome:
     """Pixels times steps."""
 
 
-class Making:
+class OutcomeBuilder:
     """What is known of a picture while it is made."""
 
     def __init__(self, task: Task, worker: str) -> None:

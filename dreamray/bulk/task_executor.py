@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Protocol
+
+from typing_extensions import override
 
 from dreamray.bulk.bulk_events import BulkEvent
 from dreamray.bulk.task import Outcome, Task
@@ -28,9 +30,10 @@ class FinishedTask:
     """Whether it may be why its worker was lost."""
 
 
-class TaskExecutor(Protocol):
+class TaskExecutor(ABC):
     """What a run needs of those who make its pictures. Closed at its end."""
 
+    @abstractmethod
     def submit(self, task: Task, *, avoid: str = "", alone: bool = False) -> bool:
         """Hand out a task; False if there is no room for it now.
 
@@ -38,31 +41,37 @@ class TaskExecutor(Protocol):
         death is given to one that then has nothing else to lose: `alone`.
         """
 
+    @abstractmethod
     def finished(self, timeout: float) -> list[FinishedTask]:
         """Tasks that are finished, after at most so many seconds; each is told once.
 
         Raises DreamrayError if there is nobody to wait for.
         """
 
+    @abstractmethod
     def expect(self, tasks: int) -> None:
         """At most so many more tasks will be submitted: who is not needed may go."""
 
+    @abstractmethod
     def on_event(self, event: BulkEvent) -> None:
         """Take note of what happens in the run."""
 
     @property
+    @abstractmethod
     def workers(self) -> int:
         """Processes that are ready."""
 
     @property
+    @abstractmethod
     def in_flight(self) -> int:
         """Tasks that are not finished."""
 
+    @abstractmethod
     def close(self) -> None:
         """Let all go, with whatever they have in hand."""
 
 
-class ThreadTaskExecutor:
+class ThreadTaskExecutor(TaskExecutor):
     """Threads of this process."""
 
     workers = 1
@@ -74,8 +83,8 @@ class ThreadTaskExecutor:
         self._threads = ThreadPoolExecutor(spec.in_hand, "picture")
         self._tasks: dict[Future[Outcome], Task] = {}
 
+    @override
     def submit(self, task: Task, *, avoid: str = "", alone: bool = False) -> bool:
-        """See `TaskExecutor.submit`."""
         if len(self._tasks) >= self._spec.in_hand:
             return False
         if self._runner is None:
@@ -83,22 +92,24 @@ class ThreadTaskExecutor:
         self._tasks[self._threads.submit(self._runner.make, task)] = task
         return True
 
+    @override
     def finished(self, timeout: float) -> list[FinishedTask]:
-        """See `TaskExecutor.finished`."""
         if not self._tasks:
             time.sleep(min(timeout, _IDLE))
         done, _ = wait(self._tasks, timeout, FIRST_COMPLETED)
         return [FinishedTask(self._tasks.pop(future), future.result()) for future in done]
 
+    @override
     def expect(self, tasks: int) -> None:
-        """See `TaskExecutor.expect`."""
+        pass
 
+    @override
     def on_event(self, event: BulkEvent) -> None:
-        """See `TaskExecutor.on_event`."""
+        pass
 
     @property
+    @override
     def in_flight(self) -> int:
-        """See `TaskExecutor`."""
         return len(self._tasks)
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -26,8 +26,9 @@ from dreamray.base.messages import shown
 from dreamray.bulk.digests import DIGEST_KEY, result_digest
 from dreamray.bulk.existing import check_places, is_right, is_unchanged
 from dreamray.bulk.report import thumbnail
-from dreamray.bulk.task import Making, Outcome, Task
-from dreamray.engine.batching import SharedEngine, StoppedError
+from dreamray.bulk.task import Outcome, OutcomeBuilder, Task
+from dreamray.engine.batching import SharedObjective, StoppedError
+from dreamray.engine.interfaces import BatchObjective, Engine
 from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.pictures.encoding import Extras, check_output, output_format
@@ -110,6 +111,20 @@ class PixelSemaphore:
                 self._changed.notify_all()
 
 
+class _Network(NamedTuple):
+    """A network that the threads of this process share."""
+
+    objective: SharedObjective[Any]
+    engine: Engine[Any]
+    """With that objective."""
+
+    @classmethod
+    def shared(cls, engine: Engine[Any], batch: int, pixels: float) -> _Network:
+        """Around an engine for one thread; see `SharedObjective`."""
+        objective = SharedObjective(cast(BatchObjective[Any], engine.objective), batch, pixels)
+        return cls(objective, Engine(objective, engine.arrays))
+
+
 class TaskRunner:
     """Makes pictures, for as many threads as call `make` at a time."""
 
@@ -122,8 +137,8 @@ class TaskRunner:
         self._execution = execution
         self._batch = batch
         self._name = f"{socket.gethostname()}/{os.getpid()}"
-        self._networks: dict[tuple[tuple[str, float], ...], SharedEngine] = {}
-        self._in_use: weakref.WeakSet[SharedEngine] = weakref.WeakSet()
+        self._networks: dict[tuple[tuple[str, float], ...], _Network] = {}
+        self._in_use: weakref.WeakSet[SharedObjective[Any]] = weakref.WeakSet()
         """Also those that had to go, while a picture still needs them."""
         self._loading = threading.Lock()
         self._dreaming = threading.Semaphore(batch)
@@ -132,64 +147,64 @@ class TaskRunner:
 
     def about(self) -> Mapping[str, Any]:
         """The device, threads and TensorFlow that this process computes with; loads the network."""
-        return Worker(self._engine(self._spec.dream)).about()
+        return Worker(self._network(self._spec.dream).engine).about()
 
     def stop(self) -> None:
         """Let all calls of `make` end soon, with StoppedError unless they are storing."""
         with self._loading:
             self._stopped = True
-            for engine in self._in_use:
-                engine.cancel()
+            for objective in self._in_use:
+                objective.cancel()
 
     def make(self, task: Task) -> Outcome:
         """Make one picture; everything that can go wrong with it is told in the record.
 
         Raises StoppedError after `stop`.
         """
-        making = Making(task, self._name)
+        builder = OutcomeBuilder(task, self._name)
         try:
-            return self._make(task, making)
+            return self._make(task, builder)
         except StoppedError:
             raise
         except (PictureError, NotFoundError) as error:
-            return making.failed(str(error))
+            return builder.failed(str(error))
         except RequestError as error:
-            return making.failed(str(error), own=False)
+            return builder.failed(str(error), own=False)
         except DreamrayError as error:
-            return making.failed(str(error), again=True, own=False)
+            return builder.failed(str(error), again=True, own=False)
         except Exception as error:  # One picture's surprise must not end the run.
-            return making.failed(f"{type(error).__name__}: {error}", again=True, own=False)
+            return builder.failed(f"{type(error).__name__}: {error}", again=True, own=False)
 
-    def _make(self, task: Task, making: Making) -> Outcome:
+    def _make(self, task: Task, builder: OutcomeBuilder) -> Outcome:
         check_places(task)
-        making.fingerprint = task.source.fingerprint()
-        if is_unchanged(task, making.fingerprint):
-            return making.kept()
+        builder.fingerprint = task.source.fingerprint()
+        if is_unchanged(task, builder.fingerprint):
+            return builder.kept()
         with contextlib.ExitStack() as held:
             with task.source.as_local_file() as path:
                 name = shown(task.source.name)
-                making.shape = file_shape(path, name)
-                pixels = making.shape.pixels
-                making.enter("wait")
+                builder.shape = file_shape(path, name)
+                pixels = builder.shape.pixels
+                builder.enter("wait")
                 held.enter_context(self._held_pixels.acquire(pixels))
-                making.enter("load")
+                builder.enter("load")
                 folder = held.enter_context(_work_folder(pixels))
-                original = ingest_file(path, name, making.fingerprint, folder)
-            making.loaded(original)
+                original = ingest_file(path, name, builder.fingerprint, folder)
+            builder.loaded(original)
             digest = result_digest(task.request, original.sha256)
             if task.there and not task.overwrite and is_right(task, digest):
-                return making.found(task.target.fingerprint())
+                return builder.found(task.target.fingerprint())
             format = output_format(task.target.name)
             check_output(format, original.shape.width, original.shape.height)
-            making.enter("wait")
-            dreamt, metadata = self._dream(task, original, CheckpointStore(folder, {}), making)
-            making.enter("store")
+            builder.enter("wait")
+            dreamt, metadata = self._dream(task, original, CheckpointStore(folder, {}), builder)
+            builder.enter("store")
             if task.thumbnail is not None:  # Before the result: it is complete with it.
                 before, after = map(_sample_pixels, (NormalizedRaster(original.colour), dreamt))
                 try:
                     task.thumbnail.write(thumbnail(before, after))
                 except DreamrayError as error:
-                    making.remark(f"no thumbnail: {error}")
+                    builder.remark(f"no thumbnail: {error}")
             extras = Extras(original.icc_profile, original.exif)
             object_metadata = {DIGEST_KEY: digest}
             export(
@@ -200,31 +215,32 @@ class TaskRunner:
                 metadata,
                 object_metadata=object_metadata,
             )
-            return making.done(task.target.fingerprint())
+            return builder.done(task.target.fingerprint())
 
     def _dream(
-        self, task: Task, original: Source, job: CheckpointStore, making: Making
+        self, task: Task, original: Source, store: CheckpointStore, builder: OutcomeBuilder
     ) -> tuple[LazyRaster, dict[str, Any]]:
-        """The dream, which lies in the job's folder, and what the result's metadata say."""
+        """The dream, which lies in the store's folder, and what the result's metadata say."""
         self._spec.weights.check_reaches(task.dream.layer_names)
         with self._dreaming:
-            making.enter("dream")
-            engine = self._engine(task.dream)
+            builder.enter("dream")
+            network = self._network(task.dream)
             renderer = Renderer(
                 task.dream,
                 self._execution,
-                making.on_event,
-                loaded=self._spec.weights,
-                executor=LocalTileExecutor(Worker(engine)),
+                builder.on_event,
+                weights=self._spec.weights,
+                executor=LocalTileExecutor(Worker(network.engine)),
             )
             plan = renderer.plan(original.shape)
-            with engine.taking_part():
-                dreamt = renderer.dream_raster(NormalizedRaster(original.colour), plan, job)
+            with network.objective.taking_part():
+                dreamt = renderer.dream_raster(NormalizedRaster(original.colour), plan, store)
         pixels = sum(stage.shape.pixels for stage in plan.stages)
-        making.work = pixels * task.dream.iterations
-        return dreamt, describe(renderer, original.sha256, plan)
+        builder.work = pixels * task.dream.iterations
+        about = renderer.executor(plan).about()
+        return dreamt, describe(renderer, original.sha256, plan, about)
 
-    def _engine(self, dream: Dream) -> SharedEngine:
+    def _network(self, dream: Dream) -> _Network:
         """The network for a dream's layers, loaded when it is first asked for."""
         key = tuple(dream.layers.items())
         with self._loading:
@@ -237,8 +253,8 @@ class TaskRunner:
                 pixels = window_pixels(
                     budget_of(self._execution), dream.layer_names, self._execution.precision
                 )
-                self._networks[key] = SharedEngine(spec.engine(), self._batch, pixels)
-                self._in_use.add(self._networks[key])
+                self._networks[key] = _Network.shared(spec.engine(), self._batch, pixels)
+                self._in_use.add(self._networks[key].objective)
             self._networks[key] = self._networks.pop(key)  # The last one is the last to go.
             return self._networks[key]
 

@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -38,8 +38,8 @@ _KEPT = "kept"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One picture that is asked for."""
+class TaskRow:
+    """One picture that is asked for, and what is known of it from earlier."""
 
     output: str
     """Relative to the destination."""
@@ -51,15 +51,9 @@ class Asked:
     """Digest of the settings and weights."""
     settings: str
     """Settings of its own, as JSON; empty for none."""
-
-
-class Todo(NamedTuple):
-    """One picture to be made."""
-
-    asked: Asked
-    earlier: Record | None
+    earlier: Record | None = None
     """What an earlier run knew of it."""
-    there: bool
+    there: bool = False
     """Whether the destination has a file of that name."""
 
 
@@ -113,7 +107,7 @@ class TaskStore:
             if isinstance(error, sqlite3.OperationalError):
                 raise _no_room(error) from None
 
-    def ask(self, pictures: Iterable[Asked]) -> list[tuple[str, str, str]]:
+    def ask(self, pictures: Iterable[TaskRow]) -> list[tuple[str, str, str]]:
         """Add pictures that are asked for.
 
         Returns those that cannot be, as another one has the same output: the output, the source
@@ -176,7 +170,7 @@ class TaskStore:
         self._counts[_KEPT] += kept
         self._counts[_TODO] -= kept
 
-    def todo(self) -> Iterator[Todo]:
+    def todo(self) -> Iterator[TaskRow]:
         """The pictures to be made, in the order of the listing; a later `note` changes nothing."""
         number = 0
         while True:
@@ -190,9 +184,10 @@ class TaskStore:
             ).fetchall()
             if not rows:
                 return
-            for _, *asked, line, there in rows:
+            for _, *columns, line, there in rows:
+                row = TaskRow(*columns)
                 earlier = None if line is None else Record.from_json(line)
-                yield Todo(Asked(*asked), earlier, bool(there))
+                yield replace(row, earlier=earlier, there=bool(there))
             number = rows[-1][0]
 
     def note(self, record: Record, *, kept: bool = False) -> None:

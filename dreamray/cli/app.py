@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import signal
 import sys
 import threading
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +21,15 @@ from dreamray.cli.options import CliOptions, with_settings
 if TYPE_CHECKING:
     from dreamray.cli.merge import MergedSettings
     from dreamray.engine.events import Event, Listener
-    from dreamray.render.renderer import Renderer
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    WARNING = "warning"
+    INFO = "info"
+    DEBUG = "debug"
+
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C or a termination signal."""
@@ -88,10 +98,22 @@ def _stopping(on_event: Listener) -> Listener:
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    log: Annotated[
+        LogLevel | None,
+        typer.Option(
+            "--log",
+            envvar="DREAMRAY_LOG",
+            help="Tell on standard error what workers, leases and storage do, for whoever looks "
+            "for a fault.",
+        ),
+    ] = None,
 ) -> None:
     if version:
         typer.echo(f"dreamray {__version__}")
         raise typer.Exit
+    if log is not None:
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.getLogger("dreamray").setLevel(log.value.upper())
 
 
 @app.command()
@@ -117,16 +139,14 @@ def render(
     from dreamray.base.messages import duration
     from dreamray.cli.progress import say
     from dreamray.render.files import RenderOptions, render_picture
-    from dreamray.render.renderer import Renderer
 
     started = time.monotonic()
     with (
-        _dreaming(given, quiet) as (request, show),
-        Renderer(request.dream, request.execution, show) as renderer,
+        _make_ready(given, quiet) as (request, show),
+        request.renderer(show) as renderer,
     ):
-        _compare_weights(request, renderer, show)
-        keeping = RenderOptions(fresh=fresh, work=keep_work, preview=preview)
-        rendered = render_picture(source, output, renderer, show, keeping)
+        options = RenderOptions(fresh=fresh, work=keep_work, preview=preview)
+        rendered = render_picture(source, output, renderer, show, options)
     say(f"{rendered.output}: {rendered.shape} in {duration(time.monotonic() - started)}")
 
 
@@ -226,15 +246,13 @@ def sweep(
 ) -> None:
     """A contact sheet of dreams, one setting changed at a time."""
     from dreamray.cli.progress import say
-    from dreamray.render.renderer import Renderer
     from dreamray.render.sweep import parse_experiments, render_sheet
 
     with (
-        _dreaming(given, quiet) as (request, show),
-        Renderer(request.dream, request.execution, show) as renderer,
+        _make_ready(given, quiet) as (request, show),
+        request.renderer(show) as renderer,
     ):
         experiments = parse_experiments(vary or [], request.dream)
-        _compare_weights(request, renderer, show)
         count = render_sheet(source, output, renderer, experiments, width, show)
     say(f"{output}: {count} dreams")
 
@@ -313,7 +331,7 @@ def show(
 
 
 @contextlib.contextmanager
-def _dreaming(given: CliOptions, quiet: bool) -> Iterator[tuple[MergedSettings, Listener]]:
+def _make_ready(given: CliOptions, quiet: bool) -> Iterator[tuple[MergedSettings, Listener]]:
     """The request understood, the process made ready, and progress shown meanwhile."""
     from dreamray.cli.progress import reporter
 
@@ -334,16 +352,3 @@ def _in_request(given: CliOptions) -> Iterator[MergedSettings]:
     except KeyboardInterrupt:
         _tell("interrupted")
         raise typer.Exit(INTERRUPTED) from None
-
-
-def _compare_weights(request: MergedSettings, renderer: Renderer, show: Listener) -> None:
-    """Say so where a result is to be made again, but with other weights."""
-    from dreamray.engine.events import Notice
-
-    if request.like_weights and request.like_weights != renderer.weights.sha256:
-        show(
-            Notice(
-                f"--like was made with other weights than {renderer.weights.name}: "
-                "the dream will differ"
-            )
-        )

@@ -10,14 +10,13 @@ from typing import Any
 from dreamray.base.errors import PictureError
 from dreamray.base.messages import shown
 from dreamray.cli.options import CliOptions
+from dreamray.engine.events import Listener
 from dreamray.pictures import read_metadata
+from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream, parse_layers
-from dreamray.settings.execution import Execution
+from dreamray.settings.execution import VISIBLE, Execution
 from dreamray.settings.schema import read_yaml_mapping
 from dreamray.storage import locate
-
-_LIKE_EXECUTION = ("precision", "overlap")
-"""What of an earlier result's execution shows in the picture, and so is taken over."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,10 @@ class MergedSettings:
     execution: Execution
     like_weights: str | None = None
     """Sha256 of the weights of the picture given as --like."""
+
+    def renderer(self, on_event: Listener) -> Renderer:
+        """One for this dream; it says so if its weights are not those of --like."""
+        return Renderer(self.dream, self.execution, on_event, made_with=self.like_weights)
 
 
 def merge_settings(given: CliOptions) -> MergedSettings:
@@ -43,9 +46,11 @@ def merge_settings(given: CliOptions) -> MergedSettings:
         metadata = _read_settings(like)
         made_with = _section(metadata, "execution")
         dream.update(_section(metadata, "dream"))
-        execution.update({k: made_with[k] for k in _LIKE_EXECUTION if k in made_with})
+        execution.update({k: made_with[k] for k in VISIBLE if k in made_with})
         Dream.from_mapping(dream, f"settings in {shown(like)}")
-        Execution.from_mapping(execution, f"settings in {shown(like)}")
+        if Execution.from_mapping(execution, f"settings in {shown(like)}").shows_tiles:
+            execution["tile"] = made_with.get("tile", "auto")
+            Execution.from_mapping(execution, f"settings in {shown(like)}")
         sha256 = _section(metadata, "weights").get("sha256")
         like_weights = sha256 if isinstance(sha256, str) else None
     if config := given.pop("config", None):

@@ -1,4 +1,4 @@
-"""One engine for several threads, each with a picture of its own; like windows go as a batch.
+"""One objective for several threads, each with a picture of its own; like windows go as a batch.
 
 A thread takes part while it dreams. The device computes when all that take part wait for a
 gradient: windows of one kind, those that waited longest first, as one batch. So pictures of one
@@ -14,32 +14,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Generic
 
 from dreamray.base.errors import DreamrayError, MemoryExhaustedError
-from dreamray.base.geometry import Raster, Region
-from dreamray.engine.subdomain import Engine, Values
-
-LossAndGradient = tuple[float, Values]
-"""The loss of a window, and its gradient."""
+from dreamray.engine.interfaces import A, BatchObjective, CellRanges, PerCell
 
 
 class StoppedError(DreamrayError):
-    """The engine was told to stop; no gradient is computed any more."""
-
-
-class BatchEngine(Engine, Protocol):
-    """An engine that can compute several windows at a time."""
-
-    def gradients(
-        self, windows: Sequence[Values], owned: Any, per_cell: Any
-    ) -> list[LossAndGradient]:
-        """Loss and gradient of each of several windows of one shape, with the bits of `gradient`.
-
-        Raises MemoryExhaustedError.
-        """
+    """The objective was told to stop; no gradient is computed any more."""
 
 
 @dataclass(frozen=True)
@@ -56,46 +38,48 @@ class _Kind:
 
 
 @dataclass(frozen=True, eq=False)
-class _PendingGradient:
+class _PendingGradient(Generic[A]):
     """A thread waits for the gradient of a window."""
 
-    window: Values
-    owned: Any
-    per_cell: Any
-    found: Future[LossAndGradient] = field(default_factory=Future)
+    window: A
+    owned: CellRanges
+    per_cell: PerCell
+    found: Future[tuple[float, A]] = field(default_factory=Future)
 
     @property
     def kind(self) -> _Kind:
-        owned, per_cell = (np.asarray(array).tobytes() for array in (self.owned, self.per_cell))
-        return _Kind(tuple(self.window.shape), owned, per_cell)
+        shape = tuple(self.window.shape)
+        return _Kind(shape, self.owned.tobytes(), self.per_cell.tobytes())
 
 
-class SharedEngine:
-    """A `dreamray.engine.subdomain.Engine` for many threads, around one for a single thread.
+class SharedObjective(Generic[A]):
+    """An objective for many threads, around one for a single thread.
 
     At most one thread at a time computes a gradient with it, for itself or for several that
-    wait; the other operations are those of the engine, which has to stand them in many threads.
+    wait.
     """
 
-    def __init__(self, engine: BatchEngine, most: int, most_pixels: float = math.inf) -> None:
+    def __init__(
+        self, objective: BatchObjective[A], most: int, most_pixels: float = math.inf
+    ) -> None:
         """`most` is the largest number of windows in a batch, `most_pixels` that of their pixels.
 
         Where memory does not suffice for them, batches have at most half as many from then on.
         """
-        self._engine = engine
+        self._objective = objective
         self._most = most
         self._most_pixels = most_pixels
         self._changed = threading.Condition()
         # All below is guarded by it.
         self._taking_part: Counter[int] = Counter()
-        self._waiting: list[_PendingGradient] = []
+        self._waiting: list[_PendingGradient[A]] = []
         self._computing = False
         self._stopped = False
 
     @property
     def layers(self) -> Sequence[str]:
         """The layers that are looked at."""
-        return self._engine.layers
+        return self._objective.layers
 
     @contextlib.contextmanager
     def taking_part(self) -> Iterator[None]:
@@ -128,11 +112,11 @@ class SharedEngine:
             self._stopped = True
             self._changed.notify_all()
 
-    def gradient(self, window: Values, owned: Any, per_cell: Any) -> LossAndGradient:
-        """Loss and gradient of a window, the same bits as of the engine's own `gradient`.
+    def gradient(self, window: A, owned: CellRanges, per_cell: PerCell) -> tuple[float, A]:
+        """Loss and gradient of a window, the same bits as of the objective's own `gradient`.
 
         A thread that does not take part does so for this one call. Raises StoppedError, and
-        what the engine raises.
+        what the objective raises.
         """
         request = _PendingGradient(window, owned, per_cell)
         with self.taking_part(), self._queued(request):
@@ -141,7 +125,7 @@ class SharedEngine:
         return request.found.result()
 
     @contextlib.contextmanager
-    def _queued(self, request: _PendingGradient) -> Iterator[None]:
+    def _queued(self, request: _PendingGradient[A]) -> Iterator[None]:
         with self._changed:
             self._waiting.append(request)
             self._changed.notify_all()
@@ -152,7 +136,7 @@ class SharedEngine:
                 if request in self._waiting:
                     self._waiting.remove(request)
 
-    def _wait(self, request: _PendingGradient) -> list[_PendingGradient]:
+    def _wait(self, request: _PendingGradient[A]) -> list[_PendingGradient[A]]:
         """The group that this thread has to compute now; none once its own is there."""
         with self._changed:
             while not request.found.done():
@@ -166,13 +150,13 @@ class SharedEngine:
                 self._changed.wait()
         return []
 
-    def _next_group(self) -> list[_PendingGradient]:
+    def _next_group(self) -> list[_PendingGradient[A]]:
         """What has waited longest, and others of its kind."""
         kind = self._waiting[0].kind
         most = int(max(1, min(self._most, self._most_pixels / kind.pixels)))
         return [request for request in self._waiting if request.kind == kind][:most]
 
-    def _compute(self, group: Sequence[_PendingGradient]) -> None:
+    def _compute(self, group: Sequence[_PendingGradient[A]]) -> None:
         try:
             if len(group) == 1 or not self._compute_batch(group):
                 for request in group:
@@ -182,12 +166,12 @@ class SharedEngine:
                 self._computing = False
                 self._changed.notify_all()
 
-    def _compute_batch(self, group: Sequence[_PendingGradient]) -> bool:
+    def _compute_batch(self, group: Sequence[_PendingGradient[A]]) -> bool:
         """Whether a batch could be made of them."""
         one, size = group[0], len(group)
         try:
             windows = [request.window for request in group]
-            results = self._engine.gradients(windows, one.owned, one.per_cell)
+            results = self._objective.gradients(windows, one.owned, one.per_cell)
         except MemoryExhaustedError:
             self._most_pixels = one.kind.pixels * size / 2
             return False
@@ -199,15 +183,15 @@ class SharedEngine:
             self._settle(request, found)
         return True
 
-    def _compute_alone(self, request: _PendingGradient) -> None:
+    def _compute_alone(self, request: _PendingGradient[A]) -> None:
         try:
-            found = self._engine.gradient(request.window, request.owned, request.per_cell)
+            found = self._objective.gradient(request.window, request.owned, request.per_cell)
         except Exception as error:
             self._settle(request, error)
         else:
             self._settle(request, found)
 
-    def _settle(self, request: _PendingGradient, outcome: LossAndGradient | Exception) -> None:
+    def _settle(self, request: _PendingGradient[A], outcome: tuple[float, A] | Exception) -> None:
         """Let a thread go on, though others of its group may have to wait still."""
         with self._changed:
             if isinstance(outcome, Exception):
@@ -217,31 +201,3 @@ class SharedEngine:
             if request in self._waiting:  # It may have been stopped.
                 self._waiting.remove(request)
             self._changed.notify_all()
-
-    def load(self, array: Raster) -> Values:
-        """See `Engine`."""
-        return self._engine.load(array)
-
-    def store(self, values: Values) -> Raster:
-        """See `Engine`."""
-        return self._engine.store(values)
-
-    def join(self, parts: Sequence[Sequence[Values]]) -> Values:
-        """See `Engine`."""
-        return self._engine.join(parts)
-
-    def zeros(self, height: int, width: int) -> Values:
-        """See `Engine`."""
-        return self._engine.zeros(height, width)
-
-    def add(self, target: Values, region: Region, values: Values) -> Values:
-        """See `Engine`."""
-        return self._engine.add(target, region, values)
-
-    def absolute_sum(self, values: Values) -> float:
-        """See `Engine`."""
-        return self._engine.absolute_sum(values)
-
-    def moved(self, image: Values, gradient: Values, step: float, mean: float) -> Values:
-        """See `Engine`."""
-        return self._engine.moved(image, gradient, step, mean)

@@ -23,7 +23,8 @@ import numpy.typing as npt
 
 from dreamray.base.geometry import Interval, Raster, Region, Shape
 from dreamray.engine.ascent import SMALLEST_MEAN, roll
-from dreamray.engine.subdomain import Engine, Subdomain
+from dreamray.engine.interfaces import A, Engine
+from dreamray.engine.subdomain import Subdomain
 from dreamray.plan import tiles
 from dreamray.plan.tiles import TilePlan
 from dreamray.raster.chunked import ChunkedRaster
@@ -53,16 +54,16 @@ class TileTask:
     result: ChunkedRaster
     """Of the window's shape."""
 
-    def run(self, engine: Engine) -> int:
+    def run(self, engine: Engine[A]) -> int:
         """Dream the window and write it to `result`; return the number of steps made.
 
         The octave ends early where the whole loss, had it grown as the window's own has, is
         over the dream's `max_loss`.
         """
         shape = self.window.shape
-        alone = Subdomain(
-            tiles.plan_tiles(shape, engine.layers), (0,), 0, engine, SpillBuffer(None)
-        )
+        plan = tiles.plan_tiles(shape, engine.objective.layers)
+        buffer: SpillBuffer[A] = SpillBuffer(None)
+        alone = Subdomain(plan, (0,), 0, engine, buffer)
         alone.put(0, read(self.image, self.window))
         core = Region(
             self.core.rows.shift(-self.window.rows.start),
@@ -113,7 +114,7 @@ class BlendedRaster:
         return self.plan.shape
 
     def points(self, rows: Indices, columns: Indices) -> Raster:
-        """See `dreamray.raster.lazy.LazyRaster`. Contributions are added in the order of the plan."""
+        """See `LazyRaster`. Contributions are added in the order of the plan."""
         blended = np.zeros((len(rows), len(columns), 3), np.float32)
         across = len(self.plan.core_columns)
         for number, (tile, raster) in enumerate(zip(self.plan.tiles, self.rasters, strict=True)):

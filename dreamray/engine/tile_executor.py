@@ -1,16 +1,19 @@
 """Who dreams an octave: one worker in this process, or several elsewhere.
 
-A crew holds the image of one octave between `begin` and `end`, dealt out to its workers tile by
-tile, and makes the ascent's steps on it. The bytes do not depend on who is in the crew.
+An executor holds the image of one octave between `begin` and `end`, assigned to its workers tile
+by tile, and makes the ascent's steps on it. The bytes do not depend on who its workers are.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+
+from typing_extensions import override
 
 from dreamray.base.errors import DreamrayError
 from dreamray.engine.blending import TileTask
@@ -47,12 +50,16 @@ class StepMeasure:
         return sum(self.sums) / self.values
 
 
-class TileExecutor(Protocol):
+class TileExecutor(ABC):
     """What an ascent needs of those who make it."""
 
+    _pending: Move | None = None
+
+    @abstractmethod
     def about(self) -> Mapping[str, Any]:
         """The device, threads and TensorFlow that it computes with."""
 
+    @abstractmethod
     def begin(
         self, plan: TilePlan, image: LazyRaster, held: int | None, scratch: Path | None
     ) -> None:
@@ -62,79 +69,88 @@ class TileExecutor(Protocol):
         as all that follow.
         """
 
+    @abstractmethod
     def compute(self, roll: Roll) -> StepMeasure:
         """Compute the gradient of the rolled image. Raises MemoryExhaustedError."""
 
     def move(self, step: float, mean: float) -> None:
-        """Move the image along the gradient, by `step * gradient / mean`."""
+        """Move the image along the gradient, by `step * gradient / mean`.
 
+        That is made with the next call, which saves the workers a message.
+        """
+        self._pending = Move(step, mean)
+
+    def _take_move(self) -> Move | None:
+        """The move that is still to be made, for the call that makes it."""
+        pending, self._pending = self._pending, None
+        return pending
+
+    @abstractmethod
     def store(self, raster: ChunkedRaster, added: LazyRaster | None = None) -> None:
-        """Write the image, with another view added to it, into a canvas of the same shape."""
+        """Write the image, with another raster added to it, into one of the same shape."""
 
+    @abstractmethod
     def dream_tiles(self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]) -> None:
         """Dream tiles by themselves; `done` is told of each, and how many steps it took."""
 
     @property
+    @abstractmethod
     def size(self) -> int:
         """Workers that take part now."""
 
     @property
+    @abstractmethod
     def must_change(self) -> bool:
         """Whether a worker has to leave: store the image and begin anew."""
 
     @property
+    @abstractmethod
     def may_change(self) -> bool:
         """Whether there are more workers than take part: begin anew once the image is stored."""
 
+    @abstractmethod
     def end(self) -> None:
         """Let go of the octave."""
 
 
-class LocalTileExecutor:
+class LocalTileExecutor(TileExecutor):
     """One worker, in this process."""
 
     size = 1
     must_change = may_change = False
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker[Any]) -> None:
         self._worker = worker
         self._plan: TilePlan | None = None
-        self._move: Move | None = None
 
+    @override
     def about(self) -> Mapping[str, Any]:
-        """See `TileExecutor`."""
         return self._worker.about()
 
+    @override
     def begin(
         self, plan: TilePlan, image: LazyRaster, held: int | None, scratch: Path | None
     ) -> None:
-        """See `TileExecutor`."""
-        self._plan, self._move = plan, None
+        self._plan, self._pending = plan, None
         self._worker.begin(plan, (0,) * len(plan.tiles), 0, image, held, scratch)
 
+    @override
     def compute(self, roll: Roll) -> StepMeasure:
-        """See `TileExecutor`."""
         assert self._plan is not None
-        move, self._move = self._move, None
-        self._worker.halos(move, roll)
+        self._worker.halos(self._take_move(), roll)
         losses, *_ = self._worker.compute()
         sums = self._worker.collect()
         return StepMeasure(tuple(losses), tuple(sums), 3 * math.prod(self._plan.shape))
 
-    def move(self, step: float, mean: float) -> None:
-        """See `TileExecutor`."""
-        self._move = Move(step, mean)
-
+    @override
     def store(self, raster: ChunkedRaster, added: LazyRaster | None = None) -> None:
-        """See `TileExecutor`."""
-        move, self._move = self._move, None
-        self._worker.store(move, raster, added)
+        self._worker.store(self._take_move(), raster, added)
 
+    @override
     def dream_tiles(self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]) -> None:
-        """See `TileExecutor`."""
         for task in tasks:
             done(task, self._worker.dream_tile(task))
 
+    @override
     def end(self) -> None:
-        """See `TileExecutor`."""
         self._worker.end()

@@ -10,11 +10,12 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 from dreamray.engine.blending import TileTask
 from dreamray.engine.halo_exchange import Roll
-from dreamray.engine.subdomain import Engine, Halos, PartialGradients, Subdomain
+from dreamray.engine.interfaces import A, Engine
+from dreamray.engine.subdomain import Halos, PartialGradients, Subdomain
 from dreamray.model.layers import Precision
 from dreamray.model.weights.arrays import Weights
 from dreamray.plan.tiles import TilePlan
@@ -22,9 +23,6 @@ from dreamray.raster.chunked import ChunkedRaster
 from dreamray.raster.lazy import LazyRaster, read
 from dreamray.raster.spill import SpillBuffer
 from dreamray.settings.dream import Dream
-
-if TYPE_CHECKING:
-    from dreamray.model.objective import TileObjective
 
 
 class Move(NamedTuple):
@@ -44,23 +42,25 @@ class EngineSpec:
     precision: Precision
     threads: int | None
 
-    def engine(self) -> TileObjective:
+    def engine(self) -> Engine[Any]:
         """The network. TensorFlow is imported here, and its threads are set."""
         from dreamray.model.device import start_tensorflow
 
         self.weights.check_reaches(self.dream.layer_names)
         start_tensorflow(self.threads)
+        from dreamray.model.arithmetic import TensorFlowArrays
         from dreamray.model.objective import TileObjective
 
-        return TileObjective(self.dream.choices, self.weights, self.precision)
+        objective = TileObjective(self.dream.choices, self.weights, self.precision)
+        return Engine(objective, TensorFlowArrays())
 
 
-class Worker:
+class Worker(Generic[A]):
     """Dreams its share of an octave's tiles, in step with others, or single tiles alone."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine[A]) -> None:
         self._engine = engine
-        self._subdomain: Subdomain | None = None
+        self._subdomain: Subdomain[A] | None = None
         self._plan: TilePlan | None = None
 
     def about(self) -> Mapping[str, Any]:
@@ -90,7 +90,9 @@ class Worker:
         The rest waits in `scratch`, a folder of this machine.
         """
         self.end()
-        buffer = SpillBuffer(held, scratch, self._engine.load, self._engine.store)
+        buffer: SpillBuffer[A] = SpillBuffer(
+            held, scratch, self._engine.arrays.load, self._engine.arrays.store
+        )
         self._plan = plan
         self._subdomain = Subdomain(plan, owners, me, self._engine, buffer)
         for tile in self._subdomain.tiles:
@@ -102,23 +104,23 @@ class Worker:
 
     def halos(self, move: Move | None, roll: Roll) -> list[Halos]:
         """Make the move of the step before, if any; see `Subdomain.halos`."""
-        subdomain = self._moved(move)
+        subdomain = self._after(move)
         return subdomain.halos(roll)
 
     def compute(self, *incoming: Halos) -> list[Any]:
         """The list of losses, then the contributions for others: see `Subdomain.compute`."""
-        losses, outgoing = self._moved(None).compute(incoming)
+        losses, outgoing = self._after(None).compute(incoming)
         return [losses, *outgoing]
 
     def collect(self, *incoming: PartialGradients) -> list[float]:
         """See `Subdomain.collect`."""
-        return self._moved(None).collect(incoming)
+        return self._after(None).collect(incoming)
 
     def store(
         self, move: Move | None, raster: ChunkedRaster, added: LazyRaster | None = None
     ) -> None:
         """Write the images of the tiles into a canvas, with another view added to them."""
-        subdomain = self._moved(move)
+        subdomain = self._after(move)
         assert self._plan is not None
         for tile in subdomain.tiles:
             core = self._plan.tiles[tile].core
@@ -129,7 +131,7 @@ class Worker:
         """Dream one tile by itself, and store it; return the number of steps."""
         return task.run(self._engine)
 
-    def _moved(self, move: Move | None) -> Subdomain:
+    def _after(self, move: Move | None) -> Subdomain[A]:
         assert self._subdomain is not None, "no octave was begun"
         if move is not None:
             self._subdomain.move(*move)

@@ -18,7 +18,7 @@ from dreamray.plan.tiles import TilePlan
 from dreamray.raster.lazy import LazyRaster
 
 
-class NodeWorker(Worker):
+class NodeWorker(Worker[Any]):
     """A worker whose answers are told apart by Ray, each as an object of its own."""
 
     def __init__(self, spec: EngineSpec) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import logging
 import os
 import secrets
@@ -12,11 +11,13 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 from dreamray.base.errors import DreamrayError, RequestError
+from dreamray.farm import ray_compat
 from dreamray.model.device import available_threads
 from dreamray.settings.execution import Execution
+
+_log = logging.getLogger(__name__)
 
 LOCAL = "local"
 """The address that asks for a cluster of one's own, on this machine."""
@@ -74,7 +75,8 @@ def connect(execution: Execution) -> Iterator[None]:
             raise KeyboardInterrupt from None
         if _in_main_thread():
             signal.signal(signal.SIGTERM, handler)
-        with _without_cluster_errors():
+        _log.info("a driver of the cluster at %s", address)
+        with ray_compat.without_cluster_errors():
             yield
     finally:
         ray.shutdown()
@@ -111,7 +113,7 @@ def _start(execution: Execution) -> None:
             dashboard_host="127.0.0.1",
             log_to_driver=False,
             logging_level=logging.ERROR,
-            _node_ip_address="127.0.0.1",
+            **ray_compat.LOOPBACK,
         )
     except Exception as error:
         raise DreamrayError(
@@ -128,11 +130,7 @@ def _ask_for_a_token() -> None:
     os.environ["RAY_AUTH_MODE"] = "token"
     if not known:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    if "ray" in sys.modules:
-        _raylet: Any = importlib.import_module("ray._raylet")
-        with contextlib.suppress(AttributeError):  # It then shows as a cluster that won't start.
-            _raylet.Config.initialize("")
-            _raylet.AuthenticationTokenLoader.instance().reset_cache()
+    ray_compat.reread_token()
 
 
 def _join(address: str) -> None:
@@ -158,25 +156,6 @@ def threads_of_local(execution: Execution) -> int:
     """Threads of each worker on this machine: the processors, shared out."""
     most = execution.workers.most if execution.workers else 1
     return execution.threads or max(1, available_threads() // most)
-
-
-@contextlib.contextmanager
-def _without_cluster_errors() -> Iterator[None]:
-    """Keep Ray from printing what goes wrong in the cluster to the driver's standard output.
-
-    A lost node is thirty lines of log there, whatever the log level; we tell of it ourselves.
-    """
-    from ray._private import worker
-
-    printing = getattr(worker, "print_to_stdstream", None)
-    if printing is None:
-        yield
-        return
-    worker.print_to_stdstream = lambda *arguments, **options: None
-    try:
-        yield
-    finally:
-        worker.print_to_stdstream = printing
 
 
 def _in_main_thread() -> bool:

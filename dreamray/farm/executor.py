@@ -20,11 +20,12 @@ from ray.exceptions import (
     RayError,
     RayTaskError,
 )
+from typing_extensions import override
 
 from dreamray.base.errors import DreamrayError, MemoryExhaustedError
 from dreamray.engine.blending import TileTask
 from dreamray.engine.halo_exchange import HaloExchange, Roll, assign_tiles
-from dreamray.engine.tile_executor import StepMeasure, WorkersLostError
+from dreamray.engine.tile_executor import StepMeasure, TileExecutor, WorkersLostError
 from dreamray.engine.worker import Move
 from dreamray.farm.metrics import Metrics
 from dreamray.farm.pool import WorkerHandle, WorkerPool
@@ -42,8 +43,8 @@ ATTEMPTS = 3
 """How often a tile is tried before its error counts."""
 
 
-class RayTileExecutor:
-    """See `dreamray.engine.tile_executor.TileExecutor`."""
+class RayTileExecutor(TileExecutor):
+    """Workers of a cluster."""
 
     def __init__(self, pool: WorkerPool, metrics: Metrics) -> None:
         self._pool = pool
@@ -51,49 +52,49 @@ class RayTileExecutor:
         self._workers: list[WorkerHandle] = []
         self._plan: TilePlan | None = None
         self._rounds: _Rounds | None = None
-        self._move: Move | None = None
 
     @property
+    @override
     def size(self) -> int:
-        """See `Crew`."""
         return len(self._workers)
 
     @property
+    @override
     def must_change(self) -> bool:
-        """See `Crew`."""
         return any(self._pool.has_to_leave(worker) for worker in self._workers)
 
     @property
+    @override
     def may_change(self) -> bool:
-        """See `Crew`."""
         tiles = len(self._plan.tiles) if self._plan else 0
         return self.must_change or min(len(self._pool.ready()), tiles) > len(self._workers)
 
+    @override
     def about(self) -> Mapping[str, Any]:
-        """See `Crew`."""
         return self._pool.about or self._pool.wait_ready()[0].about or {}
 
+    @override
     def begin(
         self, plan: TilePlan, image: LazyRaster, held: int | None, scratch: Path | None
     ) -> None:
-        """See `Crew`."""
         ready = self._pool.wait_ready()
         self._workers = ready[: len(plan.tiles)]
-        self._plan, self._move = plan, None
+        self._plan, self._pending = plan, None
         owners = assign_tiles(plan, len(self._workers))
         self._rounds = _Rounds(HaloExchange(plan, owners), self._workers)
         shared = ray.put((plan, owners, image, held, scratch))
         self._all(lambda number, worker: worker.actor.begin_shared.remote(shared, number))
         self._metrics.workers(len(self._workers))
 
+    @override
     def compute(self, roll: Roll) -> StepMeasure:
-        """See `Crew`. The strips of a step go when its answers are there."""
+        """As of any executor. The halos of a step go when its answers are there."""
         assert self._plan is not None
         assert self._rounds is not None
         if roll != self._rounds.exchange.roll:
             exchange = HaloExchange(self._plan, self._rounds.exchange.owners, roll)
             self._rounds = _Rounds(exchange, self._workers)
-        move, self._move = self._move, None
+        move = self._take_move()
         with self._metrics.step(self._plan):
             refs = self._rounds.start(move)
             answers = self._get(refs, [*self._workers, *self._workers])
@@ -104,17 +105,14 @@ class RayTileExecutor:
             3 * math.prod(self._plan.shape),
         )
 
-    def move(self, step: float, mean: float) -> None:
-        """See `Crew`."""
-        self._move = Move(step, mean)
-
+    @override
     def store(self, raster: ChunkedRaster, added: LazyRaster | None = None) -> None:
-        """See `Crew`."""
-        move, self._move = self._move, None
+        move = self._take_move()
         self._all(lambda number, worker: worker.actor.store.remote(move, raster, added))
 
+    @override
     def dream_tiles(self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]) -> None:
-        """See `Crew`. Workers that come up meanwhile get tiles at once."""
+        """As of any executor. Workers that come up meanwhile get tiles at once."""
         self._all(lambda number, worker: worker.actor.end.remote())
         waiting = deque(tasks)
         attempts: dict[int, int] = {}
@@ -151,8 +149,9 @@ class RayTileExecutor:
                     done(task, steps)
             self._pool.scale_up()
 
+    @override
     def end(self) -> None:
-        """See `Crew`. Nobody waits for it."""
+        """As of any executor. Nobody waits for it."""
         for worker in self._workers:
             worker.actor.end.remote()
 

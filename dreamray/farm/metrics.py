@@ -14,6 +14,8 @@ from ray.util.metrics import Counter, Gauge, Histogram
 
 from dreamray.plan.tiles import TilePlan
 
+__all__ = ["ACTIVE", "LOST", "PIXEL_STEPS", "Counter", "Gauge", "Histogram", "Metrics"]
+
 ACTIVE = "dreamray_active_workers", "Workers that take part."
 LOST = "dreamray_lost_workers", "Workers that died, or were cut off."
 PIXEL_STEPS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -12,8 +13,12 @@ import ray
 from ray.exceptions import RayError
 
 from dreamray.base.errors import DreamrayError
+from dreamray.base.messages import Warn
+from dreamray.farm import ray_compat
 from dreamray.farm.resources import WorkerResources
 from dreamray.settings.execution import Workers
+
+_log = logging.getLogger(__name__)
 
 GATHERING = 10.0
 """Seconds to wait for more workers, after enough to go on with are ready."""
@@ -53,7 +58,7 @@ class WorkerPool:
         resources: WorkerResources,
         *,
         wait: float,
-        warn: Callable[[str], None],
+        warn: Warn,
     ) -> None:
         """`make` asks Ray for one more `dreamray.farm.actors.NodeWorker`.
 
@@ -67,7 +72,7 @@ class WorkerPool:
         self._warn = warn
         self._numbers = itertools.count(1)
         self._workers: list[WorkerHandle] = []
-        self._draining: set[str] = set()
+        self._draining: frozenset[str] = frozenset()
         self.about: Mapping[str, Any] | None = None
         self._looked = 0.0
         self._gathered = False
@@ -79,7 +84,9 @@ class WorkerPool:
         """Ask for as many workers as there may be: those that were lost are replaced."""
         while len(self._workers) < self._wanted.most:
             actor = self._make()
-            self._workers.append(WorkerHandle(next(self._numbers), actor, actor.handshake.remote()))
+            worker = WorkerHandle(next(self._numbers), actor, actor.handshake.remote())
+            self._workers.append(worker)
+            _log.info("worker %d is asked for", worker.number)
 
     def ready(self) -> list[WorkerHandle]:
         """Those that may be given work now, without those whose nodes have to leave.
@@ -172,6 +179,7 @@ class WorkerPool:
         """Strike a worker off; whatever is left of it is ended."""
         if worker in self._workers:
             self._workers.remove(worker)
+            _log.info("worker %d on node %s is let go", worker.number, worker.node or "?")
         ray.kill(worker.actor)
 
     def has_to_leave(self, worker: WorkerHandle) -> bool:
@@ -188,6 +196,7 @@ class WorkerPool:
         try:
             worker.node, worker.about = ray.get(worker.introduction)
             self._failed_starts = 0
+            _log.info("worker %d is ready on node %s", worker.number, worker.node)
             self._compare(worker)
         except RayError as error:
             self.lose(worker)
@@ -210,15 +219,14 @@ class WorkerPool:
             )
 
     def _look_for_drains(self) -> None:
-        """Ray tells which nodes drain in its internal state only."""
         now = time.monotonic()
         if now - self._looked < _DRAIN_POLL:
             return
         self._looked = now
-        from ray._private.state import state
-
-        nodes: Callable[[], Mapping[str, int]] | None = getattr(state, "get_draining_nodes", None)
-        self._draining = set(nodes() if nodes is not None else ())
+        draining = ray_compat.draining_nodes()
+        for node in draining - self._draining:
+            _log.info("node %s is about to leave", node)
+        self._draining = draining
 
     def _lacking(self) -> str:
         free: Mapping[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]

@@ -7,37 +7,34 @@ their gradients are those of the whole picture (`dreamray.plan.tiles`).
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from dreamray.base.errors import MemoryExhaustedError
-from dreamray.base.geometry import Raster, Region, Shape
+from dreamray.base.geometry import Shape
 from dreamray.model import architecture
+from dreamray.model.arithmetic import IMAGE, NUMBER, tell_memory_errors
 from dreamray.model.layers import LayerChoice, Precision
 from dreamray.model.network import Network
 from dreamray.model.weights.arrays import Weights
 
 _Vector = npt.NDArray[np.float32]
 
-_IMAGE = tf.TensorSpec([None, None, 3], tf.float32)
-_NUMBER = tf.TensorSpec([], tf.float32)
 _STEP = [
-    _IMAGE,
+    IMAGE,
     tf.TensorSpec([None, 2, 2], tf.int32),
     tf.TensorSpec([None], tf.float32),
 ]
 _BATCH_STEP = [tf.TensorSpec([None, None, None, 3], tf.float32), *_STEP[1:]]
-_FOUND = (_NUMBER, _IMAGE)
+_FOUND = (NUMBER, IMAGE)
 _SIDE_BY_SIDE = 64
 """Windows of a batch that are computed at a time, at most."""
 
 
 class TileObjective:
-    """The engine of a `dreamray.engine.subdomain.Subdomain`: arrays are TensorFlow's, on its device.
+    """The objective of a `dreamray.engine.subdomain.Subdomain`: arrays are TensorFlow's.
 
     One traced function serves windows of every size. Gradients must not be asked for by two
     threads at a time (`dreamray.engine.batching` sees to that); the rest may be.
@@ -69,7 +66,7 @@ class TileObjective:
 
         Returns: the loss, and its gradient, shaped as the window. Raises MemoryExhaustedError.
         """
-        with _memory_errors(Shape(*window.shape[:2])):
+        with tell_memory_errors(Shape(*window.shape[:2])):
             loss, gradient = self._window_step(window, tf.constant(owned), tf.constant(per_cell))
             return float(loss), gradient
 
@@ -81,48 +78,11 @@ class TileObjective:
         See `gradient`, of which each has the bits. One traced function serves batches of every
         size. Raises MemoryExhaustedError.
         """
-        with _memory_errors(Shape(*windows[0].shape[:2])):
+        with tell_memory_errors(Shape(*windows[0].shape[:2])):
             losses, gradients = self._batch_step(
                 tf.stack(windows), tf.constant(owned), tf.constant(per_cell)
             )
             return list(zip(losses.numpy().tolist(), tf.unstack(gradients), strict=True))
-
-    def load(self, array: Raster) -> tf.Tensor:
-        """Copy an array to the device."""
-        with _memory_errors(Shape(*array.shape[:2])):
-            return tf.constant(array)
-
-    def store(self, values: tf.Tensor) -> Raster:
-        """Copy an array from the device, or share it where that is the processor."""
-        return np.asarray(values.numpy())
-
-    def join(self, parts: Sequence[Sequence[tf.Tensor]]) -> tf.Tensor:
-        """One array of a grid of parts."""
-        rows = [row[0] if len(row) == 1 else tf.concat(row, 1) for row in parts]
-        return rows[0] if len(rows) == 1 else tf.concat(rows, 0)
-
-    def zeros(self, height: int, width: int) -> tf.Variable:
-        """An array of zeros."""
-        return tf.Variable(tf.zeros((height, width, 3)), trainable=False)
-
-    def add(
-        self, target: tf.Variable | tf.Tensor, region: Region, values: tf.Tensor
-    ) -> tf.Variable:
-        """The array with something added in a region; in place where it can be."""
-        if not isinstance(target, tf.Variable):
-            target = tf.Variable(target, trainable=False)
-        rows, columns = region.slices
-        target[rows, columns].assign(target[rows, columns] + values)
-        return target
-
-    def absolute_sum(self, values: tf.Tensor) -> float:
-        """The sum of the absolute values, in float64."""
-        return float(_absolute_sum(tf.convert_to_tensor(values)))
-
-    def moved(self, image: tf.Tensor, gradient: tf.Tensor, step: float, mean: float) -> tf.Tensor:
-        """`image + step * (gradient / mean)`, in float32."""
-        step, mean = tf.constant(step, tf.float32), tf.constant(mean, tf.float32)
-        return _step(image, tf.convert_to_tensor(gradient), step, mean)
 
     @tf.function(autograph=False, input_signature=_STEP)
     def _window_step(
@@ -156,16 +116,6 @@ class TileObjective:
             fn_output_signature=_FOUND,
         )
         return losses, gradients
-
-
-@tf.function(autograph=False, input_signature=[_IMAGE])
-def _absolute_sum(values: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(tf.cast(tf.abs(values), tf.float64))
-
-
-@tf.function(autograph=False, input_signature=[_IMAGE, _IMAGE, _NUMBER, _NUMBER])
-def _step(image: tf.Tensor, gradient: tf.Tensor, step: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
-    return image + step * (gradient / mean)
 
 
 def sum_squares(
@@ -207,14 +157,3 @@ def _weigh_channels(name: str, choices: Mapping[LayerChoice, float]) -> np.float
 def _indicator(interval: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
     cells = tf.range(length)
     return tf.cast((cells >= interval[0]) & (cells < interval[1]), tf.float32)
-
-
-@contextlib.contextmanager
-def _memory_errors(window: Shape) -> Iterator[None]:
-    try:
-        yield
-    except (tf.errors.ResourceExhaustedError, MemoryError):
-        raise MemoryExhaustedError(
-            f"memory ran out on a window of {window} pixels: give a smaller --memory or "
-            "--tile, or close other programs"
-        ) from None

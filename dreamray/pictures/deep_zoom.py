@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dreamray.base.messages import shown
+from dreamray.base.messages import Warn, shown
 from dreamray.pictures import parts, viewer
 from dreamray.pictures.encoding import PNG_LEVEL, Extras, Format, save
 from dreamray.pictures.metadata import XML_NAMESPACE, metadata_text
@@ -54,7 +54,7 @@ def write(
     scratch: Path,
     *,
     progress: Callable[[float], None],
-    warn: Callable[[str], None],
+    warn: Warn,
 ) -> None:
     """Write a result as the Deep Zoom whose description is `target`, complete or not at all.
 

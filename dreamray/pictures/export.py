@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamray.base.errors import StorageError
-from dreamray.base.messages import shown
+from dreamray.base.messages import Warn, shown
 from dreamray.pictures import Picture, deep_zoom, jpeg_stream, parts, png_stream, tiff_stream
 from dreamray.pictures.encoding import (
     Extras,
@@ -45,14 +45,14 @@ def export(
     *,
     object_metadata: Mapping[str, str] = {},
     progress: Callable[[float], None] = lambda share: None,
-    warn: Callable[[str], None] = lambda remark: None,
+    warn: Warn = lambda remark: None,
 ) -> None:
     """Write a result with what its source had besides pixels, complete or not at all.
 
     The bytes depend on the arguments alone, not on the machine's number of processors. 16 bit
     and alpha are kept in PNG and TIFF; a TIFF above `HELD_PIXELS` is a tiled, pyramidal BigTIFF.
-    `object_metadata` goes with the file where its storage keeps any, but not with a Deep Zoom. `progress` is
-    told the share of the result that has been read, `warn` remarks for the user.
+    `object_metadata` goes with the file where its storage keeps any, but not with a Deep Zoom.
+    `progress` is told the share of the result that has been read, `warn` remarks for the user.
 
     That a large one cannot be written is known before any of it is read.
 

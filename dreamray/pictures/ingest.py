@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ import numpy as np
 
 from dreamray.base.errors import PictureError
 from dreamray.base.geometry import Interval, Region, Shape
-from dreamray.base.messages import shown
+from dreamray.base.messages import Warn, shown
 from dreamray.pictures import parts
 from dreamray.pictures.colour import to_rgb
 from dreamray.pictures.decoding import check_size, decode
@@ -88,7 +88,7 @@ def ingest(
     source: Location,
     folder: Folder,
     *,
-    warn: Callable[[str], None],
+    warn: Warn,
     max_pixels: int = MAX_PIXELS,
 ) -> Source:
     """Read a picture once, from its beginning to its end, and write it into a folder as blocks.

@@ -7,11 +7,10 @@ built; otherwise the page loads the very same file, by its checksum, from a publ
 
 from __future__ import annotations
 
-import functools
 import html
 import json
+import re
 import shutil
-import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,6 +19,7 @@ from urllib.parse import quote
 
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import shown
+from dreamray.base.pages import load_templates
 from dreamray.base.version import __version__
 from dreamray.storage import Location
 
@@ -32,6 +32,9 @@ SCRIPT = "openseadragon.min.js"
 
 _CDN = "https://cdn.jsdelivr.net/npm/openseadragon@"
 _LONGEST_VALUE = 200
+
+# How a page says whose it is.
+_MARK = re.compile(rb'<meta name="dreamray" content="([^"]*)">')
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ def place_of(description: Location) -> tuple[Location, str]:
     stem = PurePosixPath(description.name).stem
     names = (INDEX, f"{stem}.html", f"{description.name}.html")
     pages = [description.folder.file(name) for name in names]
-    mark = _mark(description.name).encode()
-    free = (page for page in pages if not page.exists() or mark in page.read(1 << 12))
+    name = shown(description.name)
+    free = (page for page in pages if not page.exists() or _owner(page) == name)
     page = next(free, pages[-1])
     return page, "" if page is pages[0] else f" (there is an {INDEX} of something else)"
 
@@ -86,58 +89,45 @@ def page(picture: DeepZoomImage, metadata: Mapping[str, Any] | None, scripts: st
             "Size": {"Width": str(picture.shape.width), "Height": str(picture.shape.height)},
         }
     }
-    template = string.Template((ASSETS / "viewer.html").read_text("utf-8"))
-    text = template.substitute(
-        mark=_mark(picture.name),
-        title=_escape(PurePosixPath(picture.name).stem),
-        size=f"{picture.shape} pixels",
-        settings="\n".join(_rows(metadata or {})),
+    template = load_templates(ASSETS).get_template("viewer.html")
+    address, integrity = _script(scripts)
+    return template.render(
+        picture=picture,
+        title=PurePosixPath(picture.name).stem,
+        settings=_settings(metadata or {}),
         version=__version__,
-        source=json.dumps(source).replace("<", "\\u003c"),
-        script=_script(scripts),
-    )
-    return text.encode()
+        source=source,
+        address=address,
+        integrity=integrity,
+    ).encode()
 
 
-def _mark(name: str) -> str:
-    """How a page says whose it is."""
-    return f'<meta name="dreamray" content="{_escape(name)}">'
-
-
-def _escape(value: object) -> str:
-    return html.escape(shown(value))
+def _owner(page: Location) -> str | None:
+    """The description that a page belongs to, as it is shown; None if it is somebody else's."""
+    mark = _MARK.search(page.read(1 << 12))
+    return html.unescape(mark[1].decode(errors="replace")) if mark else None
 
 
 def _url(path: str) -> str:
     return quote(path, errors="surrogateescape")
 
 
-def _script(folder: str | None) -> str:
+def _script(folder: str | None) -> tuple[str, str | None]:
+    """The address of OpenSeadragon, and its checksum if it comes from afar."""
     if folder is not None:
-        return f'<script src="{_url(folder)}/{SCRIPT}"></script>'
-    pinned = _read_pinned()
-    address = f"{_CDN}{pinned['version']}/{pinned['script']}"
-    integrity = pinned["script_integrity"]
-    return f'<script src="{address}" integrity="{integrity}" crossorigin="anonymous"></script>'
+        return f"{_url(folder)}/{SCRIPT}", None
+    pinned = json.loads((ASSETS / "openseadragon.json").read_text())
+    return f"{_CDN}{pinned['version']}/{pinned['script']}", pinned["script_integrity"]
 
 
-@functools.cache
-def _read_pinned() -> dict[str, str]:
-    pinned: dict[str, str] = json.loads((ASSETS / "openseadragon.json").read_text())
-    return pinned
-
-
-def _rows(metadata: Mapping[str, Any]) -> list[str]:
-    """The settings as pairs of a definition list; they may be anyone's."""
+def _settings(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """What the panel tells of a dream; it may be anyone's."""
     dream = metadata.get("dream")
     weights = metadata.get("weights")
     settings = dict(dream) if isinstance(dream, dict) else {}
     if isinstance(weights, dict):
         settings["weights"] = weights.get("name")
-    return [
-        f"<dt>{_escape(name).replace('_', ' ')}</dt><dd>{_escape(_value(value))}</dd>"
-        for name, value in settings.items()
-    ]
+    return {name: _value(value) for name, value in settings.items()}
 
 
 def _value(value: object) -> str:

@@ -7,7 +7,7 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,7 +15,16 @@ from dreamray.base.errors import StorageError
 from dreamray.base.geometry import Raster
 
 
-class SpillBuffer(MutableMapping[Hashable, Any]):
+class _Sized(Protocol):
+    @property
+    def shape(self) -> Any: ...
+
+
+A = TypeVar("A", bound=_Sized)
+"""The kind of array."""
+
+
+class SpillBuffer(MutableMapping[Hashable, A]):
     """A mapping of names to float32 arrays, of which `capacity` bytes are in memory at most.
 
     The arrays may be of any kind that `load` makes of NumPy's and `store` turns into it. What
@@ -35,20 +44,20 @@ class SpillBuffer(MutableMapping[Hashable, Any]):
         self._capacity = capacity
         self._scratch = scratch
         self._load, self._store = load, store
-        self._held: OrderedDict[Hashable, Any] = OrderedDict()
+        self._held: OrderedDict[Hashable, A] = OrderedDict()
         self._sizes: dict[Hashable, int] = {}
         self._files: dict[Hashable, Path] = {}
         self._names = itertools.count()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
-    def __getitem__(self, key: Hashable) -> Any:
+    def __getitem__(self, key: Hashable) -> A:
         if key not in self._held:
             self._held[key] = self._load(np.load(self._files[key], allow_pickle=False))
             self._make_room(key)
         self._held.move_to_end(key)
         return self._held[key]
 
-    def __setitem__(self, key: Hashable, values: Any) -> None:
+    def __setitem__(self, key: Hashable, values: A) -> None:
         self._forget_file(key)
         self._held[key] = values
         self._held.move_to_end(key)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -19,16 +17,16 @@ def dream(
     image: npt.ArrayLike,
     dream: Dream | None = None,
     *,
+    execution: Execution | None = None,
     on_event: Listener = ignore,
-    **execution: Any,
 ) -> Pixels:
     """Dream of an RGB array.
 
     Args:
         image: uint8 or uint16 [height, width, 3].
         dream: the settings; the defaults if left out. Without layers, those that suit the weights.
+        execution: how to run it, such as `Execution(weights="imagenet")`.
         on_event: told what happens, as the events of `dreamray.engine.events`.
-        execution: the fields of `dreamray.settings.execution.Execution`, such as `weights="imagenet"`.
 
     Returns: the dream, of the same shape and dtype.
 
@@ -42,5 +40,5 @@ def dream(
             f"image: {pixels.dtype} {list(pixels.shape)} is not RGB; "
             "give uint8 or uint16 [height, width, 3]"
         )
-    with Renderer(dream or Dream(), Execution(**execution), on_event) as renderer:
-        return from_tensor(renderer.run(to_tensor(pixels)), pixels.dtype)
+    with Renderer(dream or Dream(), execution or Execution(), on_event) as renderer:
+        return from_tensor(renderer.dream_array(to_tensor(pixels)), pixels.dtype)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ _NAME = re.compile(r"octave-\d+(-step-\d+)?")
 
 RECORD = "job.json"
 """The file that says what a job is, and how far."""
+
+
+_WORDS = {"threads": "number of threads"}
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,31 @@ class CheckpointStore:
         """`request` is all that the bytes of the result depend on, by kind."""
         self.folder = folder
         self._request = dict(request)
+        self.environment: Mapping[str, Any] = {}
+        """What the dream is computed with: device, threads and so on."""
         self.checkpoint = Checkpoint()
 
-    def resume(self, octaves: int) -> str | None:
+    def resume(
+        self, octaves: int, environment: Callable[[], Mapping[str, Any]] = dict
+    ) -> str | None:
         """Take up what lies in the folder, if it is the same request, of so many octaves.
+
+        `environment` is asked what the dream will be computed with, which may take as long as
+        the workers of a cluster take to come up; not where all octaves are dreamt already.
 
         Returns a line for the user: how far it is, or why it starts afresh; None where there
         is nothing yet.
         """
+        note = self._take_up(octaves)
+        if self.checkpoint.octave >= octaves:
+            return note
+        made_with, self.environment = self.environment, environment()
+        if self.begun and (changed := _changes(made_with, self.environment)):
+            self.checkpoint = Checkpoint()
+            return self._start_afresh(changed)
+        return note
+
+    def _take_up(self, octaves: int) -> str | None:
         unreadable = f"{self.folder} holds work that cannot be read: starting afresh"
         try:
             record = self._read()
@@ -88,14 +108,10 @@ class CheckpointStore:
             return unreadable
         if record is None:
             return None
-        changed = [
-            kind
-            for kind in {**record["request"], **self._request}
-            if record["request"].get(kind) != self._request.get(kind)
-        ]
-        if changed:
-            return f"{self.folder} holds work with another {' and '.join(changed)}: starting afresh"
+        if changed := _changes(record["request"], self._request):
+            return self._start_afresh(changed)
         try:
+            self.environment = dict(record["environment"])
             self.checkpoint = _parse_checkpoint(record["checkpoint"])
         except (KeyError, TypeError, ValueError):
             return unreadable
@@ -116,7 +132,11 @@ class CheckpointStore:
     def reach(self, checkpoint: Checkpoint) -> None:
         """Record a checkpoint whose rasters are stored; those before it are removed."""
         before, self.checkpoint = self.checkpoint, checkpoint
-        record = {"request": self._request, "checkpoint": asdict(checkpoint)}
+        record = {
+            "request": self._request,
+            "environment": dict(self.environment),
+            "checkpoint": asdict(checkpoint),
+        }
         self.folder.file(RECORD).write(json.dumps(record, indent=1).encode())
         if before.image is not None and before.image != checkpoint.image:
             self.folder.folder(before.image.name).remove()
@@ -152,6 +172,9 @@ class CheckpointStore:
         """Remove the rasters of an octave's tiles that were dreamt by themselves."""
         self.folder.folder(f"octave-{octave + 1}-alone").remove()
 
+    def _start_afresh(self, changed: Sequence[str]) -> str:
+        return f"{self.folder} holds work with another {' and '.join(changed)}: starting afresh"
+
     def _read(self) -> Any:
         """The record, None if there is none; ValueError, KeyError or TypeError for rubbish."""
         place = self.folder.file(RECORD)
@@ -161,6 +184,13 @@ class CheckpointStore:
         if not isinstance(record["request"], dict):
             raise TypeError("request")
         return record
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs, for people."""
+    return [
+        _WORDS.get(kind, kind) for kind in {**before, **now} if before.get(kind) != now.get(kind)
+    ]
 
 
 def _parse_checkpoint(record: Mapping[str, Any]) -> Checkpoint:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dreamray.base.messages import shown
+from dreamray.base.messages import Warn, shown
 from dreamray.model.weights import bundled, imagenet, loader
-from dreamray.model.weights.arrays import Warn, Weights
+from dreamray.model.weights.arrays import Weights
 from dreamray.settings.dream import Dream
 
 

@@ -53,7 +53,7 @@ def render_picture(
     output: str,
     renderer: Renderer,
     on_event: Listener = ignore,
-    keeping: RenderOptions = RenderOptions(),
+    options: RenderOptions = RenderOptions(),
 ) -> RenderResult:
     """Read a picture, dream of it, and write the result, complete or not at all.
 
@@ -69,7 +69,7 @@ def render_picture(
     base, folder = work_folder(target, renderer.execution.work)
     folder.check_writable()
     renderer.load()
-    if keeping.fresh:
+    if options.fresh:
         discard(folder, base)
     earlier = folder.file(RECORD).exists()
     original, store = _open_source(place, fingerprint, base, folder, on_event), None
@@ -77,11 +77,12 @@ def render_picture(
         check_output(format, original.shape.width, original.shape.height)
         plan = renderer.plan(original.shape)
         store = CheckpointStore(folder, resume_key(renderer, original, plan))
-        if note := store.resume(len(plan.stages)):
+        note = store.resume(len(plan.stages), lambda: renderer.executor(plan).about())
+        if note:
             on_event(Notice(note))
-        handle = _with_previews(on_event, target) if keeping.preview else on_event
+        handle = _with_previews(on_event, target) if options.preview else on_event
         dreamt = renderer.dream_raster(NormalizedRaster(original.colour), plan, store, handle)
-        metadata = describe(renderer, original.sha256, plan)
+        metadata = describe(renderer, original.sha256, plan, store.environment)
         export(
             DreamtPixels(dreamt, original),
             Extras(original.icc_profile, original.exif),
@@ -96,7 +97,7 @@ def render_picture(
         if not earlier and not is_worth_keeping(store, original):
             discard(folder, base)
         raise
-    if not keeping.work:
+    if not options.work:
         discard(folder, base)
     return RenderResult(str(target), original.shape, metadata)
 

@@ -10,7 +10,6 @@ import dataclasses
 import time
 
 from dreamray.base.errors import DreamrayError, MemoryExhaustedError
-from dreamray.base.geometry import Shape
 from dreamray.engine.ascent import ascend
 from dreamray.engine.blending import BlendedRaster, TileTask, shares
 from dreamray.engine.events import Listener, Notice, OctaveDone, OctaveStarted, StepDone, TileDone
@@ -56,23 +55,17 @@ class OctaveLoop:
         Raises MemoryExhaustedError if even the smallest tiles do not fit into memory, and
         DreamrayError when workers get lost again and again.
         """
-        if self._dream.iterations == 0:  # What the octaves lose they are given back.
-            return original
-        shape = self._plan.shape
         self._store.remove_scratch()
         self._store.go_on()  # The folder is there now, for all who can reach it.
         for number in range(self._store.checkpoint.octave, len(self._plan.stages)):
             self._octave(number, original)
             self._on_event(OctaveDone(number, self._result(original)))
         self._executor.end()
-        result = self._result(original)
-        last = self._plan.stages[-1].shape
-        return result if last == shape else _at_next(result, original, last, shape)
+        return finished_raster(self._plan, self._store, original)
 
     def _result(self, original: LazyRaster) -> LazyRaster:
         """What the last finished octave left."""
-        image = self._store.checkpoint.image
-        return original if image is None else self._store.raster(image)
+        return _last_result(self._store, original)
 
     def _octave(self, number: int, original: LazyRaster) -> None:
         """Dream one octave, however often memory runs out or workers get lost on the way."""
@@ -237,6 +230,19 @@ class OctaveLoop:
         )
 
 
-def _at_next(result: LazyRaster, original: LazyRaster, previous: Shape, shape: Shape) -> LazyRaster:
-    """An octave's result at another shape, with the detail that it lacks there."""
-    return SumRaster(ResizedRaster(result, shape), DetailResidual(original, previous, shape))
+def finished_raster(plan: PicturePlan, store: CheckpointStore, original: LazyRaster) -> LazyRaster:
+    """The dream of a view whose octaves are all in the store.
+
+    Where the last octave is not of the picture's shape, it is brought to it, with the detail
+    that it lacks there.
+    """
+    result, last = _last_result(store, original), plan.stages[-1].shape
+    if last == plan.shape:
+        return result
+    resized = ResizedRaster(result, plan.shape)
+    return SumRaster(resized, DetailResidual(original, last, plan.shape))
+
+
+def _last_result(store: CheckpointStore, original: LazyRaster) -> LazyRaster:
+    image = store.checkpoint.image
+    return original if image is None else store.raster(image)

@@ -1,13 +1,12 @@
-"""Dreams of arrays, of views and of picture files, for any crew."""
+"""Dreams of arrays and of rasters of any size, for any executor."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from dreamray import pictures
 from dreamray.base.geometry import Raster, Region, Shape
@@ -21,14 +20,22 @@ from dreamray.plan.planner import PicturePlan, Planner
 from dreamray.raster.lazy import ArrayRaster, LazyRaster, read
 from dreamray.render.checkpoint import CheckpointStore
 from dreamray.render.default_layers import settle_layers
-from dreamray.render.octave_loop import OctaveLoop
+from dreamray.render.octave_loop import OctaveLoop, finished_raster
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import Folder, LocalFolder, MemoryFolder, locate
 
 
+class _Loaded(NamedTuple):
+    """What is known once the weights are there."""
+
+    weights: Weights
+    dream: Dream
+    planner: Planner
+
+
 class Renderer:
-    """Dreams pictures of any size with one dream's settings, its crew got together once.
+    """Renders pictures of any size with one dream's settings, its executor got together once.
 
     Close it, or use it as a context manager, where workers of a cluster are to be let go.
     """
@@ -39,18 +46,23 @@ class Renderer:
         execution: Execution,
         on_event: Listener = ignore,
         *,
-        loaded: Weights | None = None,
+        weights: Weights | None = None,
         executor: TileExecutor | None = None,
+        made_with: str | None = None,
     ) -> None:
-        """`loaded` are weights to use in place of loading those that `execution` names.
+        """Nothing is loaded yet: see `load`.
 
-        `executor` dreams in place of one that is got together for the execution.
+        `weights` are used in place of those that `execution` names, and `executor` in place of
+        one that is got together for the execution. `made_with` is the sha256 of the weights of
+        a result that is to be made again: it is said if they are others.
         """
-        self._asked = dream
         self.execution = execution
+        self._asked = dream
         self._on_event = on_event
-        self._weights = loaded
+        self._given = weights
         self._executor = executor
+        self._made_with = made_with
+        self._loaded: _Loaded | None = None
         self._lender: Renderer | None = None
         self._closing = contextlib.ExitStack()
 
@@ -61,13 +73,55 @@ class Renderer:
         self.close()
 
     def close(self) -> None:
-        """Let the crew go, if it is this dreamer's own."""
+        """Let the executor go, if it is this renderer's own."""
         self._executor = None
         self._closing.close()
 
+    def load(self) -> None:
+        """Load the weights, which may download them, and settle the dream's layers by them.
+
+        The first time only. Raises WeightsError if they cannot be had, or do not reach the
+        layers; StorageError as `loader.load` does.
+        """
+        if self._loaded is not None:
+            return
+        weights = self._given or loader.load(self.execution.weights, warn=self._warn)
+        if self._made_with not in (None, weights.sha256):
+            self._warn(
+                f"--like was made with other weights than {weights.name}: the dream will differ"
+            )
+        dream = settle_layers(self._asked, weights, self._warn)
+        self._loaded = _Loaded(weights, dream, Planner(dream, self.execution))
+
+    @property
+    def weights(self) -> Weights:
+        """The weights, once they are loaded."""
+        return self._after_load.weights
+
+    @property
+    def dream(self) -> Dream:
+        """The dream with its layers settled, once the weights are loaded."""
+        return self._after_load.dream
+
+    @property
+    def planner(self) -> Planner:
+        """Plans the pictures of this renderer, once the weights are loaded."""
+        return self._after_load.planner
+
+    @property
+    def _after_load(self) -> _Loaded:
+        if self._loaded is None:
+            raise RuntimeError("call Renderer.load() first")
+        return self._loaded
+
     def with_dream(self, dream: Dream) -> Renderer:
-        """A dreamer of another dream, with the same weights and, if it can be, the same crew."""
-        other = Renderer(dream, self.execution, self._on_event, loaded=self.weights)
+        """A renderer of another dream, with the same weights and, if it can be, executor.
+
+        Raises as `load`.
+        """
+        self.load()
+        other = Renderer(dream, self.execution, self._on_event, weights=self.weights)
+        other.load()
         if other.dream.layers == self.dream.layers:
             other._lender = self
         elif self.execution.on_ray:
@@ -75,35 +129,12 @@ class Renderer:
         return other
 
     def plan(self, shape: Shape) -> PicturePlan:
-        """The plan of a picture; see `Planner.plan`."""
+        """The plan of a picture; see `Planner.plan`. Raises as that and `load`."""
+        self.load()
         return self.planner.plan(shape)
 
-    @property
-    def weights(self) -> Weights:
-        """The weights, loaded when they are first asked for."""
-        if self._weights is None:
-            self._weights = loader.load(self.execution.weights, warn=self._warn)
-        return self._weights
-
-    @functools.cached_property
-    def dream(self) -> Dream:
-        """The dream with its layers settled, for which the weights are loaded.
-
-        Raises WeightsError if they cannot be had, or do not reach the layers.
-        """
-        return settle_layers(self._asked, self.weights, self._warn)
-
-    @functools.cached_property
-    def planner(self) -> Planner:
-        """Plans the pictures of this dreamer."""
-        return Planner(self.dream, self.execution)
-
-    def load(self) -> None:
-        """Load the weights, and settle the layers by them, before any work; raises as `dream`."""
-        _ = self.dream
-
     def executor(self, plan: PicturePlan) -> TileExecutor:
-        """Those who dream, got together when they are first asked for.
+        """Who dreams, got together when it is first asked for.
 
         TensorFlow or Ray are imported here, after everything that can be wrong with a request.
         """
@@ -123,17 +154,16 @@ class Renderer:
                 self._executor = LocalTileExecutor(Worker(spec.engine()))
         return self._executor
 
-    def run(self, image: Raster, plan: PicturePlan | None = None) -> Raster:
+    def dream_array(self, image: Raster, plan: PicturePlan | None = None) -> Raster:
         """The dream of an image, float32 [height, width, 3] in -1 to 1; may exceed that range.
 
         Raises PictureError if the image is too small, MemoryExhaustedError if even the
-        smallest tiles do not fit into memory.
+        smallest tiles do not fit into memory; and as `load`.
         """
         shape = Shape(*image.shape[:2])
-        with self._passing_folder() as folder:
-            dreamt = self.dream_raster(
-                ArrayRaster(image), plan or self.plan(shape), CheckpointStore(folder, {})
-            )
+        with self._temporary_folder() as folder:
+            store = CheckpointStore(folder, {})
+            dreamt = self.dream_raster(ArrayRaster(image), plan or self.plan(shape), store)
             return read(dreamt, Region.whole(shape))
 
     def dream_raster(
@@ -150,7 +180,11 @@ class Renderer:
         on_event = on_event or self._on_event
         for remark in plan.notices:
             on_event(Notice(remark))
-        dreaming = OctaveLoop(
+        if self.dream.iterations == 0:  # What the octaves lose they are given back.
+            return original
+        if store.checkpoint.octave >= len(plan.stages):
+            return finished_raster(plan, store, original)
+        loop = OctaveLoop(
             self.dream,
             self.planner,
             plan,
@@ -159,13 +193,13 @@ class Renderer:
             on_event,
             checkpoint_every=self.execution.checkpoint_every,
         )
-        return dreaming.run(original)
+        return loop.run(original)
 
     def _warn(self, text: str) -> None:
         self._on_event(Notice(text))
 
     @contextlib.contextmanager
-    def _passing_folder(self) -> Iterator[Folder]:
+    def _temporary_folder(self) -> Iterator[Folder]:
         """A folder for the meantime: in memory, or where workers of this machine can read it."""
         if not self.execution.on_ray:
             yield MemoryFolder()

@@ -94,6 +94,7 @@ def render_sheet(
     target.check_writable()
     picture = read_picture(source, on_event)
     small = _shrink(picture.pixels, width)
+    renderer.load()
     shape = Shape(*small.shape[:2])
     unchanged = Experiment("as set", renderer.dream)
     suitable = renderer.weights.layers
@@ -107,8 +108,9 @@ def render_sheet(
         renderer.weights.check_reaches(cell.dream.layer_names)
         Planner(cell.dream, renderer.execution).plan(shape)
 
+    plan = renderer.plan(shape)
     metadata: dict[str, Any] = {
-        **describe(renderer, picture.sha256, renderer.plan(shape)),
+        **describe(renderer, picture.sha256, plan, renderer.executor(plan).about()),
         "sweep": [[cell.label for cell in row] for row in rows],
     }
     image = pictures.to_tensor(small)
@@ -116,7 +118,7 @@ def render_sheet(
     for number, (digest, cell) in enumerate(cells.items(), start=1):
         on_event(Notice(f"dream {number} of {len(cells)}: {cell.label}"))
         with renderer.with_dream(cell.dream) as one:
-            dreams[digest] = pictures.from_tensor(one.run(image))
+            dreams[digest] = pictures.from_tensor(one.dream_array(image))
 
     sheet = [
         line

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
 from dreamray.model.layers import Precision
 from dreamray.settings.schema import Settings
+
+VISIBLE = ("precision", "overlap", "seams")
+"""The fields of an `Execution` that show in a picture.
+
+A result's metadata, its digest, `--like` and the key of its unfinished work all take them from
+here. Where `Execution.shows_tiles`, the tiles do as well.
+"""
 
 _WORKERS = re.compile(r"(?P<least>\d{1,6})(:(?P<most>\d{1,6}))?")
 _SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[KMGT]?)(i?B)?", re.IGNORECASE)
@@ -87,6 +94,16 @@ class Execution(Settings):
     checkpoint_every: int | None = Field(
         default=None, ge=1, le=100_000, description="a number of steps from 1"
     )
+
+    @property
+    def visible(self) -> dict[str, Any]:
+        """What of the execution shows in a picture: `VISIBLE`, as JSON and YAML have it."""
+        return {name: getattr(self, name) for name in VISIBLE}
+
+    @property
+    def shows_tiles(self) -> bool:
+        """Whether the tiles, too, show in a picture: they are approximate, or blended."""
+        return self.overlap != "exact" or self.seams != "exact"
 
     @property
     def on_ray(self) -> bool:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from typing_extensions import override
+
 from dreamray.base.errors import NotFoundError
 from dreamray.base.messages import shown
 from dreamray.storage.places import (
@@ -47,16 +49,16 @@ class MemoryFolder(Folder):
     def __str__(self) -> str:
         return self.name
 
+    @override
     def file(self, name: str) -> MemoryFile:
-        """See `Folder.file`."""
         return MemoryFile(f"{self.name}/{name}", self._memory)
 
+    @override
     def folder(self, name: str) -> MemoryFolder:
-        """See `Folder.folder`."""
         return MemoryFolder(f"{self.name}/{name}", self._memory)
 
+    @override
     def files(self) -> Iterator[ListedFile]:
-        """See `Folder.files`."""
         inside = f"{self.name}/"
         paths = [path for path in list(self._memory.files) if path.startswith(inside)]
         for path in sorted(paths, key=os.fsencode):
@@ -64,15 +66,16 @@ class MemoryFolder(Folder):
             if data is not None:
                 yield ListedFile(path.removeprefix(inside), len(data), _fingerprint(data))
 
+    @override
     def remove(self) -> None:
-        """See `Folder.remove`."""
         with self._memory.lock:
             for path in list(self._memory.files):
                 if path.startswith(f"{self.name}/"):
                     del self._memory.files[path]
 
+    @override
     def check_writable(self) -> None:
-        """See `Folder.check_writable`: it always is."""
+        """It always is."""
 
 
 @dataclass(frozen=True)
@@ -91,20 +94,20 @@ class MemoryFile(Location):
         return self.path.rpartition("/")[2]
 
     @property
+    @override
     def folder(self) -> MemoryFolder:
-        """See `Location.folder`."""
         return MemoryFolder(self.path.rpartition("/")[0], self._memory)
 
+    @override
     def read(self, limit: int | None = None) -> bytes:
-        """See `Location.read`."""
         try:
             return self._memory.files[self.path][:limit]
         except KeyError:
             raise NotFoundError(f"{shown(self)}: no such file; check the name") from None
 
     @contextmanager
+    @override
     def as_local_file(self) -> Iterator[Path]:
-        """See `Location.as_local_file`."""
         data = self.read()
         with temporary_file(self) as path:
             try:
@@ -113,30 +116,32 @@ class MemoryFile(Location):
                 raise no_room(self, error) from None
             yield path
 
+    @override
     def write(self, data: bytes, metadata: Mapping[str, str] = {}) -> None:
-        """See `Location.write`."""
         check_metadata(metadata)
         with self._memory.lock:
             self._memory.files[self.path] = data
 
+    @override
     def write_file(self, path: Path, metadata: Mapping[str, str] = {}) -> None:
-        """See `Location.write_file`, but here they are held in memory."""
+        """But here they are held in memory."""
         self.write(path.read_bytes(), metadata)
 
+    @override
     def metadata(self) -> dict[str, str]:
-        """See `Location.metadata`: none are kept."""
+        """None are kept."""
         return {}
 
+    @override
     def create_if_absent(self, data: bytes) -> bool:
-        """See `Location.create_if_absent`."""
         with self._memory.lock:
             if self.path in self._memory.files:
                 return False
             self._memory.files[self.path] = data
             return True
 
+    @override
     def compare_and_swap(self, expected: bytes, data: bytes | None) -> bool:
-        """See `Location.compare_and_swap`."""
         files = self._memory.files
         with self._memory.lock:
             if files.get(self.path) != expected:
@@ -147,21 +152,23 @@ class MemoryFile(Location):
                 files[self.path] = data
             return True
 
+    @override
     def remove(self) -> None:
-        """See `Location.remove`."""
         with self._memory.lock:
             self._memory.files.pop(self.path, None)
 
+    @override
     def exists(self) -> bool:
-        """See `Location.exists`."""
         return self.path in self._memory.files
 
+    @override
     def fingerprint(self) -> str:
-        """See `Location.fingerprint`: a digest."""
+        """A digest."""
         return _fingerprint(self.read())
 
+    @override
     def check_writable(self) -> None:
-        """See `Location.check_writable`: it always is."""
+        """It always is."""
 
 
 def _fingerprint(data: bytes) -> str:

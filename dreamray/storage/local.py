@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from typing_extensions import override
+
 from dreamray.base.errors import DreamrayError, NotFoundError, RequestError, StorageError
 from dreamray.base.messages import shown
 from dreamray.storage.exclusive import lock, place
@@ -46,18 +48,19 @@ class LocalFile(Location):
         return self.path.name
 
     @property
+    @override
     def folder(self) -> LocalFolder:
-        """See `Location.folder`."""
         return LocalFolder(self.path.parent)
 
+    @override
     def read(self, limit: int | None = None) -> bytes:
-        """See `Location.read`."""
         with self._reading(), self.path.open("rb") as file:
             return file.read(-1 if limit is None else limit)
 
     @contextmanager
+    @override
     def as_local_file(self) -> Iterator[Path]:
-        """See `Location.as_local_file`; a pipe, which can be read once, is copied."""
+        """; a pipe, which can be read once, is copied."""
         with self._reading():
             is_regular = stat.S_ISREG(self.path.stat().st_mode)
         if not is_regular:
@@ -69,14 +72,16 @@ class LocalFile(Location):
             self.path.open("rb").close()
         yield self.path
 
+    @override
     def write(self, data: bytes, metadata: Mapping[str, str] = {}) -> None:
-        """See `Location.write`: a temporary file beside it, synced to disk, then renamed."""
+        """A temporary file beside it, synced to disk, then renamed."""
         check_metadata(metadata)
         with self._replacing() as part:
             part.write_bytes(data)
 
+    @override
     def write_file(self, path: Path, metadata: Mapping[str, str] = {}) -> None:
-        """See `Location.write_file`: the file is moved, from another file system it is copied."""
+        """The file is moved, from another file system it is copied."""
         check_metadata(metadata)
         with self._replacing() as part:
             rights = stat.S_IMODE(part.stat().st_mode)
@@ -86,19 +91,22 @@ class LocalFile(Location):
                 shutil.copyfile(path, part)
             part.chmod(rights)
 
+    @override
     def metadata(self) -> dict[str, str]:
-        """See `Location.metadata`: none are kept."""
+        """None are kept."""
         return {}
 
+    @override
     def create_if_absent(self, data: bytes) -> bool:
-        """See `Location.create_if_absent`: a finished temporary file gets this name as a second one."""
+        """A finished temporary file gets this name as a second one."""
         with self._writing() as target, self._part_for(target) as part:
             part.write_bytes(data)
             _sync(part)
             return place(part, target)
 
+    @override
     def compare_and_swap(self, expected: bytes, data: bytes | None) -> bool:
-        """See `Location.compare_and_swap`: the file is locked (`flock`) while it is compared."""
+        """The file is locked (`flock`) while it is compared."""
         with self._writing() as target, lock(target) as held:
             if held is None or os.read(held, len(expected) + 1) != expected:
                 return False
@@ -111,8 +119,8 @@ class LocalFile(Location):
                 part.replace(target)
             return True
 
+    @override
     def remove(self) -> None:
-        """See `Location.remove`."""
         try:
             self.path.unlink()
         except (FileNotFoundError, NotADirectoryError):
@@ -120,21 +128,23 @@ class LocalFile(Location):
         except OSError as error:
             raise _translate_os_error(self, self.path.parent, error, "removing") from None
 
+    @override
     def exists(self) -> bool:
-        """See `Location.exists`."""
         with self._reading():
             try:
                 return not stat.S_ISDIR(self.path.stat().st_mode)
             except (FileNotFoundError, NotADirectoryError):
                 return False
 
+    @override
     def fingerprint(self) -> str:
-        """See `Location.fingerprint`: the size, and the time of the last change."""
+        """The size, and the time of the last change."""
         with self._reading():
             return fingerprint(self.path.stat())
 
+    @override
     def check_writable(self) -> None:
-        """See `Location.check_writable`: tries it with an empty temporary file."""
+        """Tries it with an empty temporary file."""
         if self.makes_folders:
             self.folder.check_writable()
             if not self.path.parent.is_dir():
@@ -219,16 +229,16 @@ class LocalFolder(Folder):
     def __str__(self) -> str:
         return str(self.path)
 
+    @override
     def file(self, name: str) -> LocalFile:
-        """See `Folder.file`."""
         return LocalFile(self.path / name, makes_folders=True)
 
+    @override
     def folder(self, name: str) -> LocalFolder:
-        """See `Folder.folder`."""
         return LocalFolder(self.path / name)
 
+    @override
     def files(self) -> Iterator[ListedFile]:
-        """See `Folder.files`."""
         try:
             yield from walk(self.path)
         except FileNotFoundError:
@@ -237,8 +247,8 @@ class LocalFolder(Folder):
             place = Path(error.filename or self.path)
             raise _translate_os_error(place, place, error, "reading") from None
 
+    @override
     def remove(self) -> None:
-        """See `Folder.remove`."""
         try:
             if self.path.is_symlink():
                 self.path.unlink()
@@ -249,8 +259,9 @@ class LocalFolder(Folder):
         except OSError as error:
             raise _translate_os_error(self, self.path, error, "removing") from None
 
+    @override
     def check_writable(self) -> None:
-        """See `Folder.check_writable`: tries it in the nearest folder that is there."""
+        """Tries it in the nearest folder that is there."""
         try:
             nearest = Path(os.path.realpath(self.path))
             while not nearest.exists():

@@ -102,9 +102,9 @@ class Location(ABC):
     def compare_and_swap(self, expected: bytes, data: bytes | None) -> bool:
         """Put `data` here if what is here now is `expected`; whether it was put.
 
-        None removes it. Of all that expect the same bytes one does it, as with `create_if_absent`, under
-        the same conditions; so bytes that were here once must not come again. Meant for small
-        files. Raises as `write`.
+        None removes it. Of all that expect the same bytes one does it, as with
+        `create_if_absent`, under the same conditions; so bytes that were here once must not come
+        again. Meant for small files. Raises as `write`.
         """
 
     @abstractmethod

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from typing_extensions import override
+
 from dreamray.base.messages import shown
 from dreamray.storage.places import (
     Folder,
@@ -40,12 +42,12 @@ class S3Object(Location):
         return self.key.rpartition("/")[2]
 
     @property
+    @override
     def folder(self) -> S3Folder:
-        """See `Location.folder`."""
         return S3Folder(self.bucket, self.key.rpartition("/")[0])
 
+    @override
     def read(self, limit: int | None = None) -> bytes:
-        """See `Location.read`."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
@@ -53,8 +55,8 @@ class S3Object(Location):
             return s3.get(self.bucket, self.key, limit)
 
     @contextmanager
+    @override
     def as_local_file(self) -> Iterator[Path]:
-        """See `Location.as_local_file`."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
@@ -66,8 +68,8 @@ class S3Object(Location):
                 raise no_room(self, error) from None
             yield path
 
+    @override
     def write(self, data: bytes, metadata: Mapping[str, str] = {}) -> None:
-        """See `Location.write`."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
@@ -75,8 +77,8 @@ class S3Object(Location):
         with errors_told(shown(self), "s3:PutObject"):
             s3.put(self.bucket, self.key, data, self._content_type, metadata)
 
+    @override
     def write_file(self, path: Path, metadata: Mapping[str, str] = {}) -> None:
-        """See `Location.write_file`."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
@@ -84,56 +86,59 @@ class S3Object(Location):
         with errors_told(shown(self), "s3:PutObject"):
             s3.put_file(self.bucket, self.key, path, self._content_type, metadata)
 
+    @override
     def metadata(self) -> dict[str, str]:
-        """See `Location.metadata`: the object's metadata."""
+        """The object's metadata."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:GetObject"):
             return s3.metadata(self.bucket, self.key)
 
+    @override
     def create_if_absent(self, data: bytes) -> bool:
-        """See `Location.create_if_absent`."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:GetObject, s3:ListBucket and s3:PutObject"):
             return s3.create_if_absent(self.bucket, self.key, data, self._content_type)
 
+    @override
     def compare_and_swap(self, expected: bytes, data: bytes | None) -> bool:
-        """See `Location.compare_and_swap`."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:GetObject, s3:PutObject and s3:DeleteObject"):
             return s3.compare_and_swap(self.bucket, self.key, expected, data, self._content_type)
 
+    @override
     def remove(self) -> None:
-        """See `Location.remove`."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:DeleteObject"):
             s3.delete(self.bucket, self.key)
 
+    @override
     def exists(self) -> bool:
-        """See `Location.exists`."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:GetObject"):
             return s3.exists(self.bucket, self.key)
 
+    @override
     def fingerprint(self) -> str:
-        """See `Location.fingerprint`: the size, and the storage's own ETag."""
+        """The size, and the storage's own ETag."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:GetObject"):
             return s3.fingerprint(self.bucket, self.key)
 
+    @override
     def check_writable(self) -> None:
-        """See `Location.check_writable`: the bucket answers, and knows the credentials."""
+        """The bucket answers, and knows the credentials."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
@@ -155,32 +160,34 @@ class S3Folder(Folder):
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}".removesuffix("/")
 
+    @override
     def file(self, name: str) -> S3Object:
-        """See `Folder.file`."""
         return S3Object(self.bucket, self._inside + name)
 
+    @override
     def folder(self, name: str) -> S3Folder:
-        """See `Folder.folder`."""
         return S3Folder(self.bucket, self._inside + name)
 
+    @override
     def files(self) -> Iterator[ListedFile]:
-        """See `Folder.files`: in pages of 1000."""
+        """In pages of 1000."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:ListBucket"):
             yield from s3.list_objects(self.bucket, self._inside)
 
+    @override
     def remove(self) -> None:
-        """See `Folder.remove`."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:ListBucket and s3:DeleteObject"):
             s3.delete_all(self.bucket, self._inside)
 
+    @override
     def check_writable(self) -> None:
-        """See `Folder.check_writable`: the bucket answers, and knows the credentials."""
+        """The bucket answers, and knows the credentials."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
 

@@ -7,8 +7,8 @@ boto's errors, or those of urllib3 that boto lets through; `s3_errors` translate
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from datetime import UTC
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +21,8 @@ from botocore.config import Config
 from urllib3.exceptions import HTTPError
 
 from dreamray.storage.places import ListedFile
+
+_log = logging.getLogger(__name__)
 
 MULTIPART_FROM = 64 << 20
 """Bytes from which an object is sent in parts, several at a time."""
@@ -76,9 +78,10 @@ def _read(bucket: str, key: str, limit: int | None) -> tuple[bytes, str]:
         answer = _call(lambda: client().get_object(Bucket=bucket, Key=key))
         try:
             return bytes(answer["Body"].read(limit)), answer.get("ETag", "")
-        except _BROKEN_BODY:
+        except _BROKEN_BODY as error:
             if not left:
                 raise
+            _log.info("s3://%s/%s broke off, asking again: %s", bucket, key, error)
         finally:
             answer["Body"].close()
     raise AssertionError("unreachable")
@@ -91,8 +94,10 @@ def _call(ask: Callable[[], Any]) -> Any:
     boto, which retries those of other requests only.
     """
     for _ in range(_ATTEMPTS - 1):
-        with suppress(HTTPError):
+        try:
             return ask()
+        except HTTPError as error:
+            _log.info("a refusal broke off, asking again: %s", error)
     return ask()
 
 

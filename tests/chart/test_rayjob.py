@@ -15,7 +15,7 @@ import pytest
 from tests.fakes.kube_store import TOKEN, KubernetesApi
 from tests.support import chart
 
-SCRIPT = chart.FOLDER / "files" / "rayjob.py"
+PROJECT = Path(__file__).parents[2]
 JOBS = "/apis/ray.io/v1/namespaces/dreams/rayjobs"
 RUN = f"{JOBS}/farm-own-28"
 
@@ -32,7 +32,8 @@ def api(tmp_path: Path) -> Iterator[KubernetesApi]:
 
 def launch(api: KubernetesApi, *options: str) -> subprocess.CompletedProcess[str]:
     folder = api.certificate.parent
-    command = [sys.executable, "-I", str(SCRIPT), f"--manifest={folder / 'rayjob.json'}"]
+    command = [sys.executable, "-m", "dreamray.farm.rayjob"]
+    command.append(f"--manifest={folder / 'rayjob.json'}")
     command += ["--name=farm-own-28", "--owner-job=farm-own-28", "--owner-uid=7", "--poll=0.05"]
     environment = {
         **os.environ,
@@ -41,7 +42,12 @@ def launch(api: KubernetesApi, *options: str) -> subprocess.CompletedProcess[str
         "KUBERNETES_SERVICE_PORT": str(api.port),
     }
     return subprocess.run(
-        [*command, *options], env=environment, text=True, capture_output=True, timeout=60
+        [*command, *options],
+        cwd=PROJECT,
+        env=environment,
+        text=True,
+        capture_output=True,
+        timeout=60,
     )
 
 
@@ -141,3 +147,14 @@ def test_only_the_clusters_own_certificate_is_trusted(api: KubernetesApi, tmp_pa
     assert done.returncode == 75
     assert "certificate verify failed" in done.stdout
     assert not api.requests
+
+
+@pytest.mark.parametrize("missing", ["rayjob.json", "namespace", "ca.crt"])
+def test_a_pod_that_lacks_something_says_what(api: KubernetesApi, missing: str) -> None:
+    (api.certificate.parent / missing).unlink()
+    done = launch(api)
+    assert done.returncode == 2
+    (line,) = done.stdout.splitlines()
+    assert str(api.certificate.parent) in line
+    assert "; " in line
+    assert not done.stderr

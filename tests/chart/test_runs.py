@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import importlib.util
 import json
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.support import chart
+from dreamray.farm import submit
 
-SCRIPT = chart.FOLDER / "files" / "submit.py"
 SUCCEEDED, USED_UP, TOO_LATE = 0, 2, 124
 
 
@@ -76,25 +73,16 @@ class Submitter:
     """The program, with a server that is played."""
 
     def __init__(self, server: JobServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        spec = importlib.util.spec_from_file_location("submit", SCRIPT)
-        assert spec is not None
-        assert spec.loader is not None
-        self.module: Any = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(self.module)
-        monkeypatch.setattr(self.module, "JobSubmissionClient", server)
-        monkeypatch.setattr(self.module.subprocess, "run", server.submit)
+        monkeypatch.setattr(submit, "JobSubmissionClient", server)
+        monkeypatch.setattr(subprocess, "run", server.submit)
 
     def end(self, owner: str = "", deadline: float = 0) -> int:
         """The exit code of a run."""
-        options = argparse.Namespace(
-            id="nightly-now", owner=owner, command=["dreamray"], deadline=deadline
+        return submit.follow(
+            submit.Submission(
+                "nightly-now", ["dreamray"], owner, "http://head:8265", deadline, 60, poll=0.01
+            )
         )
-        options.patience, options.poll, options.address = 60, 0.01, "http://head:8265"
-        try:
-            return int(asyncio.run(self.module.Run(options).to_its_end()))
-        except self.module.GivenUpError as error:
-            self.module.say(str(error))
-            return int(error.code)
 
 
 def test_a_finished_job_of_another_owner_is_no_success(
@@ -159,3 +147,11 @@ def test_a_run_is_submitted_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> N
     (command,) = server.submitted
     assert '--metadata-json={"dreamray-owner": "uid-1"}' in command
     assert command[-2:] == ["--", "dreamray"]
+
+
+@pytest.mark.parametrize("program", ["submit", "rayjob"])
+def test_what_waits_for_a_run_needs_no_tensorflow(program: str) -> None:
+    """Its pod is small, and stays for as long as the run."""
+    heavy = "{'tensorflow', 'keras', 'h5py', 'boto3'} & {*sys.modules}"
+    code = f"import sys, dreamray.farm.{program}; assert not {heavy}"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

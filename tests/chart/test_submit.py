@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chart import FOLDER
 from tests.support.hosts import Host, Hosts, hosts_unavailable
 
 pytestmark = pytest.mark.ray
 
-SCRIPT = FOLDER / "files" / "submit.py"
+PROJECT = Path(__file__).parents[2]
 SUCCEEDED, DIED, UNREACHABLE, REFUSED, TOO_LATE, STOPPED = 0, 1, 75, 78, 124, 130
 
 
@@ -38,10 +37,10 @@ def submit(
     hosts: Hosts, name: str, *command: str, options: tuple[str, ...] = (), **env: str
 ) -> subprocess.Popen[str]:
     """Start a submitter on the second host."""
-    words = [sys.executable, str(SCRIPT), f"--id={name}", f"--address={hosts.dashboard_url}"]
-    words += ["--poll=0.3", *options, "--", *command]
+    words = [sys.executable, "-m", "dreamray.farm.submit", f"--id={name}"]
+    words += [f"--address={hosts.dashboard_url}", "--poll=0.3", *options, "--", *command]
     pipe = subprocess.PIPE
-    return hosts[1].popen(words, env, stdout=pipe, stderr=pipe, text=True)
+    return hosts[1].popen(words, env, stdout=pipe, stderr=pipe, text=True, cwd=PROJECT)
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:

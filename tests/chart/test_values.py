@@ -307,8 +307,7 @@ LONG = "a-name-that-is-rather-long-for-this"
             },
             "mounted at /tmp/ already",
         ),
-        ({"schedules": [chart.schedule("scripts", runOn="rayJob")]}, "ConfigMap is called farm-"),
-        ({"schedules": [chart.schedule("dashboard", runOn="rayJob")]}, "another name"),
+        ({"schedules": [chart.schedule("dashboard", runOn="rayJob")]}, "ConfigMap is called farm-"),
         ({"serviceAccount": {"create": False}}, "set serviceAccount.name"),
         (
             {"serviceAccount": {"create": False, "name": "a"}, **OWN},

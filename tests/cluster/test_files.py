@@ -25,7 +25,6 @@ import typer.main
 import yaml
 from ray.autoscaler.tags import TAG_RAY_CLUSTER_NAME
 
-from dreamray.base.version import __version__
 from dreamray.cli import app
 from tests.support.crds import kuberay_schema
 from tests.support.places import PROJECT
@@ -134,10 +133,6 @@ def test_what_the_image_copies_is_in_the_context_and_nothing_else_is() -> None:
     assert copied | {"cluster/weights"} == allowed
     assert all((PROJECT / path).exists() for path in allowed)
     assert "**/.env" in rules
-
-
-def test_the_image_has_the_version_of_the_project() -> None:
-    assert ("VERSION", __version__) in stages().stages[-1].of("ARG")[0].pairs()
 
 
 def test_requirements_follow_the_variant() -> None:
@@ -493,7 +488,6 @@ def test_workers_and_ray_are_as_many_and_as_new_as_the_cluster_has(name: str) ->
     assert words[words.index("--workers") + 1].endswith(f":{group['maxReplicas']}")
     constraints = (PROJECT / "constraints.txt").read_text().splitlines()
     assert f"ray=={spec['rayClusterSpec']['rayVersion']}" in constraints
-    assert pods(name)["head"]["spec"]["containers"][0]["image"] == f"dreamray:{__version__}-gpu"
 
 
 # What they run

@@ -58,13 +58,17 @@ def data_of(kind: str, name: str, objects: Iterable[Manifest]) -> dict[str, str]
 
 
 def image_environment() -> dict[str, str]:
-    """The variables that the image gives to all containers, with its own PATH for here."""
+    """The variables that the image gives to all containers, with paths for here.
+
+    It has dreamray installed; the project may be another one than this Python's environment has.
+    """
     parse = runpy.run_path(str(PROJECT / "cluster" / "dockerfile.py"), run_name="dockerfile")[
         "parse"
     ]
     runtime = parse((PROJECT / "cluster" / "Dockerfile").read_text()).stage("runtime")
     variables = dict(pair for step in runtime.of("ENV") for pair in step.pairs())
-    return {**variables, "PATH": f"{Path(sys.executable).parent}:{_SYSTEM_PATH}"}
+    path = f"{Path(sys.executable).parent}:{_SYSTEM_PATH}"
+    return {**variables, "PATH": path, "PYTHONPATH": str(PROJECT)}
 
 
 def field_of(path: str, metadata: Manifest) -> str:

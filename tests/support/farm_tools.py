@@ -16,7 +16,7 @@ from tests.support.plain_engine import PlainEngine
 
 @dataclass(frozen=True)
 class PlainTools:
-    """In place of `dreamray.engine.worker.EngineSpec`: an engine in NumPy, as slow and as weak as wanted."""
+    """In place of an `EngineSpec`: an engine in NumPy, as slow and as weak as wanted."""
 
     layers: tuple[str, ...] = ("mixed0",)
     delay: float = 0.0

@@ -25,12 +25,22 @@ MIXES = np.float32(
 
 
 class PlainEngine:
-    """See `dreamray.engine.subdomain.Engine`. Its arrays are NumPy's."""
+    """Both halves of a `dreamray.engine.interfaces.Engine`. Its arrays are NumPy's."""
 
     def __init__(self, *layers: str) -> None:
         self.layers = layers
         self.gradients = 0
         """How many windows it has seen."""
+
+    @property
+    def objective(self) -> Any:
+        """Itself."""
+        return self
+
+    @property
+    def arrays(self) -> Any:
+        """Itself."""
+        return self
 
     def gradient(
         self, window: Raster, owned: npt.NDArray[np.int32], per_cell: Raster
@@ -79,7 +89,7 @@ class PlainEngine:
         """In an order that depends on the shape alone."""
         return float(np.sum(np.abs(np.ascontiguousarray(values)), dtype=np.float64))
 
-    def moved(self, image: Raster, gradient: Raster, step: float, mean: float) -> Raster:
+    def move(self, image: Raster, gradient: Raster, step: float, mean: float) -> Raster:
         """`image + step * (gradient / mean)`, in float32."""
         return image + np.float32(step) * (gradient / np.float32(mean))
 
@@ -101,7 +111,7 @@ class TiredEngine(PlainEngine):
         return found
 
 
-class PlainWorker(Worker):
+class PlainWorker(Worker[Any]):
     """A worker that says what it computes with, without TensorFlow."""
 
     def about(self) -> Mapping[str, Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 import numpy as np
 
 from dreamray.base.geometry import Raster
 from dreamray.engine.halo_exchange import HaloExchange, Roll
-from dreamray.engine.subdomain import Engine, Halos, PartialGradients, Subdomain
+from dreamray.engine.interfaces import Engine
+from dreamray.engine.subdomain import Halos, PartialGradients, Subdomain
 from dreamray.engine.tile_executor import StepMeasure
 from dreamray.plan.tiles import TilePlan
 from dreamray.raster.spill import SpillBuffer
@@ -22,7 +24,7 @@ class Tiled:
     def __init__(
         self,
         plan: TilePlan,
-        engine: Engine,
+        engine: Engine[Any],
         owners: tuple[int, ...] | None = None,
         *,
         held: int | None = None,
@@ -37,7 +39,11 @@ class Tiled:
         self._random = None if order is None else Random(order)
         self._subdomains = {
             me: Subdomain(
-                plan, self.owners, me, engine, SpillBuffer(held, None, engine.load, engine.store)
+                plan,
+                self.owners,
+                me,
+                engine,
+                SpillBuffer(held, None, engine.arrays.load, engine.arrays.store),
             )
             for me in sorted(set(self.owners))
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,6 @@ from dreamray.base.messages import shown
 from dreamray.model.architecture import CONVOLUTIONS, Layer, ancestors, kernel_shape, layer
 
 Array = NDArray[np.float32]
-Warn = Callable[[str], None]
 
 _BLOCKS = tuple(f"mixed{number}" for number in range(11))
 

@@ -9,8 +9,9 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from typing import Any
+
+from dreamray.base.messages import Warn
 
 __all__ = ["DownloadError", "download"]
 
@@ -30,7 +31,7 @@ class DownloadError(Exception):
     """Why there is no file: a phrase to put into a message."""
 
 
-def download(url: str, md5: str, limit: int, warn: Callable[[str], None]) -> bytes:
+def download(url: str, md5: str, limit: int, warn: Warn) -> bytes:
     """The file of at most `limit` bytes at a URL, as its MD5 says that it is.
 
     Proxies are those of the environment. Raises DownloadError: within about 8 seconds if there

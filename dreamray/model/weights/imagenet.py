@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dreamray.base.errors import DreamrayError, WeightsError
-from dreamray.base.messages import shown
+from dreamray.base.messages import Warn, shown
 from dreamray.model.weights import keras
-from dreamray.model.weights.arrays import Warn, Weights
+from dreamray.model.weights.arrays import Weights
 from dreamray.model.weights.download import DownloadError, download
 from dreamray.storage import LocalFile
 

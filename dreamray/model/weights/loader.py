@@ -17,9 +17,9 @@ import os
 import sys
 
 from dreamray.base.errors import RequestError, WeightsError
-from dreamray.base.messages import shown
+from dreamray.base.messages import Warn, shown
 from dreamray.model.weights import bundled, imagenet
-from dreamray.model.weights.arrays import Warn, Weights
+from dreamray.model.weights.arrays import Weights
 from dreamray.storage import locate
 
 __all__ = ["chosen", "load"]

@@ -36,10 +36,6 @@ default
 {{- end -}}
 {{- end -}}
 
-{{- define "dreamray.scripts" -}}
-{{ include "dreamray.fullname" . }}-scripts
-{{- end -}}
-
 {{- define "dreamray.weightsClaim" -}}
 {{- default (printf "%s-weights" (include "dreamray.fullname" .)) .Values.weights.volume.existingClaim -}}
 {{- end -}}

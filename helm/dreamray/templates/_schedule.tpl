@@ -64,7 +64,7 @@ the variable with the UID of the Job if it is one's.
 */}}
 {{- define "dreamray.submitterPod" -}}
 {{- $root := .root -}}
-{{- $args := list "/etc/dreamray/scripts/submit.py" -}}
+{{- $args := list "-m" "dreamray.farm.submit" -}}
 {{- $args = append $args "--id=$(RUN)" -}}
 {{- if .owner -}}
 {{- $args = append $args "--owner=$(OWNER)" -}}
@@ -81,15 +81,13 @@ the variable with the UID of the Job if it is one's.
 {{- $_ := set $pod "command" (list "python") -}}
 {{- $_ := set $pod "args" $args -}}
 {{- $_ := set $pod "env" (compact (list .id .owner)) -}}
-{{- $_ := set $pod "mounts" (list (dict "name" "scripts" "mountPath" "/etc/dreamray/scripts" "readOnly" true)) -}}
-{{- $_ := set $pod "volumes" (list (include "dreamray.scriptsVolume" $root | fromYaml)) -}}
 {{- include "dreamray.podTemplate" $pod -}}
 {{- end -}}
 
 {{/* A pod that makes a RayJob and waits for it. Takes root and schedule. */}}
 {{- define "dreamray.launcherPod" -}}
 {{- $root := .root -}}
-{{- $args := list "/etc/dreamray/scripts/rayjob.py" "--manifest=/etc/dreamray/run/rayjob.json" -}}
+{{- $args := list "-m" "dreamray.farm.rayjob" "--manifest=/etc/dreamray/run/rayjob.json" -}}
 {{- $args = concat $args (list "--name=$(RUN)" "--owner-job=$(RUN)" "--owner-uid=$(OWNER)") -}}
 {{- $args = append $args (printf "--patience=%d" (int64 $root.Values.submitter.patienceSeconds)) -}}
 {{- $pod := dict "root" $root "component" "launcher" "container" "launcher" "restartPolicy" "Never" -}}
@@ -98,11 +96,9 @@ the variable with the UID of the Job if it is one's.
 {{- $_ := set $pod "args" $args -}}
 {{- $_ := set $pod "env" (list (include "dreamray.runName" . | fromYaml) (include "dreamray.runOwner" . | fromYaml)) -}}
 {{- $_ := set $pod "mounts" (list
-      (dict "name" "scripts" "mountPath" "/etc/dreamray/scripts" "readOnly" true)
       (dict "name" "run" "mountPath" "/etc/dreamray/run" "readOnly" true)
       (include "dreamray.apiTokenMount" $root | fromYaml)) -}}
 {{- $_ := set $pod "volumes" (list
-      (include "dreamray.scriptsVolume" $root | fromYaml)
       (dict "name" "run" "configMap" (dict "name" (include "dreamray.scheduleName" .)))
       (include "dreamray.apiTokenVolume" $root | fromYaml)) -}}
 {{- include "dreamray.podTemplate" $pod -}}
@@ -121,12 +117,6 @@ name: OWNER
 valueFrom:
   fieldRef:
     fieldPath: metadata.labels['batch.kubernetes.io/controller-uid']
-{{- end -}}
-
-{{- define "dreamray.scriptsVolume" -}}
-name: scripts
-configMap:
-  name: {{ include "dreamray.scripts" . }}
 {{- end -}}
 
 {{/* The RayJob of a schedule. The launcher gives it its name. */}}

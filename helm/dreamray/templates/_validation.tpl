@@ -120,7 +120,7 @@ reason, and what to write instead.
 {{- if gt (len $name) $longest -}}
 {{- fail (printf "%s: the name %s has %d characters, and %d are allowed with runOn %s; shorten it, or fullnameOverride" $where $name (len $name) $longest .runOn) -}}
 {{- end -}}
-{{- if and $own (has .name (list "scripts" "dashboard")) -}}
+{{- if and $own (eq .name "dashboard") -}}
 {{- fail (printf "%s: the chart's own ConfigMap is called %s; give the schedule another name" $where $name) -}}
 {{- end -}}
 {{- if and (not $own) (not $values.cluster.enabled) -}}

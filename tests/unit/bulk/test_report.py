@@ -33,7 +33,7 @@ from dreamray.bulk.report import (
 )
 from dreamray.bulk.report.data import PER_PAGE
 from dreamray.bulk.report.figures import MOST_REASONS, Distribution, Figures, reason_of
-from dreamray.bulk.report.markup import duration
+from dreamray.bulk.report.formats import duration
 from dreamray.storage import LocalFolder, MemoryFolder
 
 STARTED = "2026-11-22T18:00:00Z"

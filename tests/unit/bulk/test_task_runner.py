@@ -145,7 +145,7 @@ class Bench:
         dream = dream or self.dream
         crew = LocalTileExecutor(PlainWorker(PlainEngine(*dream.layer_names)))
         target = self.folder / "rendered" / output
-        with Renderer(dream, self.execution, loaded=PLAIN, executor=crew) as dreamer:
+        with Renderer(dream, self.execution, weights=PLAIN, executor=crew) as dreamer:
             render_picture(str(self.folder / "in" / name), str(target), dreamer)
         return target.read_bytes()
 
@@ -280,7 +280,7 @@ class TestSameBytesAsRender:
         tools = EngineSpec(dream, untrained, "float32", None)
         real = TaskRunnerSpec(tools, execution).runner()
         assert real.make(bench.task("a.png", "a.png")).record.state is State.DONE
-        with Renderer(dream, execution, loaded=untrained) as dreamer:
+        with Renderer(dream, execution, weights=untrained) as dreamer:
             render_picture(str(tmp_path / "in/a.png"), str(tmp_path / "rendered/a.png"), dreamer)
         assert bench.made("a.png") == (tmp_path / "rendered/a.png").read_bytes()
 

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from dreamray.base.errors import StorageError
 from dreamray.bulk.record import Record, Seconds, State
-from dreamray.bulk.task_store import Asked, Counts, TaskStore
+from dreamray.bulk.task_store import Counts, TaskRow, TaskStore
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def ledger() -> Iterator[TaskStore]:
         yield opened
 
 
-def asked(output: str, fingerprint: str = "f1", request: str = "r1") -> Asked:
-    return Asked(output, f"/in/{output}", fingerprint, request, "")
+def asked(output: str, fingerprint: str = "f1", request: str = "r1") -> TaskRow:
+    return TaskRow(output, f"/in/{output}", fingerprint, request, "")
 
 
 def record(output: str, state: State = State.DONE, **more: str) -> Record:
@@ -33,7 +33,7 @@ def record(output: str, state: State = State.DONE, **more: str) -> Record:
 
 
 def todo(ledger: TaskStore) -> list[str]:
-    return [one.asked.output for one in ledger.todo()]
+    return [one.output for one in ledger.todo()]
 
 
 def records(ledger: TaskStore) -> list[Record]:
@@ -45,18 +45,18 @@ class TestAsking:
     def test_everything_asked_for_is_to_be_done_in_order(self, ledger):
         outputs = ["b.png", "a.png", "c/ä.png"]
         assert ledger.ask(map(asked, outputs)) == []
-        assert [one.asked for one in ledger.todo()] == list(map(asked, outputs))
+        assert [*ledger.todo()] == list(map(asked, outputs))
         assert ledger.counts == Counts(total=3, kept=0, done=0, failed=0)
 
     def test_two_sources_of_one_output_are_told(self, ledger):
-        same = [Asked("x.png", f"/in/{name}", "", "", "") for name in ("1.gif", "2.gif", "3.gif")]
+        same = [TaskRow("x.png", f"/in/{name}", "", "", "") for name in ("1.gif", "2.gif", "3.gif")]
         clashes = ledger.ask([asked("a.png"), *same])
         assert clashes == [("x.png", "/in/1.gif", "/in/2.gif"), ("x.png", "/in/1.gif", "/in/3.gif")]
 
     def test_at_most_ten_of_them_and_the_listing_ends_there(self, ledger):
         seen: list[int] = []
 
-        def same() -> Iterator[Asked]:
+        def same() -> Iterator[TaskRow]:
             for number in range(100):
                 seen.append(number)
                 yield asked("x.png")
@@ -151,7 +151,7 @@ class TestGoingOn:
         ledger.ask(map(asked, outputs))
         seen, waiting = [], []
         for one in ledger.todo():
-            seen.append(one.asked.output)
+            seen.append(one.output)
             waiting.append(seen[-1])
             if len(waiting) > 7:  # Those in flight come to their end in another order.
                 ledger.note(record(waiting.pop(3 if len(seen) % 2 else 0)))
@@ -337,8 +337,8 @@ class Books(RuleBasedStateMachine):
     def draw(self):
         one = next(self.left, None)
         if one is not None:
-            assert one.asked.output not in self.drawn
-            self.drawn.append(one.asked.output)
+            assert one.output not in self.drawn
+            self.drawn.append(one.output)
         else:
             assert self.drawn == self.wanted
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.base.geometry import Raster, Region, Shape
-from dreamray.engine.batching import LossAndGradient, SharedEngine, StoppedError
+from dreamray.engine.batching import SharedObjective, StoppedError
 from dreamray.engine.events import Event, StepDone
+from dreamray.engine.interfaces import Engine
 from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import Worker
 from dreamray.plan.planner import Planner
@@ -47,14 +48,14 @@ class BatchingEngine(PlainEngine):
         self._plain = PlainEngine(LAYER)
         self._busy = threading.Lock()
 
-    def gradient(self, window: Raster, owned: Any, per_cell: Any) -> LossAndGradient:
+    def gradient(self, window: Raster, owned: Any, per_cell: Any) -> tuple[float, Raster]:
         with self._alone():
             self.computed.append((window.shape[:2], 1))
             return self._plain.gradient(window, owned, per_cell)
 
     def gradients(
         self, windows: Sequence[Raster], owned: Any, per_cell: Any
-    ) -> list[LossAndGradient]:
+    ) -> list[tuple[float, Raster]]:
         with self._alone():
             self.computed.append((windows[0].shape[:2], len(windows)))
             if self.holds is not None and len(windows) > self.holds:
@@ -95,7 +96,7 @@ def in_threads(*work: Callable[[], Any]) -> list[Any]:
     return outcomes
 
 
-def bits(found: LossAndGradient) -> tuple[float, bytes]:
+def bits(found: tuple[float, Raster]) -> tuple[float, bytes]:
     return found[0], found[1].tobytes()
 
 
@@ -104,7 +105,7 @@ def expected(image: Raster) -> tuple[float, bytes]:
 
 
 def climb(
-    engine: SharedEngine,
+    engine: SharedObjective[Any],
     images: Sequence[Raster],
     together: threading.Barrier,
 ) -> list[tuple[float, bytes]]:
@@ -114,7 +115,7 @@ def climb(
         return [bits(engine.gradient(image, OWNED, PER_CELL)) for image in images]
 
 
-def share(engine: SharedEngine, images: Sequence[Sequence[Raster]]) -> list[Any]:
+def share(engine: SharedObjective[Any], images: Sequence[Sequence[Raster]]) -> list[Any]:
     """Each thread climbs with its images."""
     together = threading.Barrier(len(images))
     return in_threads(*(lambda own=own: climb(engine, own, together) for own in images))
@@ -128,14 +129,14 @@ class TestBatches:
     def test_four_pictures_of_one_shape_go_together_in_every_step(self) -> None:
         plain = BatchingEngine()
         images = steps(4, 5)
-        found = share(SharedEngine(plain, 4), images)
+        found = share(SharedObjective(plain, 4), images)
         assert found == [[expected(image) for image in own] for own in images]
         assert [size for _, size in plain.computed] == [4] * 5
 
     def test_are_not_larger_than_the_most(self) -> None:
         plain = BatchingEngine()
         images = steps(5, 4)
-        found = share(SharedEngine(plain, 2), images)
+        found = share(SharedObjective(plain, 2), images)
         assert found == [[expected(image) for image in own] for own in images]
         sizes = [size for _, size in plain.computed]
         assert max(sizes) == 2
@@ -145,13 +146,13 @@ class TestBatches:
     def test_are_of_one_shape(self) -> None:
         plain = BatchingEngine()
         images = steps(3, 4) + steps(2, 4, 31, 21)
-        found = share(SharedEngine(plain, 8), images)
+        found = share(SharedObjective(plain, 8), images)
         assert found == [[expected(image) for image in own] for own in images]
         assert sorted(plain.computed) == [((20, 24), 3)] * 4 + [((31, 21), 2)] * 4
 
     def test_are_of_one_objective(self) -> None:
         plain = BatchingEngine()
-        engine = SharedEngine(plain, 8)
+        engine = SharedObjective(plain, 8)
         together = threading.Barrier(2)
 
         def climb_other(owned: Any, per_cell: Any) -> Any:
@@ -168,7 +169,7 @@ class TestBatches:
 
     def test_a_single_picture_waits_for_nobody(self) -> None:
         plain = BatchingEngine()
-        engine = SharedEngine(plain, 4)
+        engine = SharedObjective(plain, 4)
         assert bits(engine.gradient(window(1), OWNED, PER_CELL)) == expected(window(1))
         with engine.taking_part(), engine.taking_part():
             assert bits(engine.gradient(window(2), OWNED, PER_CELL)) == expected(window(2))
@@ -177,7 +178,7 @@ class TestBatches:
     def test_what_waited_longest_goes_first(self) -> None:
         """Of two shapes in turn, though three pictures have one and one has the other."""
         plain = BatchingEngine()
-        share(SharedEngine(plain, 8), steps(3, 3) + steps(1, 3, 31, 21))
+        share(SharedObjective(plain, 8), steps(3, 3) + steps(1, 3, 31, 21))
         shapes = [shape for shape, _ in plain.computed]
         assert all(one != other for one, other in itertools.pairwise(shapes))
 
@@ -185,7 +186,7 @@ class TestBatches:
 class TestThreads:
     def test_that_raise_or_leave_hold_nobody_up(self) -> None:
         plain = BatchingEngine()
-        engine = SharedEngine(plain, 4)
+        engine = SharedObjective(plain, 4)
         images = steps(4, 6)
         together = threading.Barrier(4)
 
@@ -208,21 +209,21 @@ class TestThreads:
     def test_an_error_of_a_batch_is_raised_in_all_of_it(self) -> None:
         plain = BatchingEngine()
         plain.failure = ValueError("broken")
-        engine = SharedEngine(plain, 4)
+        engine = SharedObjective(plain, 4)
         assert share(engine, steps(3, 1)) == [plain.failure] * 3
         plain.failure = None
         assert [len(found) for found in share(engine, steps(3, 1))] == [1] * 3
 
     def test_an_error_of_one_window_is_its_own(self) -> None:
         class Picky(BatchingEngine):
-            def gradient(self, window: Raster, owned: Any, per_cell: Any) -> LossAndGradient:
+            def gradient(self, window: Raster, owned: Any, per_cell: Any) -> tuple[float, Raster]:
                 if window[0, 0, 0] == 5:
                     raise MemoryExhaustedError("memory ran out")
                 return super().gradient(window, owned, per_cell)
 
         images = steps(3, 1)
         images[1][0][0, 0, 0] = 5
-        first, second, third = share(SharedEngine(Picky(holds=1), 4), images)
+        first, second, third = share(SharedObjective(Picky(holds=1), 4), images)
         assert first == [expected(images[0][0])]
         assert isinstance(second, MemoryExhaustedError)
         assert third == [expected(images[2][0])]
@@ -231,14 +232,16 @@ class TestThreads:
         class Interrupted(BatchingEngine):
             times = 0
 
-            def gradients(self, windows: Any, owned: Any, per_cell: Any) -> list[LossAndGradient]:
+            def gradients(
+                self, windows: Any, owned: Any, per_cell: Any
+            ) -> list[tuple[float, Raster]]:
                 found = super().gradients(windows, owned, per_cell)
                 self.times += 1
                 if self.times == 1:
                     raise KeyboardInterrupt
                 return found
 
-        engine = SharedEngine(Interrupted(), 4)
+        engine = SharedObjective(Interrupted(), 4)
         images = steps(3, 2)
         together = threading.Barrier(3)
 
@@ -260,7 +263,7 @@ class TestThreads:
     def test_of_any_schedule_end_with_their_own_results(
         self, scripts: list[list[str]], most: int
     ) -> None:
-        engine = SharedEngine(BatchingEngine(), most)
+        engine = SharedObjective(BatchingEngine(), most)
 
         def follow(place: int) -> Iterator[bool]:
             taking_part = engine.taking_part()
@@ -274,7 +277,7 @@ class TestThreads:
                         taking_part = engine.taking_part()
                         taking_part.__enter__()
                     elif word == "store":
-                        yield np.array_equal(engine.store(engine.zeros(2, 2)), np.zeros((2, 2, 3)))
+                        yield True
                     else:
                         image = window(10 * place + number, 20 if word == "small" else 31)
                         yield bits(engine.gradient(image, OWNED, PER_CELL)) == expected(image)
@@ -291,7 +294,7 @@ class TestThreads:
 
 class TestCancel:
     def test_ends_those_that_wait_and_all_later_calls(self) -> None:
-        engine = SharedEngine(BatchingEngine(), 4)
+        engine = SharedObjective(BatchingEngine(), 4)
         inside, go = threading.Barrier(4), threading.Event()
 
         def idle() -> None:
@@ -314,17 +317,12 @@ class TestCancel:
         with pytest.raises(StoppedError), engine.taking_part():
             pass
 
-    def test_leaves_what_was_dreamt_to_be_stored(self) -> None:
-        engine = SharedEngine(BatchingEngine(), 4)
-        engine.cancel()
-        np.testing.assert_array_equal(engine.store(engine.load(window(3))), window(3))
-
 
 class TestMemory:
     def test_a_batch_that_does_not_fit_is_computed_one_by_one_then_in_halves(self) -> None:
         plain = BatchingEngine(holds=2)
         images = steps(4, 3)
-        found = share(SharedEngine(plain, 4), images)
+        found = share(SharedObjective(plain, 4), images)
         assert found == [[expected(image) for image in own] for own in images]
         sizes = [size for _, size in plain.computed if size <= 2]
         assert sizes[:4] == [1, 1, 1, 1]
@@ -332,15 +330,15 @@ class TestMemory:
 
     def test_batches_have_no_more_pixels_than_there_is_room_for(self) -> None:
         plain = BatchingEngine()
-        share(SharedEngine(plain, 4, 2 * 20 * 24), steps(4, 2))
+        share(SharedObjective(plain, 4, 2 * 20 * 24), steps(4, 2))
         assert [size for _, size in plain.computed] == [2, 2, 2, 2]
         plain.computed = []
-        share(SharedEngine(plain, 4, 5), steps(2, 1))
+        share(SharedObjective(plain, 4, 5), steps(2, 1))
         assert [size for _, size in plain.computed] == [1, 1]
 
     def test_smaller_windows_go_on_in_larger_batches(self) -> None:
         plain = BatchingEngine(holds=2)
-        engine = SharedEngine(plain, 4)
+        engine = SharedObjective(plain, 4)
         share(engine, steps(4, 1, 40, 48))
         plain.holds, plain.computed = None, []
         share(engine, steps(4, 2, 20, 48))
@@ -361,8 +359,10 @@ def network(request: pytest.FixtureRequest, untrained: Any, tensorflow: Any) -> 
     return TileObjective(Dream(layers=LAYERS).choices, untrained, request.param)
 
 
-def dream(engine: Any, place: int, max_loss: float | None) -> tuple[bytes, list[float]]:
+def dream(objective: Any, place: int, max_loss: float | None) -> tuple[bytes, list[float]]:
     """A whole dream of a picture, and the losses on its way."""
+    from dreamray.model.arithmetic import TensorFlowArrays
+
     settings = Dream(layers=LAYERS, octaves=2, iterations=3, step=0.05, max_loss=max_loss)
     planner = Planner(settings, Execution())
     losses: list[float] = []
@@ -372,7 +372,7 @@ def dream(engine: Any, place: int, max_loss: float | None) -> tuple[bytes, list[
             losses.append(event.loss)
 
     job = CheckpointStore(MemoryFolder(), {"dream": "this"})
-    crew = LocalTileExecutor(Worker(engine))
+    crew = LocalTileExecutor(Worker(Engine(objective, TensorFlowArrays())))
     dreaming = OctaveLoop(settings, planner, planner.plan(SHAPE), crew, job, handle)
     dreamt = dreaming.run(ArrayRaster(window(place, *SHAPE)))
     return read(dreamt, Region.whole(SHAPE)).tobytes(), losses
@@ -381,11 +381,13 @@ def dream(engine: Any, place: int, max_loss: float | None) -> tuple[bytes, list[
 class TestNetwork:
     def test_a_batch_has_the_bits_of_its_windows_alone(self, network: Any) -> None:
         """As one array of four dimensions they had not."""
+        import tensorflow as tf
+
         layers = len(network.layers)
         owned = np.broadcast_to(np.int32([[2, 7], [2, 9]]), (layers, 2, 2))
         per_cell = np.full(layers, 1 / 100, np.float32)
         for height, width, size in (128, 128, 4), (121, 187, 2), (121, 187, 3):
-            windows = [network.load(window(seed, height, width)) for seed in range(size)]
+            windows = [tf.constant(window(seed, height, width)) for seed in range(size)]
             together = network.gradients(windows, owned, per_cell)
             for one, (loss, gradient) in zip(windows, together, strict=True):
                 alone = network.gradient(one, owned, per_cell)
@@ -398,7 +400,7 @@ class TestNetwork:
         stops = [None, *(0.999 * dream(network, place, None)[1][2 - place] for place in (1, 2))]
         alone = [dream(network, place, stop) for place, stop in enumerate(stops)]
         assert len({len(losses) for _, losses in alone}) == 3
-        engine, together = SharedEngine(network, 4), threading.Barrier(3)
+        engine, together = SharedObjective(network, 4), threading.Barrier(3)
 
         def join_in(place: int) -> tuple[bytes, list[float]]:
             with engine.taking_part():

@@ -15,8 +15,10 @@ from dreamray.base.geometry import Shape
 from dreamray.engine.ascent import SMALLEST_MEAN
 from dreamray.engine.events import Notice, StepDone
 from dreamray.engine.halo_exchange import assign_tiles
+from dreamray.engine.interfaces import Engine
 from dreamray.engine.tile_executor import LocalTileExecutor
-from dreamray.model import objective as module
+from dreamray.model import arithmetic
+from dreamray.model.arithmetic import TensorFlowArrays
 from dreamray.model.objective import TileObjective
 from dreamray.plan.octaves import smallest_side
 from dreamray.plan.tiles import alignment, exact_halo, plan_tiles
@@ -37,7 +39,8 @@ class Gradient:
 
     def __init__(self, weights, layers, precision="float32"):
         self.names = Dream(layers=layers).layer_names
-        self.engine = TileObjective(Dream(layers=layers).choices, weights, precision)
+        objective = TileObjective(Dream(layers=layers).choices, weights, precision)
+        self.engine = Engine(objective, TensorFlowArrays())
 
     def __call__(self, image, core=None, overlap=None, roll=(0, 0), workers=1):
         tiled = self.tiled(image, core, overlap, workers)
@@ -281,27 +284,31 @@ class TestRoll:
 
         monkeypatch.setattr(LocalTileExecutor, "compute", note)
         dream = Dream(layers={"mixed0": 1.0}, octaves=2, iterations=2, jitter=500)
-        Renderer(dream, Execution(), loaded=untrained).run(image)
+        Renderer(dream, Execution(), weights=untrained).dream_array(image)
         assert len(rolls) == len(set(rolls)) == 4
 
 
 def test_one_trace_serves_all_steps_and_sizes(untrained, image):
     gradient = Gradient(untrained, {"mixed0": 1.0, "mixed2[7]": 1.0})
-    before = [f.experimental_get_tracing_count() for f in (module._absolute_sum, module._step)]
+    before = [
+        f.experimental_get_tracing_count() for f in (arithmetic._absolute_sum, arithmetic._move)
+    ]
     for core in None, 64, 96:
         for part in image, image[:130, :97]:
             tiled = gradient.tiled(part, core)
             for step in 0.01, 0.5:
                 tiled.move(step, tiled.compute(roll=(core or 0, 3)).mean)
-    assert gradient.engine._window_step.experimental_get_tracing_count() == 1
-    after = [f.experimental_get_tracing_count() for f in (module._absolute_sum, module._step)]
+    assert gradient.engine.objective._window_step.experimental_get_tracing_count() == 1
+    after = [
+        f.experimental_get_tracing_count() for f in (arithmetic._absolute_sum, arithmetic._move)
+    ]
     assert all(now <= max(1, known) for now, known in zip(after, before, strict=True))
 
 
 def dreamer(weights, layers=None, heard=None, **execution):
     dream = Dream(layers=layers or {"mixed0": 1.0}, octaves=2, iterations=3)
     on_event = (lambda event: None) if heard is None else heard.append
-    return Renderer(dream, Execution(**execution), on_event, loaded=weights)
+    return Renderer(dream, Execution(**execution), on_event, weights=weights)
 
 
 SAME_BYTES = """
@@ -315,8 +322,8 @@ from dreamray.model.weights.loader import load
 weights = load("random")
 for core in 160, 224:
     dream = Dream(layers={"mixed1": 1.0}, octaves=1, iterations=2)
-    renderer = Renderer(dream, Execution(tile=core), loaded=weights)
-    np.save(f"{sys.argv[2]}/{core}.npy", renderer.run(np.load(sys.argv[1])))
+    renderer = Renderer(dream, Execution(tile=core), weights=weights)
+    np.save(f"{sys.argv[2]}/{core}.npy", renderer.dream_array(np.load(sys.argv[1])))
 """
 
 
@@ -329,7 +336,8 @@ def test_two_processes_make_the_same_bytes(untrained, image, tmp_path):
     for core in 160, 224:
         dream = Dream(layers={"mixed1": 1.0}, octaves=1, iterations=2)
         one, again = (
-            Renderer(dream, Execution(tile=core), loaded=untrained).run(large) for _ in range(2)
+            Renderer(dream, Execution(tile=core), weights=untrained).dream_array(large)
+            for _ in range(2)
         )
         assert one.tobytes() == again.tobytes()
         digests[core] = hashlib.sha256(one.tobytes()).hexdigest()
@@ -362,10 +370,10 @@ class TestMemory:
     ):
         image, heard = to_tensor(scene), []
         dream = Dream(layers={"mixed0": 1.0}, octaves=1, iterations=3, jitter=jitter)
-        expected = Renderer(dream, Execution(tile=160), loaded=untrained).run(image)
-        tired = Renderer(dream, Execution(tile=160), heard.append, loaded=untrained)
+        expected = Renderer(dream, Execution(tile=160), weights=untrained).dream_array(image)
+        tired = Renderer(dream, Execution(tile=160), heard.append, weights=untrained)
         self.exhaust(monkeypatch, 1, error)
-        finished = tired.run(image)
+        finished = tired.dream_array(image)
         (remark,) = [event.text for event in heard if isinstance(event, Notice)]
         assert remark.startswith("memory ran out on a window of ")
         assert "going on with tiles of 80 pixels" in remark
@@ -377,7 +385,7 @@ class TestMemory:
         tired = dreamer(untrained, heard=heard, tile=64)
         self.exhaust(monkeypatch, 10_000)
         with pytest.raises(MemoryExhaustedError, match="even on the smallest tiles"):
-            tired.run(image)
+            tired.dream_array(image)
         assert [event.text.split()[-2] for event in heard if isinstance(event, Notice)] == (
             ["32", "16", "8"]
         )
@@ -387,4 +395,4 @@ class TestMemory:
         error = tf.errors.InternalError(None, None, "broken")
         self.exhaust(monkeypatch, 1, error)
         with pytest.raises(tf.errors.InternalError):
-            tired.run(image)
+            tired.dream_array(image)

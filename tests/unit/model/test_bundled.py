@@ -368,8 +368,8 @@ def test_a_dream_with_int8_looks_the_same(
             if isinstance(event, StepDone):
                 losses.append(event.loss)
 
-        with Renderer(dream, Execution(), on_event, loaded=weights) as dreamer:
-            return dreamer.run(image), losses
+        with Renderer(dream, Execution(), on_event, weights=weights) as dreamer:
+            return dreamer.dream_array(image), losses
 
     one, other = (dreamt(weights, 1)[0] - image for weights in (exact, rounded))
     cosine = np.vdot(one, other) / np.linalg.norm(one) / np.linalg.norm(other)
@@ -656,9 +656,13 @@ class TestCommands:
     def test_in_python(self, picture: Path, suited: Weights) -> None:
         pixels = np.asarray(Image.open(picture))
         dream = self.DREAM
-        ours = dreamray.dream(pixels, dream, weights="bestiary")
-        named = dreamray.dream(pixels, dream.replace(layers=suited.layers), weights="bestiary")
-        other = dreamray.dream(pixels, dream.replace(layers={"mixed0": 1}), weights="bestiary")
+        ours = dreamray.dream(pixels, dream, execution=Execution(weights="bestiary"))
+        named = dreamray.dream(
+            pixels, dream.replace(layers=suited.layers), execution=Execution(weights="bestiary")
+        )
+        other = dreamray.dream(
+            pixels, dream.replace(layers={"mixed0": 1}), execution=Execution(weights="bestiary")
+        )
         np.testing.assert_array_equal(ours, named)
         assert (ours != other).mean() > 0.01
         assert (ours != pixels).mean() > 0.3
@@ -676,7 +680,7 @@ def test_without_a_network_a_first_dream_comes_from_the_package(
     assert any(text.startswith("WARNING: ImageNet's") for text in remarks)
     assert (dreamt != pixels).mean() > 0.3
     layers = bundled.read().about.layers
-    again = api.dream(pixels, dream.replace(layers=layers), weights="bestiary")
+    again = api.dream(pixels, dream.replace(layers=layers), execution=Execution(weights="bestiary"))
     np.testing.assert_array_equal(dreamt, again)
 
 

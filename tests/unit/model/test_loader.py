@@ -328,7 +328,8 @@ class TestCheckReaches:
 
 def test_loading_is_light(blank_weights: Path) -> None:
     code = (
-        "import sys; import dreamray.model.weights.loader as w; heavy = {'tensorflow', 'keras', 'boto3'};"
+        "import sys; import dreamray.model.weights.loader as w;"
+        "heavy = {'tensorflow', 'keras', 'boto3'};"
         "assert not ({'h5py'} | heavy) & set(sys.modules), 'import';"
         "w.load(sys.argv[1]); w.load('bestiary'); assert not heavy & set(sys.modules), 'load'"
     )

@@ -131,11 +131,14 @@ class TestChoice:
 def gradient(weights, layers, image, precision="float32"):
     """Loss and gradient of the recipe's objective on an untiled image."""
     from dreamray.base.geometry import Shape
+    from dreamray.engine.interfaces import Engine
+    from dreamray.model.arithmetic import TensorFlowArrays
     from dreamray.model.objective import TileObjective
     from dreamray.plan.tiles import plan_tiles
 
-    engine = TileObjective(Dream(layers=layers).choices, weights, precision)
-    whole = Tiled(plan_tiles(Shape(*image.shape[:2]), engine.layers), engine)
+    objective = TileObjective(Dream(layers=layers).choices, weights, precision)
+    plan = plan_tiles(Shape(*image.shape[:2]), objective.layers)
+    whole = Tiled(plan, Engine(objective, TensorFlowArrays()))
     whole.put(image)
     return whole.compute().loss, whole.gradient
 

@@ -20,6 +20,7 @@ from PIL import Image, ImageCms
 
 from dreamray.base.errors import PictureError, RequestError, StorageError
 from dreamray.base.geometry import Shape
+from dreamray.base.messages import shown
 from dreamray.pictures import deep_zoom, viewer
 from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format, output_format, read_metadata
 from dreamray.pictures.export import Extras, export
@@ -250,7 +251,7 @@ def test_the_bundled_script_is_the_pinned_one():
 
 
 def test_hostile_names_and_settings_stay_text(tmp_path, bundled):
-    name = HOSTILE.replace("/", "\N{FRACTION SLASH}") + "$mark${x} %41\n.dzi"
+    name = HOSTILE.replace("/", "\N{FRACTION SLASH}") + "$mark${x}{{ title }}{% %41\n.dzi"
     settings = {"dream": {HOSTILE: {HOSTILE: HOSTILE}, "long": "x" * 10_000}, "weights": 3}
     (remark,) = zoomed(LocalFile(tmp_path / name), picture(30, 40), settings)
     assert "\n" not in remark
@@ -302,6 +303,17 @@ def test_without_settings_there_are_none_to_show(tmp_path):
     with pytest.raises(PictureError, match="carries no dreamray settings"):
         read_metadata((tmp_path / "x.dzi").read_bytes(), "x.dzi")
     assert "dt" not in Page((tmp_path / "index.html").read_text("utf-8")).texts
+
+
+@pytest.mark.parametrize("name", ["it's.dzi", '"a" & <b> \u202e\n.dzi', "&amp;.dzi"])
+def test_a_rerun_knows_its_page_whatever_its_name_is(tmp_path, name):
+    index = tmp_path / "index.html"
+    # Of an earlier version, which wrote quotes in another way.
+    index.write_text(f'<meta name="dreamray" content="{html.escape(shown(name))}">')
+    for _ in range(2):
+        zoomed(LocalFile(tmp_path / name), picture(30, 40))
+        assert list(tmp_path.glob("*.html")) == [index]
+        assert Page(index.read_text("utf-8")).source
 
 
 def test_two_results_in_one_folder_have_a_page_each(tmp_path):

@@ -38,8 +38,8 @@ def dream(loaded, pixels, **settings) -> Dreamt:
         elif isinstance(event, StepDone):
             losses[-1].append(event.loss)
 
-    dreamer = Renderer(Dream(**settings), Execution(), on_event, loaded=loaded)
-    return Dreamt(from_tensor(dreamer.run(to_tensor(pixels))), losses)
+    dreamer = Renderer(Dream(**settings), Execution(), on_event, weights=loaded)
+    return Dreamt(from_tensor(dreamer.dream_array(to_tensor(pixels))), losses)
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +143,7 @@ class TestManySteps:
         assert all(octave[-1] > 3 >= max(octave[:-1]) for octave in ours)
 
 
+RANDOM = Execution(weights="random")
 QUICK = Dream(layers={"mixed0": 1.0}, iterations=2, octaves=2)
 
 
@@ -167,42 +168,44 @@ class TestFunction:
 
     def test_is_the_recipe(self, trained_reference, shared_weights, bear):
         pixels = bear[:160, :200]
-        ours = dreamray.dream(pixels, Dream(iterations=1), weights=str(shared_weights))
+        ours = dreamray.dream(
+            pixels, Dream(iterations=1), execution=Execution(weights=str(shared_weights))
+        )
         theirs = trained_reference.dream(pixels, iterations=1)
         assert (ours.shape, ours.dtype) == (pixels.shape, np.uint8)
         assert np.mean(np.abs(ours.astype(int) - theirs.pixels) <= 1) >= 0.999
 
     def test_is_reproducible_and_leaves_the_image_as_it_is(self, scene):
         pixels = scene.copy()
-        one = dreamray.dream(pixels, QUICK, weights="random")
+        one = dreamray.dream(pixels, QUICK, execution=RANDOM)
         np.testing.assert_array_equal(pixels, scene)
-        np.testing.assert_array_equal(dreamray.dream(pixels, QUICK, weights="random"), one)
+        np.testing.assert_array_equal(dreamray.dream(pixels, QUICK, execution=RANDOM), one)
         assert np.mean(one != scene) > 0.5
 
     def test_does_not_mind_how_an_array_lies_in_memory(self, scene):
-        whole = dreamray.dream(scene.copy(), QUICK, weights="random")
+        whole = dreamray.dream(scene.copy(), QUICK, execution=RANDOM)
         turned = np.asfortranarray(scene)
         turned.flags.writeable = False
-        np.testing.assert_array_equal(dreamray.dream(turned, QUICK, weights="random"), whole)
+        np.testing.assert_array_equal(dreamray.dream(turned, QUICK, execution=RANDOM), whole)
 
     def test_sixteen_bits(self, scene):
         deep = scene.astype(np.uint16) * 257
-        dreamt = dreamray.dream(deep, QUICK, weights="random")
+        dreamt = dreamray.dream(deep, QUICK, execution=RANDOM)
         assert (dreamt.shape, dreamt.dtype) == (deep.shape, np.uint16)
-        eight = dreamray.dream(scene, QUICK, weights="random")
+        eight = dreamray.dream(scene, QUICK, execution=RANDOM)
         assert psnr((dreamt // 257).astype(np.uint8), eight) > 45
 
     @pytest.mark.parametrize("settings", [{}, {"octave_scale": 0.7}, {"octaves": 1}])
     @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
     def test_without_iterations_nothing_changes(self, scene, dtype, settings):
         pixels = scene.astype(dtype) * (np.iinfo(dtype).max // 255)
-        same = dreamray.dream(pixels, QUICK.replace(iterations=0, **settings), weights="random")
+        same = dreamray.dream(pixels, QUICK.replace(iterations=0, **settings), execution=RANDOM)
         assert same.dtype == dtype
         assert np.abs(same.astype(int) - pixels).max() <= 1
 
     def test_jitter_is_seeded(self, scene):
         plain, one, again, other = (
-            dreamray.dream(scene, QUICK.replace(**change), weights="random")
+            dreamray.dream(scene, QUICK.replace(**change), execution=RANDOM)
             for change in ({}, {"jitter": 9}, {"jitter": 9}, {"jitter": 9, "seed": 1})
         )
         np.testing.assert_array_equal(one, again)
@@ -211,7 +214,7 @@ class TestFunction:
 
     def test_events_are_told(self, scene):
         heard = []
-        dreamray.dream(scene, QUICK, on_event=heard.append, weights="random")
+        dreamray.dream(scene, QUICK, on_event=heard.append, execution=RANDOM)
         octaves = [event for event in heard if isinstance(event, OctaveStarted)]
         steps = [event for event in heard if isinstance(event, StepDone)]
         assert [(octave.number, octave.count) for octave in octaves] == [(0, 2), (1, 2)]
@@ -237,7 +240,7 @@ class TestFunction:
     @pytest.mark.parametrize("shape", [(0, 0, 3), (1, 1, 3), (20, 3000, 3)])
     def test_what_is_too_small_is_refused(self, shape):
         with pytest.raises(PictureError, match="too small"):
-            dreamray.dream(np.zeros(shape, np.uint8), weights="random")
+            dreamray.dream(np.zeros(shape, np.uint8), execution=RANDOM)
 
     @pytest.mark.parametrize(
         ("execution", "word"),
@@ -249,4 +252,4 @@ class TestFunction:
     )
     def test_wrong_executions_are_refused(self, scene, execution, word):
         with pytest.raises(RequestError, match=word):
-            dreamray.dream(scene, QUICK, **execution)
+            dreamray.dream(scene, QUICK, execution=Execution(**execution))

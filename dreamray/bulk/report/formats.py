@@ -1,26 +1,6 @@
-"""Text of a report's page: escaped, and numbers as people read them."""
+"""Numbers and times as people read them."""
 
 from __future__ import annotations
-
-import html
-from collections.abc import Iterable
-
-from dreamray.base.messages import shown
-
-
-def escape(value: object) -> str:
-    """Any text for an element or a quoted attribute, on one line."""
-    return html.escape(shown(value))
-
-
-def escape_lines(text: str) -> str:
-    """As `escape`, but lines stay lines."""
-    return "\n".join(map(escape, text.splitlines()))
-
-
-def cells(values: Iterable[object], tag: str = "td") -> str:
-    """Cells of a row of a table; the values are escaped."""
-    return "".join(f"<{tag}>{escape(value)}</{tag}>" for value in values)
 
 
 def plural(count: int, word: str) -> str:
@@ -48,9 +28,3 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minute} min"
     return f"{minutes} min {second} s" if second else f"{minutes} min"
-
-
-def moment(utc: str) -> str:
-    """A time such as `2026-11-22T18:40:02Z` as an element, to the minute."""
-    text = utc[:16].replace("T", " ")
-    return f'<time datetime="{escape(utc)}">{escape(text)} UTC</time>'

@@ -1,7 +1,9 @@
 """Submits a run to a Ray cluster, follows it to its end, and ends as it did.
 
-    submit.py --id ID [--owner UID] [--address URL] [--deadline S] [--patience S] [--poll S]
-              -- COMMAND...
+    python -m dreamray.farm.submit --id ID [--owner UID] [--address URL] [--deadline S]
+                                   [--patience S] [--poll S] -- COMMAND...
+
+The pods that the chart begins runs on its cluster with do this.
 
 The ID is the run's: started again with the same one, it follows the job that is there rather than
 to submit it twice. But a finished one of another owner, such as a Job by hand whose name is used
@@ -24,10 +26,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import requests
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
+
+from dreamray.base.errors import DreamrayError
 
 DIED, USED_UP, UNREACHABLE, REFUSED, TOO_LATE, STOPPED = 1, 2, 75, 78, 124, 130
 
@@ -41,15 +47,31 @@ SUBMISSIONS = 5
 OWNER = "dreamray-owner"  # In the metadata of a job.
 
 
-class GivenUpError(Exception):
+class GivenUpError(DreamrayError):
     """The job is not followed any more; with the exit code."""
 
-    def __init__(self, text: str, code: int) -> None:
+    def __init__(self, text: str, exit_code: int) -> None:
         super().__init__(text)
-        self.code = code
+        self.exit_code = exit_code
 
 
-class Log:
+@dataclass(frozen=True)
+class Submission:
+    """What to submit, and how long to wait for whom. All times are in seconds."""
+
+    id: str
+    command: Sequence[str]
+    owner: str = ""
+    """UID of the Job that the run is one of; empty: nobody's."""
+    address: str = "http://127.0.0.1:8265"
+    deadline: float = 0
+    """How long the run may take; 0: for ever."""
+    patience: float = 300
+    """How long the cluster may be out of reach."""
+    poll: float = 5
+
+
+class JobLog:
     """The log of a job on standard output, each line once however often it is asked for."""
 
     def __init__(self, job: str) -> None:
@@ -76,38 +98,33 @@ class Log:
 class Run:
     """One run, whichever of its submissions it is in."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self._id = options.id
-        self._owner = options.owner
-        self._command = options.command
-        self._deadline = options.deadline
-        self._patience = options.patience
-        self._poll = options.poll
-        self._address = options.address
+    def __init__(self, submission: Submission) -> None:
+        self._asked = submission
         self._client: JobSubmissionClient | None = None
-        self._log = Log(self._id)
+        self._log = JobLog(submission.id)
         self._answered = time.monotonic()
         self._submissions = 0
         self._found = False
         self._began: int | None = None
         self._late = False
 
-    async def to_its_end(self) -> int:
+    async def follow(self) -> int:
         """Follow it to its end, and give the exit code; raises GivenUpError."""
-        following = asyncio.create_task(asyncio.sleep(0))
+        following: asyncio.Task[None] | None = None
         while True:
             job = await self._look()
             if job is not None:
-                if following.done():
-                    following = asyncio.create_task(self._log.follow(self._client))
+                if following is None or following.done():
+                    following = asyncio.create_task(self._log.follow(self._connected()))
                 if job.status.is_terminal():
                     await asyncio.wait([following], timeout=LAST_LINES_SECONDS)
-                    return self._too_late() if self._late else ended(self._id, job)
-                await asyncio.to_thread(self._mind_the_deadline, job)
-            await asyncio.sleep(self._poll)
+                    return self._report_late() if self._late else report_end(self._asked.id, job)
+                await asyncio.to_thread(self._stop_if_late, job)
+            await asyncio.sleep(self._asked.poll)
 
     async def _look(self) -> JobDetails | None:
         """What the cluster knows of the job; None if it cannot be asked, or just got it."""
+        address = self._asked.address
         try:
             job = await asyncio.to_thread(self._ask)
             self._answered = time.monotonic()
@@ -116,76 +133,82 @@ class Run:
             return job
         except AuthenticationError:
             raise GivenUpError(
-                f"{self._address} refuses the token; give RAY_AUTH_TOKEN as the cluster has it",
-                REFUSED,
+                f"{address} refuses the token; give RAY_AUTH_TOKEN as the cluster has it", REFUSED
             ) from None
         except NO_ANSWER as error:
             away = time.monotonic() - self._answered
-            if away > self._patience:
+            if away > self._asked.patience:
                 raise GivenUpError(
-                    f"{self._address} did not answer for {away:.0f} s ({type(error).__name__}); "
+                    f"{address} did not answer for {away:.0f} s ({type(error).__name__}); "
                     "see whether the cluster's head is up",
                     UNREACHABLE,
                 ) from None
             return None
 
-    def _ask(self) -> JobDetails | None:
+    def _connected(self) -> JobSubmissionClient:
+        """The client, which asks the server for its version as it is made."""
         if self._client is None:
-            self._client = JobSubmissionClient(self._address)
+            self._client = JobSubmissionClient(self._asked.address)
+        return self._client
+
+    def _ask(self) -> JobDetails | None:
         # The client's own request has the token, but get_job_info would wait for ever.
-        path = f"/api/jobs/{self._id}"
-        answer = self._client._do_request("GET", path, timeout=REQUEST_SECONDS)
+        path = f"/api/jobs/{self._asked.id}"
+        answer = self._connected()._do_request("GET", path, timeout=REQUEST_SECONDS)
         if answer.status_code == requests.codes.not_found:
             return None
         answer.raise_for_status()
         job = JobDetails(**answer.json())
         owner = (job.metadata or {}).get(OWNER)
-        if self._owner not in ("", owner) and not self._found and job.status.is_terminal():
+        if self._asked.owner not in ("", owner) and not self._found and job.status.is_terminal():
             raise GivenUpError(
-                f"an earlier run was called {self._id}, too, and has {job.status.lower()}; the "
-                "cluster knows runs by their names, so give the Job another one",
+                f"an earlier run was called {self._asked.id}, too, and has {job.status.lower()}; "
+                "the cluster knows runs by their names, so give the Job another one",
                 USED_UP,
             )
         self._found = True
         return job
 
     def _submit(self) -> None:
+        name, owner = self._asked.id, self._asked.owner
         if self._submissions == SUBMISSIONS:
-            raise GivenUpError(f"the cluster forgot {self._id} {SUBMISSIONS} times", DIED)
+            raise GivenUpError(
+                f"the cluster forgot {name} {SUBMISSIONS} times; see why its head is lost", DIED
+            )
         if self._submissions:
-            say(f"the cluster was started anew and has forgotten {self._id}; submitting it again")
+            say(f"the cluster was started anew and has forgotten {name}; submitting it again")
             self._log.begin_again()
-        command = ["ray", "job", "submit", "--no-wait", f"--address={self._address}"]
-        if self._owner:
-            command.append(f"--metadata-json={json.dumps({OWNER: self._owner})}")
-        command += [f"--submission-id={self._id}", "--", *self._command]
+        command = ["ray", "job", "submit", "--no-wait", f"--address={self._asked.address}"]
+        if owner:
+            command.append(f"--metadata-json={json.dumps({OWNER: owner})}")
+        command += [f"--submission-id={name}", "--", *self._asked.command]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode == 0:
             self._submissions += 1
             self._found = True
-            say(f"submitted {self._id}")
+            say(f"submitted {name}")
         else:  # The next look finds it, or that it has to be tried again.
             say(f"not submitted yet: {(done.stderr.strip() or '?').splitlines()[-1]}")
 
-    def _mind_the_deadline(self, job: JobDetails) -> None:
-        if self._late or not (self._deadline and job.start_time):
+    def _stop_if_late(self, job: JobDetails) -> None:
+        if self._late or not (self._asked.deadline and job.start_time):
             return
         if self._began is None:  # Submitted again, it has no more time.
             self._began = job.start_time
-        if time.time() - self._began / 1000 > self._deadline:
+        if time.time() - self._began / 1000 > self._asked.deadline:
             with contextlib.suppress(*NO_ANSWER):  # Then it is asked again.
-                self._client.stop_job(self._id)
+                self._connected().stop_job(self._asked.id)
                 self._late = True
 
-    def _too_late(self) -> int:
+    def _report_late(self) -> int:
         say(
-            f"{self._id} took more than {self._deadline:g} s and was stopped; what is done is "
-            "kept, the next run goes on"
+            f"{self._asked.id} took more than {self._asked.deadline:g} s and was stopped; what is "
+            "done is kept, the next run goes on"
         )
         return TOO_LATE
 
 
-def ended(name: str, job: JobDetails) -> int:
+def report_end(name: str, job: JobDetails) -> int:
     """Say how a job ended, and give the exit code for it."""
     if job.status == JobStatus.SUCCEEDED:
         say(f"{name} succeeded")
@@ -203,24 +226,29 @@ def say(text: str) -> None:
     print(f"submit: {text}", file=sys.stderr, flush=True)
 
 
-def main() -> int:
-    """Parse the options, and follow the run."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--id", required=True)
-    parser.add_argument("--owner", default="")
-    parser.add_argument("--address", default="http://127.0.0.1:8265")
-    parser.add_argument("--deadline", type=float, default=0)
-    parser.add_argument("--patience", type=float, default=300)
-    parser.add_argument("--poll", type=float, default=5)
-    parser.add_argument("command", nargs="+")
-    options = parser.parse_args()
-    # What the environment says of it would go over what the client is told.
-    os.environ["RAY_API_SERVER_ADDRESS"] = options.address
+def follow(submission: Submission) -> int:
+    """Submit it, unless it is there, follow it to its end, and give the exit code."""
     try:
-        return asyncio.run(Run(options).to_its_end())
+        return asyncio.run(Run(submission).follow())
     except GivenUpError as error:
         say(str(error))
-        return error.code
+        return error.exit_code
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the options, and follow the run."""
+    parser = argparse.ArgumentParser(prog="python -m dreamray.farm.submit")
+    parser.add_argument("--id", required=True)
+    parser.add_argument("--owner", default=Submission.owner)
+    parser.add_argument("--address", default=Submission.address)
+    parser.add_argument("--deadline", type=float, default=Submission.deadline)
+    parser.add_argument("--patience", type=float, default=Submission.patience)
+    parser.add_argument("--poll", type=float, default=Submission.poll)
+    parser.add_argument("command", nargs="+")
+    submission = Submission(**vars(parser.parse_args(arguments)))
+    # What the environment says of it would go over what the client is told.
+    os.environ["RAY_API_SERVER_ADDRESS"] = submission.address
+    return follow(submission)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,92 @@
+"""What the ascent needs of whoever computes: gradients of windows, and arithmetic on arrays.
+
+Both are generic in the kind of array, which the ascent itself never looks into: NumPy's,
+TensorFlow's on whatever device it has, or another's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dreamray.base.geometry import Raster, Region
+
+
+class DeviceArray(Protocol):
+    """A float32 array [height, width, 3]; where it lies is its own matter."""
+
+    @property
+    def shape(self) -> Any:
+        """Its height, width and channels."""
+
+    def __getitem__(self, key: Any) -> Any: ...
+
+
+A = TypeVar("A", bound=DeviceArray)
+"""The kind of array."""
+
+CellRanges = npt.NDArray[np.int32]
+"""[layers, 2, 2]: first and behind the last row, and column, of the cells that are counted."""
+
+PerCell = npt.NDArray[np.float32]
+"""[layers]: one over the number of cells of the whole picture's feature map."""
+
+
+class Objective(Protocol[A]):
+    """The loss of windows, and its gradient: see `dreamray.model.objective.TileObjective`."""
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """The layers that are looked at, in the network's order."""
+
+    def gradient(self, window: A, owned: CellRanges, per_cell: PerCell) -> tuple[float, A]:
+        """Loss and gradient of a window. Raises MemoryExhaustedError."""
+
+
+class BatchObjective(Objective[A], Protocol):
+    """An objective that can compute several windows at a time."""
+
+    def gradients(
+        self, windows: Sequence[A], owned: CellRanges, per_cell: PerCell
+    ) -> list[tuple[float, A]]:
+        """Loss and gradient of each of several windows of one shape, with the bits of `gradient`.
+
+        Raises MemoryExhaustedError.
+        """
+
+
+class ArrayBackend(Protocol[A]):
+    """Arithmetic on arrays: see `dreamray.model.arithmetic.TensorFlowArrays`."""
+
+    def load(self, array: Raster) -> A:
+        """Take an array over from NumPy. Raises MemoryExhaustedError."""
+
+    def store(self, values: A) -> Raster:
+        """Give an array to NumPy."""
+
+    def join(self, parts: Sequence[Sequence[A]]) -> A:
+        """One array of a grid of parts."""
+
+    def zeros(self, height: int, width: int) -> A:
+        """An array of zeros."""
+
+    def add(self, target: A, region: Region, values: A) -> A:
+        """The array with something added in a region; in place where it can be."""
+
+    def absolute_sum(self, values: A) -> float:
+        """Of all elements, in float64."""
+
+    def move(self, image: A, gradient: A, step: float, mean: float) -> A:
+        """`image + step * (gradient / mean)`, in float32."""
+
+
+@dataclass(frozen=True)
+class Engine(Generic[A]):
+    """Whoever computes, for one kind of array."""
+
+    objective: Objective[A]
+    arrays: ArrayBackend[A]

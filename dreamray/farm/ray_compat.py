@@ -1,0 +1,62 @@
+"""Every touch of Ray's private parts, so that a new Ray is looked at in one place.
+
+Each falls back to doing without where a Ray lacks the part. That the Ray of `constraints.txt`
+has them all is tested: `tests/unit/farm/test_ray_compat.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+LOOPBACK: dict[str, Any] = {"_node_ip_address": "127.0.0.1"}
+"""Options of `ray.init`: a cluster of our own listens on this machine only."""
+
+_log = logging.getLogger(__name__)
+
+
+def reread_token() -> None:
+    """Let a Ray that was imported already take note of the token in the environment.
+
+    It reads it once, when it is imported. Where that cannot be changed, starting a cluster fails.
+    """
+    if "ray" in sys.modules:
+        raylet: Any = importlib.import_module("ray._raylet")
+        try:
+            raylet.Config.initialize("")
+            raylet.AuthenticationTokenLoader.instance().reset_cache()
+        except AttributeError as error:
+            _log.warning("this Ray's token cannot be read anew: %s", error)
+
+
+def draining_nodes() -> frozenset[str]:
+    """The ids of the nodes that are about to leave, which Ray tells in its internal state only."""
+    from ray._private.state import state
+
+    nodes = getattr(state, "get_draining_nodes", None)
+    if nodes is None:
+        _log.warning("this Ray does not tell which nodes are about to leave")
+    return frozenset(nodes() if nodes is not None else ())
+
+
+@contextlib.contextmanager
+def without_cluster_errors() -> Iterator[None]:
+    """Keep Ray from printing what goes wrong in the cluster to the driver's standard output.
+
+    A lost node is thirty lines of log there, whatever the log level; we tell of it ourselves.
+    """
+    from ray._private import worker
+
+    printing = getattr(worker, "print_to_stdstream", None)
+    if printing is None:
+        yield
+        return
+    worker.print_to_stdstream = lambda *arguments, **options: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = printing
