@@ -280,6 +280,7 @@ def test_it_leaves_nothing_behind(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_pictures(ledger):
     count = 60_000
 

@@ -378,6 +378,7 @@ def dream(objective: Any, place: int, max_loss: float | None) -> tuple[bytes, li
     return read(dreamt, Region.whole(SHAPE)).tobytes(), losses
 
 
+@pytest.mark.slow
 class TestNetwork:
     def test_a_batch_has_the_bits_of_its_windows_alone(self, network: Any) -> None:
         """As one array of four dimensions they had not."""

@@ -29,6 +29,8 @@ from dreamray.settings.execution import Execution
 from tests.support.reference import Reference, psnr, relative_error
 from tests.support.tiled import Tiled
 
+pytestmark = pytest.mark.slow
+
 DEFAULTS = Dream().layers
 EXACT = 5e-6
 """Relative error (L2) of float32 rounding."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+pytestmark = pytest.mark.slow
+
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

@@ -15,6 +15,8 @@ from dreamray.settings.dream import Dream
 from tests.support.reference import Reference, relative_error
 from tests.support.tiled import Tiled
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = [f"mixed{number}" for number in range(11)]
 
 SAMPLE = [

@@ -133,6 +133,7 @@ class TestBudget:
         assert [len(stage.tiles.tiles) for stage in plan((8000, 8000)).stages] == [4, 9, 16]
         assert [len(stage.tiles.tiles) for stage in plan((900, 600)).stages] == [1, 1, 1]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("shape", [(700, 700), (1_000_000, 1_000_000)])
     def test_too_little_of_it_is_refused(self, shape):
         with pytest.raises(
@@ -230,6 +231,7 @@ class TestStages:
             plan((40, 40))
 
 
+@pytest.mark.slow
 class TestSmaller:
     """What follows when memory runs out all the same."""
 

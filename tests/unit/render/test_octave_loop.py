@@ -250,6 +250,7 @@ class TestCheckpoints:
         assert engine.gradients == 0
 
 
+@pytest.mark.slow
 class TestInterruption:
     @pytest.mark.parametrize(("seams", "every"), [("exact", None), ("exact", 1), ("blend", None)])
     def test_at_any_moment_changes_no_byte(
@@ -337,6 +338,7 @@ class Losing(LocalTileExecutor):
         self._through(lambda: base(tasks, done))
 
 
+@pytest.mark.slow
 class TestLosses:
     @pytest.mark.parametrize("after", [False, True])
     @pytest.mark.parametrize(("seams", "every"), [("exact", None), ("exact", 2), ("blend", None)])

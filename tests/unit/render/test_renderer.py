@@ -24,6 +24,8 @@ from dreamray.render.renderer import Renderer
 from dreamray.settings.execution import Execution
 from tests.support.reference import Dreamt, Reference, psnr
 
+pytestmark = pytest.mark.slow
+
 CHAOS = 1.5
 """Decibels that one draw of the same dream may lie farther off than another."""
 

@@ -20,6 +20,8 @@ from dreamray.storage import S3Folder, S3Object
 from tests.fakes.flaky_proxy import Fault, FlakyProxy
 from tests.support.places import PROJECT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def target() -> Iterator[str]:
