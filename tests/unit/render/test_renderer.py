@@ -24,7 +24,7 @@ from dreamray.render.renderer import Renderer
 from dreamray.settings.execution import Execution
 from tests.support.reference import Dreamt, Reference, psnr
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("traced_once")]
 
 CHAOS = 1.5
 """Decibels that one draw of the same dream may lie farther off than another."""
@@ -46,6 +46,7 @@ def dream(loaded, pixels, **settings) -> Dreamt:
 
 @pytest.fixture(scope="module")
 def photo(bear):
+    """A part of it, for what does not need all."""
     return bear[60:260, 120:380]
 
 
@@ -118,8 +119,8 @@ def at_the_defaults(trained_twin, trained_reference, photo):
 
 
 class TestManySteps:
-    def test_three(self, trained_twin, trained_reference, photo):
-        runs = Runs(trained_twin, trained_reference, photo, iterations=3)
+    def test_three(self, trained_twin, trained_reference, bear):
+        runs = Runs(trained_twin, trained_reference, bear, iterations=3)
         assert runs.is_a_draw_of_the_same_dream()
 
     def test_all_of_the_defaults(self, at_the_defaults):
@@ -137,9 +138,10 @@ class TestManySteps:
         assert np.sqrt(np.mean(away**2)) <= 0.03
         assert away.max() <= 0.06
 
-    def test_as_many_where_the_loss_ends_the_octave(self, trained_twin, trained_reference, photo):
-        ours = dream(trained_twin.weights, photo, max_loss=3).losses
-        theirs = trained_reference.dream(photo, max_loss=3).losses
+    def test_as_many_where_the_loss_ends_the_octave(self, trained_twin, trained_reference, bear):
+        """On the whole photo: on the part of it the first octave's loss stays small."""
+        ours = dream(trained_twin.weights, bear, max_loss=3).losses
+        theirs = trained_reference.dream(bear, max_loss=3).losses
         assert all(1 < len(octave) < 20 for octave in theirs)
         assert all(abs(len(a) - len(b)) <= 1 for a, b in zip(ours, theirs, strict=True))
         assert all(octave[-1] > 3 >= max(octave[:-1]) for octave in ours)
@@ -165,7 +167,7 @@ class TestFunction:
         return scene[:110, :150]
 
     @pytest.fixture(autouse=True)
-    def _load_once(self, traced_once, monkeypatch):
+    def _load_once(self, monkeypatch):
         monkeypatch.setattr(loader, "load", lambda source, warn: load_once(source))
 
     def test_is_the_recipe(self, trained_reference, shared_weights, bear):
