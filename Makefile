@@ -7,8 +7,9 @@ INSTALLED := $(VENV)/installed
 DEVELOPED := $(VENV)/developed
 DEMO := out/lake-dream.png
 
-# Whole files to one process: the tests of a file share what they start.
-PARALLEL := --numprocesses 2 --dist loadfile
+# Whole files to one process: the tests of a file share what they start. In their order: else those
+# with the fewest tests come last, and they are the longest.
+PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Whose tests start a Ray, some or all of them: the others need not be imported for those.
 RAY_FOLDERS := tests/ray tests/rehearsal tests/chart
