@@ -326,13 +326,14 @@ def test_progress_says_octave_step_loss_and_speed(run: Run, picture: Path, folde
     assert re.search(r"octave 2/2: step 3/3, loss [\d.e-]+, [\d.]+ steps/s, 0:00 left", err)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_render_leaves_nothing_half_written(
     number: signal.Signals, picture: Path, folder: Path
 ) -> None:
     Image.fromarray(noise(200, 300)).save(picture)
     command = [sys.executable, "-m", "dreamray", "render", str(picture), str(folder / "a.png")]
-    endless = ("--weights", "random", "--iterations", "100000", "--max-loss", "none")
+    endless = (*LITTLE, "--octaves", "3", "--iterations", "100000", "--max-loss", "none")
     with subprocess.Popen([*command, *endless], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("octave 1/3")
@@ -358,6 +359,7 @@ def test_an_interruption_that_gets_lost_ends_the_render_at_the_next_step(
     assert len(heard) == 3
 
 
+@pytest.mark.slow
 def test_an_interrupted_render_is_gone_on_with(run: Run, picture: Path, folder: Path) -> None:
     """Also after a wrong request in between; and a source that was only touched is the same."""
     Image.fromarray(noise(120, 160)).save(picture)
@@ -424,6 +426,7 @@ def test_the_default_sweep_is_the_papers(run: Run) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_plan_tells_tiles_memory_work_and_time(run: Run, tmp_path: Path) -> None:
     Image.new("RGB", (2000, 1500)).save(tmp_path / "big.png")
     out = run("plan", tmp_path / "big.png", "--memory", "1.5GiB").out
