@@ -7,8 +7,12 @@ INSTALLED := $(VENV)/installed
 DEVELOPED := $(VENV)/developed
 DEMO := out/lake-dream.png
 
-# Whole files to one process: the tests of a file share what they start.
-PARALLEL := --numprocesses 2 --dist loadfile
+# Whole files to one process: the tests of a file share what they start. In their order: else those
+# with the fewest tests come last, and they are the longest.
+PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# Whose tests start a Ray, some or all of them: the others need not be imported for those.
+RAY_FOLDERS := tests/ray tests/rehearsal tests/chart
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -26,16 +30,16 @@ demo: $(INSTALLED)  ## a dream of the example picture
 # What starts a Ray looks at all of Ray's processes, so it runs alone.
 test: $(DEVELOPED)  ## all tests
 	$(BIN)/pytest $(PARALLEL) -m "not ray"
-	$(BIN)/pytest -m ray
+	$(BIN)/pytest -m ray $(RAY_FOLDERS)
 
 test-fast: $(DEVELOPED)  ## the unit tests but for the slow ones, in two minutes
 	$(BIN)/pytest $(PARALLEL) -m "not slow" tests/unit
 
 test-ray: $(DEVELOPED)  ## the tests that start a Ray
-	$(BIN)/pytest -m ray
+	$(BIN)/pytest -m ray $(RAY_FOLDERS)
 
 test-chart: $(DEVELOPED)  ## the tests of the Helm chart
-	$(BIN)/pytest $(PARALLEL) -m chart
+	$(BIN)/pytest $(PARALLEL) -m chart tests/chart
 
 lint: $(DEVELOPED)  ## format, lint and types
 	$(BIN)/ruff format --check . cluster/rehearse-image

@@ -21,7 +21,7 @@ from tests.fakes.flaky_proxy import FlakyProxy
 from tests.support.ray_cluster import Cluster, program
 from tests.support.s3_server import S3Server
 
-GOOD, BAD = 288, 12
+GOOD, BAD = 108, 12
 SETTINGS = ("--layer", "mixed0=1", "--octaves", "2", "--iterations", "2", "--threads", "1")
 SETTINGS += ("--weights", "random", "--precision", "float32")
 
@@ -156,13 +156,13 @@ def test_a_set_survives_its_drivers_its_workers_and_its_storage(
     proxy: FlakyProxy,
 ) -> None:
     results = s3_server.make_bucket("farm-out") / "dreams"
-    for count in (60, 140):
+    for count in (25, 50):
         run = started(cluster)
         wait_for(results, count, run)
         run.send_signal(signal.SIGKILL)
         run.communicate()
     run = started(cluster)
-    wait_for(results, 200, run)
+    wait_for(results, 75, run)
     workers = [p for p in psutil.process_iter(["cmdline"]) if is_studio(p)]
     workers[0].kill()
     out, err = run.communicate(timeout=240)
@@ -184,9 +184,9 @@ def test_a_set_survives_its_drivers_its_workers_and_its_storage(
     assert failed == {f"album-{n % 3}/bad-{n}.png" for n in range(BAD)}
     assert all(records[name]["error"] for name in failed)
     assert not any((results / ".dreamray").rglob("*.json*"))
-    assert proxy.done["requests"] > 1000
-    assert sum(proxy.done.values()) - proxy.done["requests"] > 30
+    assert proxy.done["requests"] > 400
+    assert sum(proxy.done.values()) - proxy.done["requests"] > 12
 
 
 def is_studio(process: psutil.Process) -> bool:
-    return "ray::NodeStudio" in " ".join(process.info["cmdline"] or ())
+    return "ray::NodeTaskRunner" in " ".join(process.info["cmdline"] or ())

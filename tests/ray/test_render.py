@@ -40,7 +40,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def folder(tmp_path_factory: pytest.TempPathFactory, bear: np.ndarray) -> Path:
     """A picture, and the settings of its dream."""
     path = tmp_path_factory.mktemp("render")
-    Image.fromarray(bear[:250, :340]).save(path / "in.png")
+    Image.fromarray(bear[:220, :290]).save(path / "in.png")
     (path / "dream.yaml").write_text(SETTINGS)
     return path
 
@@ -171,7 +171,7 @@ for name, core, workers in ("tiled", 96, "3"), ("whole", None, "1"):
     raster = ChunkedRaster(LocalFolder(Path(out, name)), grid, "float32")
     with ray_tile_executor(spec, execution, 99, print) as executor:
         executor.begin(plan, ArrayRaster(image), None, None)
-        mean = crew.compute((0, 0)).mean
+        mean = executor.compute((0, 0)).mean
         executor.move(1e6, mean)  # So far along the gradient that the image is nothing beside it.
         executor.store(raster)
     moved = raster.points(np.arange(shape.height), np.arange(shape.width))

@@ -129,7 +129,7 @@ class Farm:
     def workers(self) -> list[psutil.Process]:
         """Processes that dream."""
         found = self.host.processes()
-        return [p for p in found if (namespaces.name_of(p) or "").startswith("ray::NodeStudio")]
+        return [p for p in found if (namespaces.name_of(p) or "").startswith("ray::NodeTaskRunner")]
 
 
 @pytest.fixture

@@ -108,11 +108,9 @@ def test_a_cut_link_loses_packets_silently_and_a_restored_one_carries_them(hosts
     assert line(listener) == "hello"
 
 
-def test_the_internet_is_refused_at_once(hosts: Hosts) -> None:
-    begin = time.monotonic()
+def test_the_internet_is_refused(hosts: Hosts) -> None:
     refused = hosts[0].run([sys.executable, "-c", PROBE, "192.0.2.1"])
     assert refused.stdout.strip() == "OSError"  # No route; a loss would be a TimeoutError.
-    assert time.monotonic() - begin < 5
 
 
 def test_programs_get_a_token_and_no_settings_of_the_machine(
@@ -268,11 +266,9 @@ def test_a_cut_host_is_lost_a_leaving_one_goes_and_the_rest_goes_on(cluster: Hos
     assert said().split() == [host.address for host in cluster]
     assert said() == str(7 * (3 << 20))
     assert said() == "calls run"
-    begin = time.monotonic()
     cluster[1].cut()
     cluster[2].shut_down()
     assert said() == "slept lost lost"
-    assert time.monotonic() - begin < 40  # Without FAST_FAILURE_DETECTION it takes 64.
     assert said().strip() == "True"
     assert said().startswith("False health check failed")
     left = said()

@@ -271,7 +271,7 @@ def start(host: Host, *command: object) -> subprocess.Popen[str]:
 def studios(host: Host) -> list[str]:
     """Names of the processes that dream sets."""
     names = [namespaces.name_of(process) or "" for process in host.processes()]
-    return [name for name in names if name.startswith("ray::NodeStudio")]
+    return [name for name in names if name.startswith("ray::NodeTaskRunner")]
 
 
 SELECTOR = re.compile(r"\b(ray_(?!io_)\w+)(?:\{([^}]*)\})?")

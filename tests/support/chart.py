@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import pickle
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -125,14 +126,7 @@ def _nodes(where: str, cluster: Manifest) -> Iterator[Pod]:
 
 def render(values: Values | None = None) -> Manifests:
     """The manifests with these values; the test fails, with what Helm says, if there are none."""
-    done = _template(json.dumps(values or {}))
-    assert done.returncode == 0, done.stderr
-    found = Manifests(m for m in yaml.load_all(done.stdout, Loader=_Loader) if m)
-    for config in found.of("ConfigMap"):
-        if text := config["data"].get("rayjob.json"):
-            job = json.loads(text)
-            job["metadata"].setdefault("name", config["metadata"]["name"])
-            found.append(job)
+    found: Manifests = pickle.loads(_rendered(json.dumps(values or {})))
     return found
 
 
@@ -141,6 +135,20 @@ def refusal(values: Values) -> str:
     done = _template(json.dumps(values))
     assert done.returncode != 0, "the values were taken"
     return done.stderr
+
+
+@functools.cache
+def _rendered(values: str) -> bytes:
+    """Pickled, so that each test has manifests of its own: they are parsed once."""
+    done = _template(values)
+    assert done.returncode == 0, done.stderr
+    found = Manifests(m for m in yaml.load_all(done.stdout, Loader=_Loader) if m)
+    for config in found.of("ConfigMap"):
+        if text := config["data"].get("rayjob.json"):
+            job = json.loads(text)
+            job["metadata"].setdefault("name", config["metadata"]["name"])
+            found.append(job)
+    return pickle.dumps(found)
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,6 +54,30 @@ def random_twin(
     loaded = load(str(path))
     path.unlink()
     return Twin(model, loaded)
+
+
+@pytest.fixture(scope="session")
+def _networks() -> Callable[..., Any]:
+    """What makes networks, but of the same weights and layers only once."""
+    from dreamray.model.objective import TileObjective
+
+    made: dict[Any, tuple[Any, Any]] = {}
+
+    def network(choices: Any, weights: Weights, precision: str = "float32") -> Any:
+        key = (tuple(choices.items()), id(weights), precision)
+        if key not in made:
+            made[key] = weights, TileObjective(choices, weights, precision)
+        return made[key][1]
+
+    return network
+
+
+@pytest.fixture
+def traced_once(_networks: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renderers share networks: most of a small dream's time is spent on tracing its network."""
+    from dreamray.model import objective
+
+    monkeypatch.setattr(objective, "TileObjective", _networks)
 
 
 @pytest.fixture(scope="session")

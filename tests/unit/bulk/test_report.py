@@ -484,6 +484,7 @@ def served_at(folder):
         thread.join()
 
 
+@pytest.mark.slow
 class TestInABrowser:
     def test_the_gallery_shows_a_page_of_lazy_pictures(self, browser, finished):
         browser.open(f"{(finished / 'index.html').as_uri()}#pictures")

@@ -280,8 +280,9 @@ def test_it_leaves_nothing_behind(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_pictures(ledger):
-    count = 200_000
+    count = 60_000
 
     def outputs() -> Iterator[str]:
         return (f"folder-{number % 100}/picture-{number:08}.png" for number in range(count))

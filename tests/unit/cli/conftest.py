@@ -33,7 +33,7 @@ def load_once(source: str) -> Weights:
 LOAD = loader.load
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _one_process() -> Iterator[None]:
     """The weights are made once; the allocator stays as it is for the other tests."""
     with pytest.MonkeyPatch.context() as patch:
@@ -43,7 +43,9 @@ def _one_process() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(
+    traced_once: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
     """Run the command line in this process."""
 
     def run(*arguments: object) -> Ended:

@@ -102,6 +102,7 @@ def made(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 class TestFolders:
     def test_results_are_those_of_render(
         self, sources: Path, made: Path, tmp_path: Path, run: Run
@@ -151,6 +152,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 class TestInterruptions:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_leave_what_is_done_and_nothing_half_done(

@@ -25,6 +25,7 @@ from dreamray.cli import app
 from dreamray.engine.events import Event, Notice, StepDone
 from dreamray.pictures import decode
 from dreamray.settings.dream import Dream
+from dreamray.settings.execution import VISIBLE
 from tests.unit.cli.conftest import Ended, Run
 
 LITTLE = ("--layer", "mixed0=1", "--octaves", "1", "--iterations", "1", "--weights", "random")
@@ -222,6 +223,27 @@ def test_a_result_carries_its_settings_and_like_makes_it_again(
     assert metadata["execution"]["overlap"] == 64
 
 
+@pytest.mark.parametrize(
+    "visible",
+    [
+        {"precision": "bfloat16", "overlap": "32", "seams": "exact"},
+        {"precision": "float32", "overlap": "16", "seams": "blend"},
+    ],
+)
+def test_like_keeps_whatever_of_the_execution_shows(
+    visible: dict[str, str], run: Run, picture: Path, folder: Path
+) -> None:
+    """And the tiles, too, where they are no longer exact."""
+    assert visible.keys() == set(VISIBLE)
+    first, second = folder / "first.png", folder / "second.png"
+    options = (word for name, value in visible.items() for word in (f"--{name}", value))
+    assert run("render", picture, first, *LITTLE, *options, "--tile", "48").code == 0
+    assert run("render", picture, second, "--like", first, "--weights", "random").code == 0
+    assert first.read_bytes() == second.read_bytes()
+    made_with = json.loads(run("show", first, "--json").out)["execution"]
+    assert {name: str(made_with[name]) for name in VISIBLE} == visible
+
+
 def test_what_show_prints_is_a_config(run: Run, picture: Path, folder: Path) -> None:
     run("render", picture, folder / "a.png", *LITTLE, "--step", "0.03")
     (folder / "dream.yaml").write_text(run("show", folder / "a.png").out)
@@ -304,13 +326,14 @@ def test_progress_says_octave_step_loss_and_speed(run: Run, picture: Path, folde
     assert re.search(r"octave 2/2: step 3/3, loss [\d.e-]+, [\d.]+ steps/s, 0:00 left", err)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_render_leaves_nothing_half_written(
     number: signal.Signals, picture: Path, folder: Path
 ) -> None:
     Image.fromarray(noise(200, 300)).save(picture)
     command = [sys.executable, "-m", "dreamray", "render", str(picture), str(folder / "a.png")]
-    endless = ("--weights", "random", "--iterations", "100000", "--max-loss", "none")
+    endless = (*LITTLE, "--octaves", "3", "--iterations", "100000", "--max-loss", "none")
     with subprocess.Popen([*command, *endless], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("octave 1/3")
@@ -336,6 +359,7 @@ def test_an_interruption_that_gets_lost_ends_the_render_at_the_next_step(
     assert len(heard) == 3
 
 
+@pytest.mark.slow
 def test_an_interrupted_render_is_gone_on_with(run: Run, picture: Path, folder: Path) -> None:
     """Also after a wrong request in between; and a source that was only touched is the same."""
     Image.fromarray(noise(120, 160)).save(picture)
@@ -402,6 +426,7 @@ def test_the_default_sweep_is_the_papers(run: Run) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_plan_tells_tiles_memory_work_and_time(run: Run, tmp_path: Path) -> None:
     Image.new("RGB", (2000, 1500)).save(tmp_path / "big.png")
     out = run("plan", tmp_path / "big.png", "--memory", "1.5GiB").out

@@ -97,6 +97,7 @@ class TestFades:
             assert (seen[0], seen[-1] + 1) == fade.core
 
 
+@pytest.mark.slow
 class TestBlended:
     @given(plans)
     @settings(max_examples=40)

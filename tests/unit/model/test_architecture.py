@@ -131,6 +131,7 @@ def reached(request, tensorflow, positive):
     return axis, ends
 
 
+@pytest.mark.slow
 class TestReceptiveField:
     """Proven by differentiation on a network in which every connection counts.
 

@@ -318,6 +318,7 @@ def ascent(shipped: Bestiary) -> Dreamt:
     return unlimited(shipped.weights)
 
 
+@pytest.mark.slow
 def test_the_ascent_ends_by_itself(ascent: Dreamt) -> None:
     """With no limit to the loss, no octave's runs away, and the picture keeps its tones."""
     assert len(ascent.growths) == 3
@@ -326,6 +327,7 @@ def test_the_ascent_ends_by_itself(ascent: Dreamt) -> None:
     assert ascent.saturated < 0.05
 
 
+@pytest.mark.slow
 def test_the_ascent_goes_as_with_imagenet(ascent: Dreamt, trained: Weights) -> None:
     """It grows by x8.2, x2.9, x2.4, ImageNet's by x17, x7.0, x6.0; saturated: 2.6 and 1.3 %.
 
@@ -337,8 +339,11 @@ def test_the_ascent_goes_as_with_imagenet(ascent: Dreamt, trained: Weights) -> N
     assert ascent.saturated <= theirs.saturated + 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["untrained", "trained"])
-def test_a_dream_with_int8_looks_the_same(source: str, request: pytest.FixtureRequest) -> None:
+def test_a_dream_with_int8_looks_the_same(
+    source: str, request: pytest.FixtureRequest, traced_once: None
+) -> None:
     """On 200x150 of the lake, mixed3 and mixed4, one octave of 10 steps.
 
     The ascent amplifies whatever is a little different, so that pixels cannot be compared. What
@@ -510,6 +515,7 @@ class TestForeseen:
 Run = Callable[..., tuple[int, str, str]]
 
 
+@pytest.mark.slow
 class TestCommands:
     """On the command line and in Python, with layers of the weights' own that are quick."""
 
@@ -682,6 +688,7 @@ def test_without_a_network_a_first_dream_comes_from_the_package(
     np.testing.assert_array_equal(dreamt, again)
 
 
+@pytest.mark.slow
 class TestExport:
     """`training.export`."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -146,10 +145,8 @@ def test_a_server_that_never_answers(impatient: None, monkeypatch: pytest.Monkey
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as server:
-        start = time.monotonic()
         with pytest.raises(DownloadError, match="no answer"):
             fetch(f"http://127.0.0.1:{server.getsockname()[1]}/")
-        assert time.monotonic() - start < 2
 
 
 def test_a_look_up_that_hangs(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,7 @@ def saved(
     return data
 
 
+@pytest.mark.slow
 class TestAsKeras:
     def test_every_array(self, keras_model: Any, saved: bytes) -> None:
         folded = keras.read(saved, "it")

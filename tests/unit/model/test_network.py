@@ -15,6 +15,8 @@ from dreamray.settings.dream import Dream
 from tests.support.reference import Reference, relative_error
 from tests.support.tiled import Tiled
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = [f"mixed{number}" for number in range(11)]
 
 SAMPLE = [
@@ -171,14 +173,20 @@ class TestGradient:
         [
             {"mixed2": 0.2, "mixed3": 0.5, "mixed4": 2.0, "mixed5": 1.5},
             {"mixed10": 1.0},
-            {"batch_normalization_4": 1.0, "average_pooling2d": -2.0, "mixed0": 1.0},
-            {"activation_8": 1.0, "batch_normalization_11": 1.0, "max_pooling2d_1": 3.0},
+            {
+                "batch_normalization_4": 1.0,
+                "average_pooling2d": -2.0,
+                "mixed0": 1.0,
+                "activation_8": 1.0,
+                "batch_normalization_11": 1.0,
+                "max_pooling2d_1": 3.0,
+            },
         ],
         ids=lambda layers: ",".join(layers),
     )
     def test_is_that_of_keras(self, random_twin, exact, scene, layers):
         """Rounding apart, which both do in float64 here, but for the picture's own float32."""
-        image = to_tensor(scene)
+        image = to_tensor(scene[:, :211])
         their_loss, theirs = Reference(exact, layers).gradient(image)
         our_loss, ours = gradient(random_twin.weights, layers, image, "float64")
         assert our_loss == pytest.approx(their_loss, rel=1e-6)

@@ -92,6 +92,29 @@ class TestResume:
         assert job.checkpoint == Checkpoint()
         assert note == f"{folder} holds work with another {what}: starting afresh"
 
+    def test_of_what_was_computed_with_something_else_starts_afresh(self, folder: Folder) -> None:
+        first = CheckpointStore(folder, REQUEST)
+        first.environment = {"threads": 2, "device": "CPU", "tensorflow": "2.21"}
+        first.reach(Checkpoint(1, 0, stored(first, "octave-1")))
+        same = CheckpointStore(folder, REQUEST)
+        assert "going on from octave 2" in str(same.resume(9, lambda: first.environment))
+        other = CheckpointStore(folder, REQUEST)
+        note = other.resume(9, lambda: {**first.environment, "threads": 4, "device": "GPU"})
+        assert note == (
+            f"{folder} holds work with another number of threads and device: starting afresh"
+        )
+        assert other.checkpoint == Checkpoint()
+
+    def test_asks_nobody_what_to_compute_with_where_all_is_dreamt(self, folder: Folder) -> None:
+        """A farm is not brought up only to write a finished picture."""
+        first = CheckpointStore(folder, REQUEST)
+        first.environment = {"threads": 2}
+        first.reach(Checkpoint(2, 0, stored(first, "octave-2")))
+        again = CheckpointStore(folder, REQUEST)
+        note = again.resume(2, lambda: pytest.fail("asked"))
+        assert "all octaves are dreamt" in str(note)
+        assert again.environment == {"threads": 2}
+
     @pytest.mark.parametrize("request_", [{"source": "a1", "dream": "b2"}, {}])
     def test_a_part_that_is_no_longer_asked_for_is_another_request(
         self, folder: Folder, request_: dict[str, str]

@@ -24,6 +24,8 @@ from dreamray.render.renderer import Renderer
 from dreamray.settings.execution import Execution
 from tests.support.reference import Dreamt, Reference, psnr
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("traced_once")]
+
 CHAOS = 1.5
 """Decibels that one draw of the same dream may lie farther off than another."""
 
@@ -42,6 +44,22 @@ def dream(loaded, pixels, **settings) -> Dreamt:
     return Dreamt(from_tensor(dreamer.dream_array(to_tensor(pixels))), losses)
 
 
+@pytest.fixture(scope="module")
+def photo(bear):
+    """A part of it, for what does not need all."""
+    return bear[60:260, 120:380]
+
+
+@pytest.fixture(scope="module")
+def trained_reference(trained_twin):
+    return Reference(trained_twin.model)
+
+
+@pytest.fixture(scope="module")
+def random_reference(random_twin):
+    return Reference(random_twin.model)
+
+
 def close(one, other):
     """The share of values that differ by one grey level at most."""
     return np.mean(np.abs(one.pixels.astype(int) - other.pixels) <= 1)
@@ -57,36 +75,35 @@ class TestOneStepAnOctave:
     """At most one grey level away on 99.9 % of the values."""
 
     @pytest.mark.parametrize("scale", [1.4, 0.7])
-    def test_with_trained_weights(self, trained_twin, bear, scale):
+    def test_with_trained_weights(self, trained_twin, trained_reference, photo, scale):
         settings = {"iterations": 1, "octave_scale": scale}
-        ours = dream(trained_twin.weights, bear, **settings)
-        assert close(ours, Reference(trained_twin.model).dream(bear, **settings)) >= 0.999
+        ours = dream(trained_twin.weights, photo, **settings)
+        assert close(ours, trained_reference.dream(photo, **settings)) >= 0.999
 
     @pytest.mark.parametrize("scale", [1.4, 0.7])
-    def test_with_random_weights(self, random_twin, scene, scale):
+    def test_with_random_weights(self, random_twin, random_reference, scene, scale):
         """On two of three pictures at the least: on one, rounding may decide a ReLU."""
         settings = {"iterations": 1, "octaves": 2, "octave_scale": scale}
-        reference, shares = Reference(random_twin.model), []
+        shares = []
         for pixels in scene[:90, :110], scene[60:150, 50:160], scene[121:, 191:]:
             ours = dream(random_twin.weights, pixels, **settings)
-            theirs = reference.dream(pixels, **settings)
+            theirs = random_reference.dream(pixels, **settings)
             assert deviations(ours, theirs).max() < 1e-3
             shares.append(close(ours, theirs))
         assert sorted(shares)[1] >= 0.999
 
     @pytest.mark.parametrize("shape", [(61, 60), (60, 171), (97, 75)])
-    def test_on_the_smallest_pictures(self, random_twin, scene, shape):
+    def test_on_the_smallest_pictures(self, random_twin, random_reference, scene, shape):
         pixels = scene[: shape[0], : shape[1]]
         ours = dream(random_twin.weights, pixels, iterations=1, octaves=1)
-        theirs = Reference(random_twin.model).dream(pixels, iterations=1, octaves=1)
+        theirs = random_reference.dream(pixels, iterations=1, octaves=1)
         assert close(ours, theirs) >= 0.999
 
 
 class Runs:
     """Ours, the reference's, and the reference's from an input moved by one ten-millionth."""
 
-    def __init__(self, twin, pixels, **settings):
-        reference = Reference(twin.model)
+    def __init__(self, twin, reference, pixels, **settings):
         self.ours = dream(twin.weights, pixels, **settings)
         self.theirs = reference.dream(pixels, **settings)
         self.nudged = reference.dream(pixels, **settings, nudge=0)
@@ -97,13 +114,14 @@ class Runs:
 
 
 @pytest.fixture(scope="module")
-def at_the_defaults(trained_twin, bear):
-    return Runs(trained_twin, bear)
+def at_the_defaults(trained_twin, trained_reference, photo):
+    return Runs(trained_twin, trained_reference, photo)
 
 
 class TestManySteps:
-    def test_three(self, trained_twin, bear):
-        assert Runs(trained_twin, bear, iterations=3).is_a_draw_of_the_same_dream()
+    def test_three(self, trained_twin, trained_reference, bear):
+        runs = Runs(trained_twin, trained_reference, bear, iterations=3)
+        assert runs.is_a_draw_of_the_same_dream()
 
     def test_all_of_the_defaults(self, at_the_defaults):
         assert [len(octave) for octave in at_the_defaults.ours.losses] == [20, 20, 20]
@@ -120,9 +138,10 @@ class TestManySteps:
         assert np.sqrt(np.mean(away**2)) <= 0.03
         assert away.max() <= 0.06
 
-    def test_as_many_where_the_loss_ends_the_octave(self, trained_twin, bear):
+    def test_as_many_where_the_loss_ends_the_octave(self, trained_twin, trained_reference, bear):
+        """On the whole photo: on the part of it the first octave's loss stays small."""
         ours = dream(trained_twin.weights, bear, max_loss=3).losses
-        theirs = Reference(trained_twin.model).dream(bear, max_loss=3).losses
+        theirs = trained_reference.dream(bear, max_loss=3).losses
         assert all(1 < len(octave) < 20 for octave in theirs)
         assert all(abs(len(a) - len(b)) <= 1 for a, b in zip(ours, theirs, strict=True))
         assert all(octave[-1] > 3 >= max(octave[:-1]) for octave in ours)
@@ -143,16 +162,20 @@ LOAD = loader.load
 class TestFunction:
     """`dreamray.dream`."""
 
+    @pytest.fixture(scope="class")
+    def scene(self, scene):
+        return scene[:110, :150]
+
     @pytest.fixture(autouse=True)
     def _load_once(self, monkeypatch):
         monkeypatch.setattr(loader, "load", lambda source, warn: load_once(source))
 
-    def test_is_the_recipe(self, trained_twin, shared_weights, bear):
+    def test_is_the_recipe(self, trained_reference, shared_weights, bear):
         pixels = bear[:160, :200]
         ours = dreamray.dream(
             pixels, Dream(iterations=1), execution=Execution(weights=str(shared_weights))
         )
-        theirs = Reference(trained_twin.model).dream(pixels, iterations=1)
+        theirs = trained_reference.dream(pixels, iterations=1)
         assert (ours.shape, ours.dtype) == (pixels.shape, np.uint8)
         assert np.mean(np.abs(ours.astype(int) - theirs.pixels) <= 1) >= 0.999
 
