@@ -89,11 +89,11 @@ def ideal(case: dict[str, Any]) -> dict[str, float]:
     images = [
         to_tensor(np.asarray(Image.open(path))) for path in sorted(Path(case["sources"]).iterdir())
     ]
-    with Renderer(dream, execution) as dreamer:
-        dreamer.dream_array(images[0])
+    with Renderer(dream, execution) as renderer:
+        renderer.dream_array(images[0])
         begun = time.perf_counter()
         for image in images:
-            dreamer.dream_array(image)
+            renderer.dream_array(image)
         return {"seconds": time.perf_counter() - begun}
 
 

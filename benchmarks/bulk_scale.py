@@ -7,7 +7,7 @@
 as they are asked for, and plans the run: names, clashes, what is done already. The growth of
 the process' memory is compared with that for a tenth of them.
 
-`tasks` runs so many pictures through a real Ray pool, the ledger and the manifest, with workers
+`tasks` runs so many pictures through a real Ray pool, the task store and the manifest, with workers
 that do nothing.
 """
 
@@ -88,12 +88,12 @@ def plan_keys(keys: int) -> dict[str, float]:
         list(locate_folder("s3://few/").files())  # boto3 is loaded.
         before = common.held_memory()
         begun = time.perf_counter()
-        with TaskStore() as ledger:
+        with TaskStore() as store:
             wanted = wanted_of("s3://many/pictures", Path(folder))
-            run = BulkScheduler(wanted, ledger, lambda: None, lambda event: None)
+            run = BulkScheduler(wanted, store, lambda: None, lambda event: None)
             run.plan()
-            assert ledger.counts.total == keys
-            assert sum(1 for _ in ledger.todo()) == keys
+            assert store.counts.total == keys
+            assert sum(1 for _ in store.todo()) == keys
         seconds = time.perf_counter() - begun
         return {"seconds": seconds, "before": before, "peak": common.peak_memory()}
 
@@ -205,16 +205,19 @@ def report_tasks(tasks: int, workers: str) -> None:
         marks: list[tuple[int, float, int]] = []
 
         def handle(event: object) -> None:
-            done = ledger.counts.done
+            done = store.counts.done
             if done >= (len(marks) + 1) * tasks // 4:
                 marks.append((done, time.perf_counter(), common.held_memory()))
 
-        with TaskStore() as ledger, ray_task_executor(Nothing(), execution, tasks, print) as hands:  # type: ignore[arg-type]
-            run = BulkScheduler(wanted, ledger, lambda: None, handle)
+        with (
+            TaskStore() as store,
+            ray_task_executor(Nothing(), execution, tasks, print) as executor,  # type: ignore[arg-type]
+        ):
+            run = BulkScheduler(wanted, store, lambda: None, handle)
             run.plan()
             begun = time.perf_counter()
             processor = time.process_time()
-            run.make(hands)
+            run.make(executor)
             seconds = time.perf_counter() - begun
             processor = time.process_time() - processor
             run.keep()

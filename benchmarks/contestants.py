@@ -135,9 +135,9 @@ def _run_dreamray(case: Case, turn: Turn) -> None:
     weights = common.load_reaching(case["weights"], dream.layer_names)
     plan = plan_tiles(Shape(case["side"], case["side"]), dream.layer_names)
     objective = TileObjective(dream.choices, weights, case["precision"])
-    crew = LocalTileExecutor(Worker(Engine(objective, TensorFlowArrays())))
-    crew.begin(plan, ArrayRaster(common.picture(*plan.shape)), None, None)
-    for _ in ascend(crew, dream):
+    executor = LocalTileExecutor(Worker(Engine(objective, TensorFlowArrays())))
+    executor.begin(plan, ArrayRaster(common.picture(*plan.shape)), None, None)
+    for _ in ascend(executor, dream):
         turn()
 
 

@@ -119,10 +119,10 @@ def measure(case: Case) -> Measured:
     dream = Dream(layers=dict.fromkeys(case["layers"], 1.0), iterations=2, max_loss=None)
     plan = plan_tiles(shape, dream.layer_names, case.get("core"))
     objective = TileObjective(dream.choices, weights, case["precision"])
-    crew = LocalTileExecutor(Worker(Engine(objective, TensorFlowArrays())))
+    executor = LocalTileExecutor(Worker(Engine(objective, TensorFlowArrays())))
     held = case.get("held")
-    crew.begin(plan, ArrayRaster(common.picture(*shape)), held, None)
-    for _ in ascend(crew, dream):
+    executor.begin(plan, ArrayRaster(common.picture(*shape)), held, None)
+    for _ in ascend(executor, dream):
         pass
     return {
         **case,
@@ -154,11 +154,11 @@ def measure_render(case: Case) -> Measured:
         tile=case.get("core", "auto"),
         memory=case.get("memory", "auto"),
     )
-    dreamer = Renderer(
+    renderer = Renderer(
         dream, execution, weights=common.load_reaching(case["weights"], dream.layer_names)
     )
-    plan = dreamer.plan(Shape(*case["shape"]))
-    render_picture(case["picture"], str(Path(case["picture"]).with_name("dreamt.png")), dreamer)
+    plan = renderer.plan(Shape(*case["shape"]))
+    render_picture(case["picture"], str(Path(case["picture"]).with_name("dreamt.png")), renderer)
     return {
         **case,
         "window": max(stage.tiles.largest_window.pixels for stage in plan.stages),

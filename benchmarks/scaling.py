@@ -132,15 +132,15 @@ def measure(workers: int, given: argparse.Namespace) -> Measured:
     steps = given.steps
     image = ArrayRaster(np.zeros((*plan.shape, 3), np.float32))
     execution = Execution(workers=str(workers), threads=1, address="local", wait=600)
-    with sleeping(SleepingTools(given.sleep, given.layers), execution, len(plan.tiles)) as crew:
-        crew.begin(plan, image, None, None)
+    with sleeping(SleepingTools(given.sleep, given.layers), execution, len(plan.tiles)) as executor:
+        executor.begin(plan, image, None, None)
         seconds = []
-        crew.compute((0, 0))
+        executor.compute((0, 0))
         processor, thread = time.process_time(), time.thread_time()
         for _ in range(steps):
-            crew.move(0.01, 1.0)
+            executor.move(0.01, 1.0)
             begun = time.perf_counter()
-            crew.compute((0, 0))
+            executor.compute((0, 0))
             seconds.append(time.perf_counter() - begun)
         processor, thread = time.process_time() - processor, time.thread_time() - thread
     owners = assign_tiles(plan, workers)
@@ -157,7 +157,7 @@ def measure(workers: int, given: argparse.Namespace) -> Measured:
 
 
 def sleeping(tools: SleepingTools, execution: Execution, tiles: int) -> Any:
-    """A crew of sleepers."""
+    """A tile executor whose workers sleep."""
     from dreamray.farm import ray_tile_executor
 
     stand_in: Any = tools

@@ -56,10 +56,10 @@ def ways(tile: int) -> Iterator[Way]:
 
 def dream_of(image: Raster, dream: Dream, way: Way, weights: Weights) -> tuple[Raster, float]:
     """The dream, and the seconds it takes once the network is warm."""
-    with Renderer(dream, Execution.model_validate(way.execution), weights=weights) as dreamer:
-        dreamer.with_dream(dream.replace(iterations=1)).dream_array(image)
+    with Renderer(dream, Execution.model_validate(way.execution), weights=weights) as renderer:
+        renderer.with_dream(dream.replace(iterations=1)).dream_array(image)
         begun = time.perf_counter()
-        dreamt = dreamer.dream_array(image)
+        dreamt = renderer.dream_array(image)
         return dreamt, time.perf_counter() - begun
 
 
@@ -83,14 +83,14 @@ def visibility(image: Raster, plan: TilePlan) -> float:
     return float(np.mean(ratios))
 
 
-def exchanged(plan: PicturePlan, way: Way, iterations: int, dreamer: Renderer) -> int:
+def exchanged(plan: PicturePlan, way: Way, iterations: int, renderer: Renderer) -> int:
     """Bytes that `WORKERS` send each other for the whole dream."""
     total = 0
     for stage in plan.stages:
         tiles = stage.tiles
         step = sum(traffic(HaloExchange(tiles, assign_tiles(tiles, WORKERS))).values())
-        if dreamer.planner.blends(tiles):
-            windows = dreamer.planner.blend_tiles(tiles)
+        if renderer.planner.blends(tiles):
+            windows = renderer.planner.blend_tiles(tiles)
             once = sum(traffic(HaloExchange(windows, assign_tiles(windows, WORKERS))).values())
             total += step + once  # One exact gradient, and the overlaps once.
         else:
@@ -134,9 +134,9 @@ def main() -> None:
             whole_step, whole_time = step, seconds
         error = np.linalg.norm(step - whole_step) / np.linalg.norm(whole_step)
         execution = Execution.model_validate(way.execution)
-        dreamer = Renderer(dream, execution, weights=weights)
-        plan = dreamer.plan(Shape(*image.shape[:2]))
-        sent = show_size(exchanged(plan, way, given.iterations, dreamer)) if error else "-"
+        renderer = Renderer(dream, execution, weights=weights)
+        plan = renderer.plan(Shape(*image.shape[:2]))
+        sent = show_size(exchanged(plan, way, given.iterations, renderer)) if error else "-"
         seam = visibility(dreamt, tiled.stages[-1].tiles)
         lines.append(
             f"| {way.name} | {error:.1e} | {seam:.2f} | {seconds / whole_time:.2f} | {sent} |"

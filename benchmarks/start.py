@@ -112,18 +112,18 @@ def split(case: dict[str, object]) -> dict[str, float]:
 
     picture, threads = str(case["picture"]), int(str(case["threads"]))
     execution = Execution(weights=str(case["weights"]), threads=threads)
-    dreamer = Renderer(Dream(), execution)
+    renderer = Renderer(Dream(), execution)
     clock.lap("import dreamray")
-    _ = dreamer.weights
+    renderer.load()
     clock.lap("load weights")
     start_tensorflow(threads)
     clock.lap("import TensorFlow")
     with Image.open(picture) as opened:
-        plan = dreamer.plan(Shape(opened.height, opened.width))
-    dreamer.executor(plan)
+        plan = renderer.plan(Shape(opened.height, opened.width))
+    renderer.executor(plan)
     clock.lap("build network")
     with tempfile.TemporaryDirectory() as folder:
-        render_picture(picture, str(Path(folder) / "dreamt.png"), dreamer, on_event)
+        render_picture(picture, str(Path(folder) / "dreamt.png"), renderer, on_event)
         clock.lap("encode")
     return clock.laps
 

@@ -38,7 +38,7 @@ class BulkProgress:
     done: int
     failed: int
     in_flight: int
-    """In some worker's hands."""
+    """Given to some worker, and not finished."""
     workers: int
 
     @property

@@ -29,7 +29,7 @@ LISTED_EVERY = 2.0
 
 
 class BulkPlanner:
-    """The tasks of a set, by way of a ledger."""
+    """The tasks of a set, by way of its task store."""
 
     def __init__(self, wanted: BulkRequest, store: TaskStore, on_event: BulkListener) -> None:
         self._wanted = wanted

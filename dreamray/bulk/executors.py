@@ -16,7 +16,7 @@ from dreamray.settings.execution import Execution
 def ray_task_executor(
     spec: TaskRunnerSpec, execution: Execution, pictures: int, warn: Warn
 ) -> Iterator[TaskExecutor]:
-    """The workers of a cluster as the hands of a set of so many pictures, let go at the end.
+    """A task executor on a cluster's workers for so many pictures, let go at the end.
 
     Raises as `dreamray.farm.ray_tile_executor`.
     """

@@ -1,16 +1,8 @@
 """Sets of pictures of any size: a folder, an s3:// prefix or a list becomes a set of dreams.
 
-    dream_set("photos", "s3://bucket/dreams", dream, execution, Options(), listen)
+    dream_set("photos", "s3://bucket/dreams", dream, execution, BulkOptions(), on_event)
 
-| module | |
-|---|---|
-| `sources`, `naming` | the pictures that are asked for, and what their results are called |
-| `identity`, `record`, `manifest` | what is known of finished ones, from run to run |
-| `lease` | one run at a time in a destination |
-| `store`, `plan` | what is asked for, what is there, and so what is to be done |
-| `queue`, `run` | handing out, trying again, recording |
-| `executor`, `runner`, `task` | making them, several at a time |
-| `events`, `progress`, `reporting`, `report` | telling of it |
+`dreamray.bulk` lists the modules that this one brings together.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Pictures of a set on a cluster: the processes, and each with a few pictures at a time.
 
-Importing this imports Ray; `dreamray.bulk.ray_executor` connects first.
+Importing this imports Ray; `dreamray.bulk.executors` connects first.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ class NodeTaskRunner:
         return node_id(), self._runner.about()
 
     def make(self, task: Task) -> Outcome:
-        """See `Studio.make`."""
+        """See `TaskRunner.make`."""
         return self._runner.make(task)
 
 

@@ -91,7 +91,7 @@ class BulkScheduler:
                 self._progress(executor)
                 self.check_failures()
         except BaseException:
-            # Before the hands are let go, which may take longer than there is time.
+            # Before the executor is closed, which may take longer than there is time.
             with contextlib.suppress(DreamrayError):
                 self.keep()
             raise

@@ -1,4 +1,4 @@
-"""Who makes the pictures of a set: threads of this process here, a cluster in `dreamray.farm`."""
+"""Who makes the pictures of a set: threads of this process; `ray_executor` has a cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _IDLE = 0.1
 
 @dataclass(frozen=True)
 class FinishedTask:
-    """A task that is in nobody's hands any more."""
+    """A task that no worker has any more."""
 
     task: Task
     outcome: Outcome | None

@@ -270,6 +270,6 @@ def _work_folder(pixels: int) -> Iterator[Folder]:
 
 
 def _sample_pixels(view: LazyRaster) -> Pixels:
-    """Some rows and columns of a view, uint8 [height, width, 3]."""
+    """Some rows and columns of a raster, uint8 [height, width, 3]."""
     rows, columns = (np.arange(0, side, max(1, side // _SAMPLES)) for side in view.shape)
     return from_tensor(view.points(rows, columns))

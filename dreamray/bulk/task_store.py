@@ -229,7 +229,7 @@ class TaskStore:
 
 
 class Reader:
-    """Reads a ledger."""
+    """Reads a task store."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database

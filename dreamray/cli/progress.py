@@ -100,13 +100,13 @@ def _tiles(octave: OctaveStarted) -> str:
 
 
 class NoticeLines:
-    """Shows remarks only, whatever else happens."""
+    """Shows notices only, whatever else happens."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def __call__(self, event: object) -> None:
-        """Show a remark."""
+        """Show a notice."""
         if isinstance(event, Notice):
             self._console.print(f"note: {event.text}", markup=False)
 

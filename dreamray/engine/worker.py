@@ -108,7 +108,7 @@ class Worker(Generic[A]):
         return subdomain.halos(roll)
 
     def compute(self, *incoming: Halos) -> list[Any]:
-        """The list of losses, then the contributions for others: see `Subdomain.compute`."""
+        """The list of losses, then the gradients for others: see `Subdomain.compute`."""
         losses, outgoing = self._after(None).compute(incoming)
         return [losses, *outgoing]
 
@@ -119,7 +119,7 @@ class Worker(Generic[A]):
     def store(
         self, move: Move | None, raster: ChunkedRaster, added: LazyRaster | None = None
     ) -> None:
-        """Write the images of the tiles into a canvas, with another view added to them."""
+        """Write the images of the tiles into a raster, with another one added to them."""
         subdomain = self._after(move)
         assert self._plan is not None
         for tile in subdomain.tiles:

@@ -17,7 +17,7 @@ from dreamray.settings.execution import Execution
 def ray_tile_executor(
     spec: EngineSpec, execution: Execution, tiles: int, on_event: Listener
 ) -> Iterator[TileExecutor]:
-    """The workers of a cluster as a crew, let go at the end.
+    """A tile executor on the workers of a cluster, which are let go at the end.
 
     `tiles` is how many of them a picture has at the most: more workers would have nothing to do.
     Raises RequestError or DreamrayError where there is no cluster, or it has no workers.

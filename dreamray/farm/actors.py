@@ -45,12 +45,12 @@ class NodeWorker(Worker[Any]):
         self.begin(plan, owners, me, image, held, scratch)
 
     def halos_apart(self, move: Move | None, roll: Roll) -> Any:
-        """Nothing, then the strips for each neighbour: see `Worker.halos`."""
+        """Nothing, then the halos for each neighbour: see `Worker.halos`."""
         halos: list[Halos] = self.halos(move, roll)
         return [None, *halos] if halos else None
 
     def compute_apart(self, *incoming: Halos) -> Any:
-        """The losses, then the contributions for each neighbour: see `Worker.compute`."""
+        """The losses, then the gradients for each neighbour: see `Worker.compute`."""
         losses, *outgoing = self.compute(*incoming)
         return [losses, *outgoing] if outgoing else losses
 

@@ -33,7 +33,7 @@ _QUIET = {
 _TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 _OBJECTS = 1 << 30
-"""Bytes for strips on their way, and the weights, in a cluster of our own."""
+"""Bytes for halos on their way, and the weights, in a cluster of our own."""
 
 
 @contextlib.contextmanager

@@ -243,7 +243,7 @@ class _Rounds:
     def start(self, move: Move | None) -> list[Any]:
         """Have a step made; gives the refs of every worker's losses, then of their sums.
 
-        All calls are made at once: each waits for the strips that it takes.
+        All calls are made at once: each waits for the halos that it takes.
         """
         halos: dict[tuple[int, int], Any] = {}
         parts: dict[tuple[int, int], Any] = {}

@@ -3,7 +3,7 @@
 | module | |
 |---|---|
 | `decoding`, `encoding` | a picture that is held as a whole |
-| `ingest`, `source_stream` | a source of any size, into a canvas |
+| `ingest`, `source_stream` | a source of any size, into a chunked raster |
 | `export`, `png_stream`, `jpeg_stream`, `tiff_stream` | a result of any size |
 | `deep_zoom`, `viewer` | a result as tiles, and the page that shows them |
 | `metadata` | the settings of a dream inside its picture |

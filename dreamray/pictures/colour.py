@@ -19,7 +19,7 @@ _PROFILE_DROPPED = "has a colour profile that does not fit its pixels, which is 
 
 
 def to_rgb(colour: Pixels, icc_profile: Any) -> tuple[Pixels, bytes | None, str | None]:
-    """Stored colour as RGB, the profile that then belongs to it, and a remark or None.
+    """Stored colour as RGB, the profile that then belongs to it, and a notice or None.
 
     `colour` is uint8 or uint16 [height, width, 1, 3 or 4] for grey, RGB or 8 bit CMYK; the
     result [height, width, 3], perhaps a read-only view of it.

@@ -48,7 +48,7 @@ class Picture:
     sha256: str
     """Of the encoded source, in hexadecimal."""
     notes: tuple[str, ...]
-    """One-line remarks for the user."""
+    """One-line notices for the user."""
 
 
 def decode(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:

@@ -52,7 +52,7 @@ def export(
     The bytes depend on the arguments alone, not on the machine's number of processors. 16 bit
     and alpha are kept in PNG and TIFF; a TIFF above `HELD_PIXELS` is a tiled, pyramidal BigTIFF.
     `object_metadata` goes with the file where its storage keeps any, but not with a Deep Zoom.
-    `progress` is told the share of the result that has been read, `warn` remarks for the user.
+    `progress` is told the share of the result that has been read, `warn` notices for the user.
 
     That a large one cannot be written is known before any of it is read.
 

@@ -60,7 +60,7 @@ class Source:
     fingerprint: str
     """Of the location it was read from: see `Location.fingerprint`."""
     notes: tuple[str, ...]
-    """One-line remarks for the user."""
+    """One-line notices for the user."""
 
     @property
     def shape(self) -> Shape:

@@ -23,7 +23,7 @@ def preview_of(target: Location) -> Location:
 
 
 def write_preview(view: LazyRaster, target: Location) -> Location:
-    """Write a JPEG of a view beside a result, and return its place; raises as `Location.write`."""
+    """Write a JPEG of a raster beside a result; return its place. Raises as `Location.write`."""
     shape = _within(view.shape, LONGEST)
     # Twice as fine first, as resampling alone would leave most pixels out.
     fine = ResizedRaster(view, _within(view.shape, 2 * LONGEST))

@@ -1,11 +1,11 @@
 """A raster larger than memory, as blocks in a folder.
 
 Each block is one `.npy` file, written whole by its only owner, so that many processes write
-one canvas and read any part of what is written.
+one raster and read any part of what is written.
 
-    canvas = Canvas(folder, Grid.even(Shape(30000, 40000), 1024), np.uint8)
-    canvas.write(region, values)          # whole blocks
-    canvas.points(np.arange(100, 200), np.arange(0, 40000, 97))
+    raster = ChunkedRaster(folder, ChunkGrid.even(Shape(30000, 40000), 1024), np.uint8)
+    raster.write(region, values)          # whole blocks
+    raster.points(np.arange(100, 200), np.arange(0, 40000, 97))
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class ChunkGrid:
 class ChunkedRaster:
     """A raster [height, width, channels] in a folder.
 
-    It can be pickled, and travels to other processes without its cache. What another canvas
+    It can be pickled, and travels to other processes without its cache. What another one
     wrote over a block that this one has read may not be seen: make a new one for that.
     """
 
@@ -128,7 +128,7 @@ class ChunkedRaster:
         return self.grid.shape
 
     def write(self, region: Region, values: Values) -> None:
-        """Store values [height, width, channels] of the canvas' dtype in a region.
+        """Store values [height, width, channels] of the raster's dtype in a region.
 
         Every block is complete or as it was before. Raises ValueError for a region that does
         not consist of whole blocks and for values that do not fit it; else as `Location.write`.

@@ -1,7 +1,7 @@
 """Pictures that are read in parts, so that nobody needs to hold them as a whole.
 
-A view gives the values at any grid of points. Views are made of one another - a resampled
-view of a picture, the sum of two - and compute nothing before they are read.
+A lazy raster gives the values at any grid of points. They are made of one another - a picture
+resampled, the sum of two - and compute nothing before they are read.
 
 Resampling is bilinear with aligned corners and without antialiasing, the same as
 `scipy.ndimage.zoom(order=1)`: a point depends on the four around it and on no other.
@@ -40,7 +40,7 @@ class LazyRaster(Protocol):
 
 
 def read(view: LazyRaster, region: Region) -> Raster:
-    """A rectangle of a view, float32 [height, width, 3]."""
+    """A rectangle of a lazy raster, float32 [height, width, 3]."""
     return view.points(np.arange(*region.rows), np.arange(*region.columns))
 
 
@@ -62,7 +62,7 @@ class ArrayRaster:
 
 @dataclass(frozen=True)
 class NormalizedRaster:
-    """The pixels of a canvas in the network's range."""
+    """The pixels of a chunked raster in the network's range."""
 
     raster: ChunkedRaster
     """uint8 or uint16, three channels."""
@@ -79,7 +79,7 @@ class NormalizedRaster:
 
 @dataclass(frozen=True)
 class ResizedRaster:
-    """A view resampled to another shape.
+    """A raster resampled to another shape.
 
     Interpolated in float64 and rounded once, as SciPy does: hardly a bit differs then, and the
     ascent amplifies every one. A point has the same bits in whichever part it is read.
@@ -126,7 +126,7 @@ class DetailResidual:
 
 @dataclass(frozen=True)
 class SumRaster:
-    """Two views of the same shape, added."""
+    """Two rasters of the same shape, added."""
 
     one: LazyRaster
     other: LazyRaster

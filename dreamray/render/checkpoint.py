@@ -1,6 +1,6 @@
 """The work of one picture in storage: what it is, how far it is, and the rasters in between.
 
-A job can be left at any moment and taken up again by whoever is given the same folder and the
+It can be left at any moment and taken up again by whoever is given the same folder and the
 same request: the record says what was asked for and which checkpoint is complete, and is
 written after all that it speaks of.
 """
@@ -25,7 +25,7 @@ BLOCK = 512
 _NAME = re.compile(r"octave-\d+(-step-\d+)?")
 
 RECORD = "job.json"
-"""The file that says what a job is, and how far."""
+"""The file that says what was asked for, and how far it is."""
 
 
 _WORDS = {"threads": "number of threads"}
@@ -33,7 +33,7 @@ _WORDS = {"threads": "number of threads"}
 
 @dataclass(frozen=True)
 class Stored:
-    """A raster of the job: where it lies in its folder, and how it is cut."""
+    """A raster of the store: where it lies in its folder, and how it is cut."""
 
     name: str
     grid: dict[str, Any]
@@ -55,7 +55,7 @@ class AloneTiles:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a job can be taken up again."""
+    """Where the work on a picture can be taken up again."""
 
     octave: int = 0
     """The octave to go on with, by its place in the plan."""
@@ -161,7 +161,7 @@ class CheckpointStore:
 
     @property
     def scratch(self) -> Path | None:
-        """A folder with room for what does not fit into memory, if the job's is of this machine."""
+        """A folder with room for what does not fit into memory, if the store is on this machine."""
         return self.folder.path / "scratch" if isinstance(self.folder, LocalFolder) else None
 
     def remove_scratch(self) -> None:
@@ -205,7 +205,7 @@ def _parse_checkpoint(record: Mapping[str, Any]) -> Checkpoint:
 
 
 def _parse_stored(record: Mapping[str, Any]) -> Stored:
-    """Raises ValueError for a name that a job gives nothing: it may lie outside of the folder."""
+    """Raises ValueError for a name that a store gives nothing: it may lie outside of the folder."""
     if not _NAME.fullmatch(record["name"]):
         raise ValueError(record["name"])
     return Stored.of(record["name"], ChunkGrid.from_json(record["grid"]))

@@ -1,4 +1,4 @@
-"""One picture file: into a canvas, through its dream, and out into the finished file.
+"""One picture file: into a chunked raster, through its dream, and out into the finished file.
 
 Nobody holds the whole picture on the way. Whatever happens, running the same again goes on
 from the last checkpoint.
@@ -105,7 +105,7 @@ def render_picture(
 def _open_source(
     place: Location, fingerprint: str, base: Folder, folder: Folder, on_event: Listener
 ) -> Source:
-    """The source as a canvas: as it is there, or brought in."""
+    """The source as a chunked raster: as it is there, or brought in."""
     known = ingest.open_source(folder)
     if known is not None and (known.fingerprint == fingerprint or _has_same_content(place, known)):
         return known

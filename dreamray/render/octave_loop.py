@@ -1,6 +1,6 @@
-"""The octaves of one picture, dreamt by a crew, with every stop on the way kept in storage.
+"""The octaves of one picture, dreamt by an executor, each checkpoint kept in storage.
 
-Nothing here holds a picture: the crew's workers read and write the parts they own, and what
+Nothing here holds a picture: the executor's workers read and write the parts they own, and what
 passes through this process are scalars.
 """
 
@@ -50,7 +50,7 @@ class OctaveLoop:
         self._every = checkpoint_every
 
     def run(self, original: LazyRaster) -> LazyRaster:
-        """The dream of a view, from the job's checkpoint on; it lies in the job's folder.
+        """The dream of a raster, from the store's checkpoint on; it lies in the store's folder.
 
         Raises MemoryExhaustedError if even the smallest tiles do not fit into memory, and
         DreamrayError when workers get lost again and again.
@@ -231,7 +231,7 @@ class OctaveLoop:
 
 
 def finished_raster(plan: PicturePlan, store: CheckpointStore, original: LazyRaster) -> LazyRaster:
-    """The dream of a view whose octaves are all in the store.
+    """The dream of a raster whose octaves are all in the store.
 
     Where the last octave is not of the picture's shape, it is brought to it, with the detail
     that it lacks there.

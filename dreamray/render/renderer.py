@@ -173,9 +173,9 @@ class Renderer:
         store: CheckpointStore,
         on_event: Listener | None = None,
     ) -> LazyRaster:
-        """The dream of a view, from a job's checkpoint on; it can be read while the job is there.
+        """The dream of a raster, from the store's checkpoint on; read it while the store is there.
 
-        `on_event` hears of it in place of the dreamer's own listener. Raises as `run`.
+        `on_event` is called in place of the renderer's own listener. Raises as `OctaveLoop.run`.
         """
         on_event = on_event or self._on_event
         for remark in plan.notices:
@@ -209,7 +209,7 @@ class Renderer:
 
 
 def read_picture(source: str, on_event: Listener = ignore) -> Picture:
-    """Read and decode a picture, its notes told as remarks."""
+    """Read and decode a picture, its notes given as `Notice` events."""
     place = locate(source)
     picture = pictures.decode(place.read(), place.name)
     for note in picture.notes:

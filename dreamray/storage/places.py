@@ -63,14 +63,14 @@ class Location(ABC):
 
     @abstractmethod
     def write(self, data: bytes, metadata: Mapping[str, str] = {}) -> None:
-        """Put `data` here, all of it or nothing, replacing what was there and its notes.
+        """Put `data` here, all of it or nothing, replacing what was there and its metadata.
 
-        S3 keeps the notes as the object's metadata; names are lower-case letters, digits and
+        S3 keeps `metadata` with the object; names are lower-case letters, digits and
         hyphens, values printable ASCII without spaces around, all together at most 2000 bytes.
         Elsewhere they are dropped: there the settings embedded in a picture serve instead.
 
         Raises RequestError if nothing can be written here, StorageError if the storage fails,
-        ValueError for notes that S3 would not keep as they are.
+        ValueError for metadata that S3 would not keep as it is.
         """
 
     @abstractmethod
@@ -82,9 +82,9 @@ class Location(ABC):
 
     @abstractmethod
     def metadata(self) -> dict[str, str]:
-        """What was noted when it was written; nothing where no notes are kept.
+        """What was given when it was written; nothing where no metadata is kept.
 
-        Raises as `read` where they are.
+        Raises as `read` where it is.
         """
 
     @abstractmethod
@@ -178,7 +178,7 @@ _NOTES_BYTES = 2000
 
 
 def check_metadata(metadata: Mapping[str, str]) -> None:
-    """Raise ValueError for notes that S3 would refuse or change: see `Location.write`."""
+    """Raise ValueError for metadata that S3 would refuse or change: see `Location.write`."""
     for name, value in metadata.items():
         if not _NOTE_NAME.fullmatch(name) or not _NOTE_VALUE.fullmatch(value):
             raise ValueError(f"the note {name!r}: {value!r} cannot be kept")

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import chart
 import pytest
 import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from dreamray.base.version import __version__
+from tests.support import chart
 
 PROJECT = Path(__file__).parents[2]
 URLS = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["urls"]
