@@ -266,8 +266,8 @@ def export(
     from training.finish import finished
     from training.model import LAST
 
-    loader = finished(checkpoint, gallery, last=LAST, power=liking)
-    write(loader, output, version=version, default_layers=layers, facts=facts)
+    weights = finished(checkpoint, gallery, last=LAST, power=liking)
+    write(weights, output, version=version, default_layers=layers, facts=facts)
     print(f"{output}: {output.stat().st_size:,} bytes")
 
 

@@ -198,7 +198,7 @@ def _about(arrays: Arrays) -> About:
         layers = check_layers(said["layers"])
         reached = {layer.name for layer in ancestors([said["deepest"]])}
     except (RequestError, TypeError) as error:
-        raise _UnfitError(str(error)) from None
+        raise _UnfitError(f"its layers: {error}") from None
     if not reached.issuperset(LayerChoice.parse(layer).name for layer in layers):
         raise _UnfitError(f"its layers {[*layers]} lie behind its last, {said['deepest']!r}")
     return About(**{**said, "layers": layers})

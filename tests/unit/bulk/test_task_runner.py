@@ -86,7 +86,7 @@ class PlainTools:
     """In place of `dreamray.engine.worker.EngineSpec`."""
 
     dream: Dream
-    loader: Weights = PLAIN
+    weights: Weights = PLAIN
     precision: str = "float32"
     threads: int | None = 1
     watch: Watch = field(default_factory=Watch)

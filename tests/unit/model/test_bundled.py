@@ -278,10 +278,10 @@ class TestShipped:
         """What setuptools is told to take along has it."""
         import tomllib
 
-        root = bundled.FILE.parent.parent.parent
-        taken = tomllib.loads((root / "pyproject.toml").read_text())
-        patterns = taken["tool"]["setuptools"]["package-data"]["dreamray"]
-        found = [path for pattern in patterns for path in (root / "dreamray").glob(pattern)]
+        home = bundled.FILE.parents[1]
+        taken = tomllib.loads((home.parents[2] / "pyproject.toml").read_text())
+        patterns = taken["tool"]["setuptools"]["package-data"]["dreamray.model.weights"]
+        found = [path for pattern in patterns for path in home.glob(pattern)]
         assert bundled.FILE in found
 
     def test_is_loaded_by_its_name(self, shipped: Bestiary) -> None:

@@ -144,9 +144,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_server_that_never_answers(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with pytest.raises(DownloadError, match="no answer"):
-            fetch(f"http://127.0.0.1:{server.getsockname()[1]}/")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        pytest.raises(DownloadError, match="no answer"),
+    ):
+        fetch(f"http://127.0.0.1:{server.getsockname()[1]}/")
 
 
 def test_a_look_up_that_hangs(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:

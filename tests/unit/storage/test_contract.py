@@ -330,7 +330,7 @@ class TestNotes:
         assert place.read() == b"z"
 
     @pytest.mark.parametrize(
-        "notes",
+        "metadata",
         [
             {"Upper": "x"},
             {"a_b": "x"},
