@@ -1,6 +1,6 @@
 """Sets of pictures of any size: a folder, an s3:// prefix or a list becomes a set of dreams.
 
-    dream_set("photos", "s3://bucket/dreams", dream, execution, BulkOptions(), on_event)
+    dream_set("photos", "s3://bucket/dreams", Dream(octaves=2))
 
 `dreamray.bulk` lists the modules that this one brings together.
 """
@@ -23,7 +23,7 @@ from dreamray.bulk.scheduler import BulkScheduler
 from dreamray.bulk.task_executor import TaskExecutor, ThreadTaskExecutor
 from dreamray.bulk.task_runner import TaskRunnerSpec
 from dreamray.bulk.task_store import Counts, TaskStore
-from dreamray.engine.events import Notice
+from dreamray.engine.events import Notice, ignore
 from dreamray.engine.worker import EngineSpec
 from dreamray.model.weights import loader
 from dreamray.pictures.encoding import Format
@@ -57,10 +57,11 @@ class BulkOptions:
 def dream_set(
     source: str,
     destination: str,
-    dream: Dream,
-    execution: Execution,
-    options: BulkOptions,
-    on_event: BulkListener,
+    dream: Dream | None = None,
+    *,
+    execution: Execution | None = None,
+    options: BulkOptions = BulkOptions(),
+    on_event: BulkListener = ignore,
 ) -> Counts:
     """Dream of every picture of a source, and put the results into a destination.
 
@@ -81,8 +82,9 @@ def dream_set(
     def warn(text: str) -> None:
         on_event(Notice(text))
 
+    execution = execution or Execution()
     loaded = loader.load(execution.weights, warn=warn)
-    dream = settle_layers(dream, loaded, warn)
+    dream = settle_layers(dream or Dream(), loaded, warn)
     wanted = BulkRequest(
         source=source,
         destination=folder,

@@ -87,7 +87,7 @@ class TaskStore:
             self._folder = tempfile.TemporaryDirectory(prefix="dreamray-")
         except OSError as error:
             raise _no_room(error) from None
-        self._path = Path(self._folder.name, "ledger.sqlite")
+        self._path = Path(self._folder.name, "tasks.sqlite")
         try:
             self._database = _open(self._path)
             self._database.executescript(_SCHEMA)

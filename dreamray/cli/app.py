@@ -217,7 +217,14 @@ def bulk(
             report=report,
         )
         with reporter(quiet=quiet, bar=BulkBar, lines=BulkLines) as show:
-            counts = dream_set(source, destination, request.dream, request.execution, options, show)
+            counts = dream_set(
+                source,
+                destination,
+                request.dream,
+                execution=request.execution,
+                options=options,
+                on_event=show,
+            )
     say(f"{destination}: {counts} in {duration(time.monotonic() - started)}")
     if counts.failed:
         _tell(

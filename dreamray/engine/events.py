@@ -84,5 +84,5 @@ Event = OctaveStarted | StepDone | TileDone | OctaveDone | Transfer | Notice
 Listener = Callable[[Event], None]
 
 
-def ignore(event: Event) -> None:
+def ignore(event: object) -> None:
     """The listener that does nothing."""

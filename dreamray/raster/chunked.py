@@ -120,7 +120,7 @@ class ChunkedRaster:
         return ChunkedRaster, (self.folder, self.grid, self.dtype, self.channels)
 
     def __repr__(self) -> str:
-        return f"Canvas({self.folder}, {self.shape}, {self.dtype}, {self.channels} channels)"
+        return f"ChunkedRaster({self.folder}, {self.shape}, {self.dtype}, {self.channels} channels)"
 
     @property
     def shape(self) -> Shape:

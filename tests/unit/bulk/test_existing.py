@@ -9,7 +9,7 @@ import pytest
 
 from dreamray.base.errors import PictureError, RequestError
 from dreamray.bulk.existing import check_ours, check_places
-from dreamray.bulk.job import BulkOptions, dream_set
+from dreamray.bulk.job import dream_set
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.report import Report, RunState, Summary
 from dreamray.bulk.sources import entries
@@ -47,14 +47,7 @@ class TestClaim:
         (tmp_path / "out" / name).write_text(text)
         execution = Execution(weights="random")
         with pytest.raises(RequestError, match=f"{name}: this is no .* would be replaced"):
-            dream_set(
-                str(tmp_path / "in"),
-                str(tmp_path / "out"),
-                Dream(),
-                execution,
-                BulkOptions(),
-                print,
-            )
+            dream_set(str(tmp_path / "in"), str(tmp_path / "out"), execution=execution)
         assert (tmp_path / "out" / name).read_text() == text
 
     def test_a_page_does_not_matter_without_a_report(self, tmp_path: Path) -> None:

@@ -209,9 +209,9 @@ class World:
             str(source or self.source),
             str(self.destination),
             self.dream,
-            self.execution,
-            BulkOptions(**{"report": False} | options),
-            self.events.append,
+            execution=self.execution,
+            options=BulkOptions(**{"report": False} | options),
+            on_event=self.events.append,
         )
 
     def wanted(self, **more: Any) -> BulkRequest:

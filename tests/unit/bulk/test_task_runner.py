@@ -668,9 +668,8 @@ class TestWholeSet:
                 str(source),
                 str(destination),
                 DREAM,
-                EXECUTION,
-                BulkOptions(**options),
-                lambda _: None,
+                execution=EXECUTION,
+                options=BulkOptions(**options),
             )
             return counts, watch.gradients
 

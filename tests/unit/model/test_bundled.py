@@ -644,8 +644,8 @@ class TestCommands:
         dream, execution = self.DREAM, Execution(weights="bestiary")
 
         def made(dream: Dream) -> tuple[int, int]:
-            places = (str(listed), str(out))
-            counts = dream_set(*places, dream, execution, BulkOptions(report=False), lambda _: None)
+            options = BulkOptions(report=False)
+            counts = dream_set(str(listed), str(out), dream, execution=execution, options=options)
             return counts.done, counts.kept
 
         assert made(dream) == (2, 0)
