@@ -352,11 +352,17 @@ SHAPE = Shape(120, 131)
 LAYERS = {"mixed2": 1.0, "mixed3": 0.5}
 
 
+@pytest.fixture(params=["untrained", "trained"])
+def weights(request: pytest.FixtureRequest, tensorflow: Any) -> Any:
+    """Of some contents, bits differ in bfloat16 only with one of them."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture(params=["float32", "bfloat16"])
-def network(request: pytest.FixtureRequest, untrained: Any, tensorflow: Any) -> Any:
+def network(request: pytest.FixtureRequest, weights: Any) -> Any:
     from dreamray.model.objective import TileObjective
 
-    return TileObjective(Dream(layers=LAYERS).choices, untrained, request.param)
+    return TileObjective(Dream(layers=LAYERS).choices, weights, request.param)
 
 
 def dream(objective: Any, place: int, max_loss: float | None) -> tuple[bytes, list[float]]:
