@@ -3,9 +3,6 @@
 For `dream.dzi` there are the description itself, with the settings of the dream in it, the
 tiles in `dream_files/LEVEL/COLUMN_ROW.jpg` (`.png` where there is alpha), and a page that shows
 them, `index.html` or, where that is somebody else's, `dream.html`.
-
-libvips packs PNG tiles, at less than half of Pillow's work, but does not make the pyramid: it
-rounds colours with alpha down on each level, and is no faster at JPEG tiles, which are the same.
 """
 
 from __future__ import annotations
@@ -15,6 +12,7 @@ import html
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -22,14 +20,7 @@ import numpy as np
 
 from dreamray.base.messages import Warn, shown
 from dreamray.pictures import parts, viewer
-from dreamray.pictures.encoding import (
-    JPEG_OPTIONS,
-    PNG_LEVEL,
-    Extras,
-    Format,
-    profile_chunk,
-    save,
-)
+from dreamray.pictures.encoding import PNG_LEVEL, Extras, Format, save
 from dreamray.pictures.metadata import XML_NAMESPACE, metadata_text
 from dreamray.pictures.strips import FinishedRaster, in_order, levels_of, pyramid, read_strips
 from dreamray.raster.pixels import Pixels
@@ -41,7 +32,7 @@ TILE = 254
 OVERLAP = 1
 
 _VIEWER = "viewer"
-_JPEG_OPTIONS = JPEG_OPTIONS | {"quality": 90}
+_JPEG_QUALITY = 90
 _UPLOADS = 16
 """Files that are sent at the same time."""
 
@@ -72,33 +63,57 @@ def write(
 
     Raises RequestError or StorageError where it cannot be written.
     """
-    suffix = "png" if result.channels == 4 else "jpg"
+    encoding = _Encoding.of(result, extras)
     tiles = scratch / "tiles"
-    _write_tiles(tiles, result, suffix, extras, progress)
+    _write_tiles(tiles, result, encoding, progress)
     bundled = viewer.copy_script(tiles / _VIEWER)
     stem = PurePosixPath(target.name).stem
     files = f"{stem}_files"
     page, note = viewer.place_of(target)
     shown_page = viewer.page(
-        viewer.DeepZoomImage(target.name, files, result.shape, suffix, TILE, OVERLAP),
+        viewer.DeepZoomImage(target.name, files, result.shape, encoding.suffix, TILE, OVERLAP),
         metadata,
         f"{files}/{_VIEWER}" if bundled else None,
     )
     text = "" if metadata is None else metadata_text(metadata)
     size = result.shape
-    description = _DESCRIPTION % (suffix, size.width, size.height, html.escape(text))
+    description = _DESCRIPTION % (encoding.suffix, size.width, size.height, html.escape(text))
     with _place_files(tiles, target, files, scratch):
         page.write(shown_page)
         target.write(description.encode())
     warn(f"{shown(page)} shows it in a browser{note}")
 
 
+@dataclass(frozen=True)
+class _Encoding:
+    """How tiles are encoded."""
+
+    format: Format
+    options: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, result: FinishedRaster, extras: Extras) -> _Encoding:
+        if result.channels == 4:
+            options: dict[str, Any] = {"compress_level": PNG_LEVEL}
+            format = Format.PNG
+        else:
+            options = {"quality": _JPEG_QUALITY, "subsampling": "4:4:4"}
+            format = Format.JPEG
+        return cls(format, options | {"icc_profile": extras.icc_profile})
+
+    @property
+    def suffix(self) -> str:
+        """Of the files' names, without its dot."""
+        return self.format.suffix.removeprefix(".")
+
+    def write(self, tile: tuple[Path, Pixels]) -> None:
+        """Write one tile, uint8 [height, width, 3 or 4]."""
+        path, pixels = tile
+        path.write_bytes(save(pixels, self.format, **self.options))
+
+
 def _write_tiles(
-    folder: Path,
-    result: FinishedRaster,
-    suffix: str,
-    extras: Extras,
-    progress: Callable[[float], None],
+    folder: Path, result: FinishedRaster, encoding: _Encoding, progress: Callable[[float], None]
 ) -> None:
     shapes = levels_of(result.shape, smallest=1)
     folders = [folder / str(number) for number in reversed(range(len(shapes)))]
@@ -106,22 +121,12 @@ def _write_tiles(
         level.mkdir(parents=True)
     strips = (parts.to_depth(s, np.uint8) for s in read_strips(result, TILE, progress))
     tiles = (
-        (folders[row.level] / f"{column}_{row.number}.{suffix}", pixels)
+        (folders[row.level] / f"{column}_{row.number}.{encoding.suffix}", pixels)
         for row in _rows_of_tiles(pyramid(strips, shapes, TILE))
         for column, pixels in enumerate(_cut(row.pixels))
     )
-    for _ in in_order(functools.partial(_write_tile, extras), tiles):
+    for _ in in_order(encoding.write, tiles):
         pass
-
-
-def _write_tile(extras: Extras, tile: tuple[Path, Pixels]) -> None:
-    """Write uint8 [height, width, 3 or 4], as a PNG where there is alpha."""
-    path, pixels = tile
-    if pixels.shape[2] == 4:
-        data = parts.png_with(parts.write_png(pixels, PNG_LEVEL), profile_chunk(extras))
-    else:
-        data = save(pixels, Format.JPEG, icc_profile=extras.icc_profile, **_JPEG_OPTIONS)
-    path.write_bytes(data)
 
 
 class _Row(NamedTuple):

@@ -147,11 +147,9 @@ def encode(
     samples = pixels if alpha is None else np.dstack((pixels, alpha))
     match format:
         case Format.PNG:
-            return parts.png_with(parts.write_png(samples, PNG_LEVEL), png_chunks(extras, text))
+            return _encode_png(samples, png_chunks(extras, text))
         case Format.TIFF:
-            from dreamray.pictures import tiff
-
-            return tiff.write_tiff(samples, tags_with(extras, text), extras.icc_profile)
+            return parts.write_tiff(samples, tags_with(extras, text), extras.icc_profile)
         case Format.JPEG:
             return save(
                 on_white(samples),
@@ -175,20 +173,15 @@ def tags_with(extras: Extras, text: str | None) -> parts.Tags:
 
 def png_chunks(extras: Extras, text: str | None) -> list[tuple[bytes, bytes]]:
     """The optional chunks of a PNG, type and content; the settings are a text of their own."""
-    chunks = profile_chunk(extras)
+    chunks = []
+    if extras.icc_profile:
+        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(extras.icc_profile)))
     exif = parts.write_tags(tags_with(extras, None))
     chunks.append((b"eXIf", exif.removeprefix(b"Exif\0\0")))
     chunks.append((b"tEXt", b"Software\0" + _SOFTWARE.encode()))
     if text is not None:
         chunks.append((b"tEXt", KEYWORD.encode() + b"\0" + text.encode()))
     return chunks
-
-
-def profile_chunk(extras: Extras) -> list[tuple[bytes, bytes]]:
-    """The chunk of a PNG that holds the profile, if there is one."""
-    if not extras.icc_profile:
-        return []
-    return [(b"iCCP", b"ICC profile\0\0" + zlib.compress(extras.icc_profile))]
 
 
 def jpeg_exif(extras: Extras, text: str | None) -> bytes:
@@ -218,3 +211,11 @@ def save(samples: Pixels, format: Format, **options: Any) -> bytes:
     out = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(samples)).save(out, format.name, **options)
     return out.getvalue()
+
+
+def _encode_png(samples: Pixels, chunks: list[tuple[bytes, bytes]]) -> bytes:
+    if samples.dtype == np.uint8:
+        png = save(samples, Format.PNG, compress_level=PNG_LEVEL)
+    else:
+        png = parts.write_deep_png(samples, PNG_LEVEL)
+    return parts.png_with(png, chunks)

@@ -3,9 +3,6 @@
 After a restart marker a decoder knows nothing of what was before it. With one at the end of each
 row of blocks, strips that were encoded apart join to the very JPEG that the whole would have
 given, and its bytes depend on the pixels alone.
-
-libvips gives the same pixels, in one thread and with no less work and memory; and it rewrites
-EXIF, with a resolution and a colour space that nobody gave.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import struct
 import threading
 import warnings
@@ -41,6 +42,8 @@ _DESCRIPTIVE |= {0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F}  # title, comment, auth
 # Of the EXIF directory what a rewrite makes untrue goes: the maker's note and the
 # interoperability directory point to places in the old file; the sizes may be turned.
 _UNTRUE_AFTERWARDS = {37500, 40965, 40962, 40963}
+
+_STRIP_BYTES = 1 << 20
 
 MAX_PIXELS = 178_956_970
 """Where Pillow itself refuses to go on."""
@@ -187,6 +190,56 @@ def put_tags(directory: ImageFileDirectory_v2, tags: Tags) -> None:
             directory[tag] = value
 
 
+def write_tiff(samples: npt.NDArray[Any], tags: Tags, icc_profile: bytes | None) -> bytes:
+    """A little-endian TIFF, deflated with horizontal differences, in strips of about 1 MiB.
+
+    `samples` is uint8 or uint16 [height, width, 3 or 4]; a fourth channel is alpha, not
+    multiplied into the colour.
+    """
+    from PIL import TiffImagePlugin as Tiff
+
+    height, width, channels = samples.shape
+    row_bytes = width * channels * samples.dtype.itemsize
+    rows = min(height, max(1, _STRIP_BYTES // row_bytes))
+    strips = [
+        zlib.compress(differences(samples[top : top + rows]).tobytes(), 6)
+        for top in range(0, height, rows)
+    ]
+    sizes = [len(strip) for strip in strips]
+    directory = Tiff.ImageFileDirectory_v2()
+    put_tags(directory, tags)
+    layout = {
+        Tiff.IMAGEWIDTH: width,
+        Tiff.IMAGELENGTH: height,
+        Tiff.BITSPERSAMPLE: (samples.dtype.itemsize * 8,) * channels,
+        Tiff.COMPRESSION: 8,
+        Tiff.PHOTOMETRIC_INTERPRETATION: 2,
+        # Relative to the end of the directory: saving it adds where that is.
+        Tiff.STRIPOFFSETS: tuple(itertools.accumulate(sizes[:-1], initial=0)),
+        Tiff.SAMPLESPERPIXEL: channels,
+        Tiff.ROWSPERSTRIP: rows,
+        Tiff.STRIPBYTECOUNTS: tuple(sizes),
+        Tiff.PLANAR_CONFIGURATION: 1,
+        Tiff.PREDICTOR: 2,
+    }
+    if channels == 4:
+        layout[Tiff.EXTRASAMPLES] = 2
+    if icc_profile:
+        layout[Tiff.ICCPROFILE] = icc_profile
+    put_tags(directory, layout)
+    out = io.BytesIO()
+    directory.save(out)
+    out.writelines(strips)
+    return out.getvalue()
+
+
+def differences(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Of each pixel to the one on its left: TIFF's predictor 2, little-endian."""
+    little = rows.astype(rows.dtype.newbyteorder("<"))
+    little[:, 1:] -= rows[:, :-1]
+    return little
+
+
 def to_depth(samples: Pixels, dtype: npt.DTypeLike) -> Pixels:
     """The same samples as uint8 or uint16, reduced to the nearest value."""
     if samples.dtype == dtype:
@@ -210,21 +263,12 @@ def vips_samples(image: Any) -> Pixels:
     return samples.reshape(image.height, image.width, image.bands)
 
 
-def vips_image(samples: Pixels) -> Any:
-    """A pyvips image of uint8 or uint16 [height, width, 3 or 4]."""
+def write_deep_png(samples: Pixels, level: int) -> bytes:
+    """A 16 bit PNG of uint16 [height, width, 3 or 4] and nothing else in it."""
     import pyvips
 
-    space = "rgb16" if samples.dtype == np.uint16 else "srgb"
-    return pyvips.Image.new_from_array(np.ascontiguousarray(samples), interpretation=space)
-
-
-def write_png(samples: Pixels, level: int) -> bytes:
-    """A PNG of uint8 or uint16 [height, width, 3 or 4] and nothing else in it."""
-    depth = 8 * samples.dtype.itemsize
-    # Of 16 bits the lower 8 are noise to any filter: trying them all gains nothing.
-    png: bytes = vips_image(samples).pngsave_buffer(
-        compression=level, filter="all" if depth == 8 else "paeth", bitdepth=depth, keep="none"
-    )
+    image = pyvips.Image.new_from_array(np.ascontiguousarray(samples), interpretation="rgb16")
+    png: bytes = image.pngsave_buffer(compression=level, filter="paeth", bitdepth=16, keep="none")
     return png
 
 

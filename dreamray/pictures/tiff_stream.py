@@ -1,12 +1,12 @@
 """Tiled, pyramidal BigTIFF of any size, strip by strip.
 
 The levels of the pyramid follow one another as pages, the whole picture first. Tiles lie in the
-file in the order in which they become complete, the directories behind them. `tiff` tells what
-libvips does of it, and why no more.
+file in the order in which they become complete, the directories behind them.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import TiffImagePlugin as Tiff
 
 from dreamray.base.geometry import Shape
-from dreamray.pictures import parts, tiff
+from dreamray.pictures import parts
 from dreamray.pictures.strips import FinishedRaster, in_order, levels_of, pyramid
 from dreamray.raster.pixels import Pixels
 
@@ -26,6 +26,7 @@ _UNIT = 16
 
 _HEADER = b"II\x2b\0\x08\0\0\0"  # Little-endian BigTIFF; the first directory's offset follows.
 _ENTRY_BYTES, _COUNT_BYTES, _ALIGN = 20, 8, 16
+_DEFLATE_LEVEL = 6
 _SUBFILE_TYPE, _REDUCED = 254, 1
 _BYTE_COUNTS_OF_TILES = 325
 _LONG8 = 16
@@ -86,19 +87,30 @@ def _pack(job: tuple[int, Shape, Pixels]) -> tuple[int, bytes]:
     level, shape, tile = job
     height, width = tile.shape[:2]
     tile = np.pad(tile, ((0, shape.height - height), (0, shape.width - width), (0, 0)), mode="edge")
-    return level, tiff.pack(tile)
+    return level, zlib.compress(parts.differences(tile).tobytes(), _DEFLATE_LEVEL)
 
 
 def _layout(
     shape: Shape, result: FinishedRaster, offsets: list[int], sizes: list[int]
 ) -> dict[int, Any]:
     tile = _tile_of(shape)
-    return tiff.layout_tags(shape, result.dtype, result.channels) | {
+    layout: dict[int, Any] = {
+        Tiff.IMAGEWIDTH: shape.width,
+        Tiff.IMAGELENGTH: shape.height,
+        Tiff.BITSPERSAMPLE: (result.dtype.itemsize * 8,) * result.channels,
+        Tiff.COMPRESSION: 8,
+        Tiff.PHOTOMETRIC_INTERPRETATION: 2,
+        Tiff.SAMPLESPERPIXEL: result.channels,
+        Tiff.PLANAR_CONFIGURATION: 1,
+        Tiff.PREDICTOR: 2,
         Tiff.TILEWIDTH: tile.width,
         Tiff.TILELENGTH: tile.height,
         Tiff.TILEOFFSETS: tuple(offsets),
         _BYTE_COUNTS_OF_TILES: tuple(sizes),
     }
+    if result.channels == 4:
+        layout[Tiff.EXTRASAMPLES] = 2
+    return layout
 
 
 def _directory(group: int | None = None) -> Any:
