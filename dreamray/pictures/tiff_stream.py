@@ -2,6 +2,9 @@
 
 The levels of the pyramid follow one another as pages, the whole picture first. Tiles lie in the
 file in the order in which they become complete, the directories behind them.
+
+Libvips alone takes less work, but more memory, drops the EXIF directory, and rounds the sizes and
+colours of levels down. See docs/performance.md.
 """
 
 from __future__ import annotations

@@ -610,6 +610,7 @@ def test_fax_compressions_are_read(compression):
     seed=st.integers(0, 9),
 )
 @example(size=(600, 700), dtype=np.uint16, with_alpha=True, format=Format.TIFF, seed=0)
+@example(size=(70_000, 1), dtype=np.uint8, with_alpha=False, format=Format.TIFF, seed=0)
 def test_png_and_tiff_give_back_every_sample(size, dtype, with_alpha, format, seed):
     samples = noise(*size, 4, dtype=dtype, seed=seed)
     alpha = np.ascontiguousarray(samples[..., 3]) if with_alpha else None
