@@ -4,7 +4,8 @@ After a restart marker a decoder knows nothing of what was before it. With one a
 row of blocks, strips that were encoded apart join to the very JPEG that the whole would have
 given, and its bytes depend on the pixels alone.
 
-Libvips makes the same pixels for no less work, in one thread, and rewrites the EXIF. See docs/performance.md.
+Libvips makes the same pixels for no less work, in one thread, and rewrites the EXIF. See
+docs/performance.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Each strip is compressed by itself and ends on a whole byte. So threads can share the work, and
 the strips still join to one stream, whose bytes depend on the samples alone.
 
-Libvips alone takes a third less work, but packs in one thread, and rewrites the EXIF. See docs/performance.md.
+Libvips alone takes a third less work, but packs in one thread, and rewrites the EXIF. See
+docs/performance.md.
 """
 
 from __future__ import annotations

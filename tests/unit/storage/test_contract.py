@@ -393,7 +393,9 @@ class TestConditions:
         if isinstance(place, LocalFile):
             assert [path.name for path in place.path.parent.iterdir()] == ["cat.png"]
 
-    def test_of_many_processes_one_creates_and_one_exchanges(self, root: Folder) -> None:
+    def test_of_many_processes_one_creates_and_one_exchanges(self, root: Folder, kind: str) -> None:
+        if kind == "moto":
+            pytest.skip("it looks and stores in two steps, and lets two through under load")
         rounds = range(4)
         for n in rounds:
             root.file(f"exchanged/{n}").write(b"before")
