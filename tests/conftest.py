@@ -33,9 +33,15 @@ MARKED = {"ray", "chart", "rehearsal", "training"}
 """Folders whose tests have the mark of that name."""
 
 
+SLOW = {"tensorflow", "s3_server", "bucket", "answer"}
+"""Fixtures that take seconds, or whose tests do: of TensorFlow, and of servers."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by their folder."""
+    """Mark tests by their folder, and by what they use."""
     for item in items:
+        if SLOW.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
         folder = item.path.relative_to(FOLDERS).parts[0]
         if folder in MARKED:
             item.add_marker(folder)

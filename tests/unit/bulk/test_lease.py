@@ -31,7 +31,7 @@ QUICK = {"every": 0.1, "dead_after": 3.0}
 ELSEWHERE = replace(Holder.me(), host="elsewhere", boot="another", owner="dead")
 
 
-@pytest.fixture(params=["local", "memory", "moto"])
+@pytest.fixture(params=["local", "memory", pytest.param("moto", marks=pytest.mark.slow)])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
     match request.param:
         case "local":

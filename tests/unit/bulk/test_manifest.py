@@ -16,7 +16,7 @@ from dreamray.bulk.task_store import TaskStore
 from dreamray.storage import Folder, MemoryFolder, locate_folder
 
 
-@pytest.fixture(params=["local", "memory", "moto"])
+@pytest.fixture(params=["local", "memory", pytest.param("moto", marks=pytest.mark.slow)])
 def folder(request: pytest.FixtureRequest, tmp_path) -> Folder:
     match request.param:
         case "local":

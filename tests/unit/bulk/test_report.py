@@ -184,6 +184,7 @@ class TestFiles:
         report.update(summary(RunState.STOPPED), many(3))
         assert [path.name for path in data_files(tmp_path, "*")] == ["records-00001.js"]
 
+    @pytest.mark.slow
     def test_memory_does_not_grow_with_the_number_of_pictures(self, tmp_path):
         report = Report(LocalFolder(tmp_path))
         report.update(summary(), many(1))  # The templates are loaded once.

@@ -973,6 +973,7 @@ FATES = st.sampled_from(
     st.lists(FATES, max_size=25),
     st.integers(1, 5),
 )
+@pytest.mark.slow
 def test_however_often_it_is_killed_the_last_run_completes_the_set(
     tmp_path_factory, pictures, broken, fates, keeps
 ):

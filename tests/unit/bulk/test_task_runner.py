@@ -272,6 +272,7 @@ class TestSameBytesAsRender:
         for name in names:
             assert bench.made(name) == bench.rendered(name, name)
 
+    @pytest.mark.slow
     def test_with_the_real_network(self, tensorflow, untrained, tmp_path):
         dream = Dream(layers={"mixed0": 1.0}, octaves=1, iterations=2)
         execution = Execution(weights="random", memory="4GiB")

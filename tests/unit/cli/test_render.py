@@ -203,6 +203,7 @@ def test_a_full_disk_fails_in_one_line_and_keeps_what_was_there(
 # --- render, show, --like ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
 def test_a_result_carries_its_settings_and_like_makes_it_again(
     suffix: str, run: Run, picture: Path, folder: Path
@@ -223,6 +224,7 @@ def test_a_result_carries_its_settings_and_like_makes_it_again(
     assert metadata["execution"]["overlap"] == 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "visible",
     [
@@ -244,6 +246,7 @@ def test_like_keeps_whatever_of_the_execution_shows(
     assert {name: str(made_with[name]) for name in VISIBLE} == visible
 
 
+@pytest.mark.slow
 def test_what_show_prints_is_a_config(run: Run, picture: Path, folder: Path) -> None:
     run("render", picture, folder / "a.png", *LITTLE, "--step", "0.03")
     (folder / "dream.yaml").write_text(run("show", folder / "a.png").out)
@@ -252,6 +255,7 @@ def test_what_show_prints_is_a_config(run: Run, picture: Path, folder: Path) -> 
     assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_options_go_over_config_and_config_over_like(run: Run, picture: Path, folder: Path) -> None:
     run("render", picture, folder / "a.png", *LITTLE, "--step", "0.03", "--seed", "7")
     (folder / "c.yaml").write_text("step: 0.04\niterations: 0\nweights: random\n")
@@ -261,6 +265,7 @@ def test_options_go_over_config_and_config_over_like(run: Run, picture: Path, fo
     assert (dream.seed, dream.step, dream.iterations) == (7, 0.04, 1)
 
 
+@pytest.mark.slow
 def test_other_weights_than_those_of_like_are_remarked(
     run: Run, picture: Path, folder: Path
 ) -> None:
@@ -426,6 +431,7 @@ def test_the_default_sweep_is_the_papers(run: Run) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_plan_tells_tiles_memory_work_and_time(run: Run, tmp_path: Path) -> None:
     Image.new("RGB", (2000, 1500)).save(tmp_path / "big.png")

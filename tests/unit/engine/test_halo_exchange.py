@@ -122,6 +122,7 @@ class TestExchange:
         assert exchange.needed(1, 0) == {1: Region(Interval(0, 64), Interval(0, 12))}
 
     @given(plans, rolls)
+    @pytest.mark.slow
     def test_contributors_are_those_whose_windows_reach_in(
         self, plan: TilePlan, roll: tuple[int, int]
     ) -> None:

@@ -61,6 +61,7 @@ class TestDealing:
         st.integers(0, 99),
     )
     @settings(max_examples=25)
+    @pytest.mark.slow
     def test_makes_no_difference_to_a_single_bit(
         self,
         layers: tuple[str, ...],

@@ -160,6 +160,7 @@ class TestFile:
 
 
 class TestDamage:
+    @pytest.mark.slow
     def test_of_any_byte_is_seen_or_does_no_harm(self, small: bytes) -> None:
         """A moment in a member's head does none."""
         whole, random, seen = decode(small), np.random.default_rng(2), 0
@@ -672,6 +673,7 @@ class TestCommands:
         assert (ours != pixels).mean() > 0.3
 
 
+@pytest.mark.slow
 def test_without_a_network_a_first_dream_comes_from_the_package(
     offline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -401,6 +401,7 @@ class TestHostile:
         assert len(keras.read(memory.getvalue(), "it")) == 94
 
 
+@pytest.mark.slow
 def test_damaged_files_are_read_or_refused(blank_weights: Path) -> None:
     random = np.random.default_rng(5)
     whole = blank_weights.read_bytes()

@@ -169,6 +169,7 @@ class TestImagenet:
         assert load("imagenet", warn=silent).name == "imagenet"
 
     @pytest.mark.parametrize("source", ["imagenet", "auto"])
+    @pytest.mark.slow
     def test_downloaded_once(
         self, served: list[str], blank_weights: Path, tmp_path: Path, source: str
     ) -> None:

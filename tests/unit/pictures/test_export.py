@@ -171,6 +171,7 @@ def test_rows_are_asked_for_once_from_top_to_bottom(streaming, format):
     assert shares[-1] == 1
 
 
+@pytest.mark.slow
 def test_the_bytes_do_not_depend_on_threads_or_runs(tmp_path):
     program = (
         "import sys, pathlib; sys.path.insert(0, sys.argv[1]);"

@@ -172,6 +172,7 @@ class TestStreamed:
         orientation=st.integers(1, 8),
         strip_bytes=st.integers(1, 3000),
     )
+    @pytest.mark.slow
     def test_any_size_in_any_strips(
         self, size: tuple[int, int], orientation: int, strip_bytes: int
     ) -> None:
@@ -414,7 +415,7 @@ class TestBombs:
         assert before == Image.MAX_IMAGE_PIXELS
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
     if request.param == "s3":
         return S3Folder(request.getfixturevalue("bucket"), "work")

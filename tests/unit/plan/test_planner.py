@@ -107,6 +107,7 @@ class TestBudget:
             assert max(windows) == windows[-1]
 
     @given(shapes, budgets, budgets)
+    @pytest.mark.slow
     def test_less_of_it_makes_no_larger_windows(self, shape, one, other):
         little, much = sorted([one, other])
         small, large = plan_or_none(shape, little), plan_or_none(shape, much)
@@ -144,6 +145,7 @@ class TestBudget:
 
     @pytest.mark.parametrize("shape", [(80_000, 100_000), (2_000, 1_000_000)])
     @pytest.mark.parametrize("execution", [{}, {"seams": "blend"}, {"precision": "bfloat16"}])
+    @pytest.mark.slow
     def test_pictures_far_larger_than_it_fit(self, shape, execution):
         """What is held of their tiles goes to disk and back."""
         planned = plan(shape, 3 * GIB, **execution)

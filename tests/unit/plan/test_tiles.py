@@ -72,6 +72,7 @@ class TestCores:
         )
 
     @given(shapes, layer_sets, st.integers(1, 4000))
+    @pytest.mark.slow
     def test_are_no_larger_than_asked(self, shape, layers, core):
         plan = plan_tiles(shape, layers, core)
         assert max(max(tile.core.shape) for tile in plan.tiles) <= max(core, alignment(layers))
@@ -177,6 +178,7 @@ class TestOwnership:
                 assert 0 <= owned.start <= owned.stop <= feature_length(name, window.length, axis)
 
     @given(shapes, layer_sets, cores, st.integers(0, 300))
+    @pytest.mark.slow
     def test_nothing_has_two_owners_with_less_overlap(self, shape, layers, core, overlap):
         plan = plan_tiles(shape, layers, core, overlap)
         for name in layers:

@@ -37,7 +37,7 @@ def filled(folder: Folder, values: np.ndarray, grid: ChunkGrid = GRID) -> Chunke
     return canvas
 
 
-@pytest.fixture(params=["local", "s3", "memory"])
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow), "memory"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
     match request.param:
         case "s3":

@@ -46,7 +46,7 @@ from tests.support.s3_server import S3Server
 MakeUri = Callable[[str], str]
 
 
-@pytest.fixture(params=["local", "file uri", "s3"])
+@pytest.fixture(params=["local", "file uri", pytest.param("s3", marks=pytest.mark.slow)])
 def uri(request: pytest.FixtureRequest, tmp_path: Path) -> MakeUri:
     """Makes the text that names a file in a fresh folder or bucket."""
     if request.param == "s3":

@@ -55,7 +55,14 @@ ODD_NAMES = (
 )
 
 
-@pytest.fixture(params=["local", "memory", "moto", "server"])
+@pytest.fixture(
+    params=[
+        "local",
+        "memory",
+        pytest.param("moto", marks=pytest.mark.slow),
+        pytest.param("server", marks=pytest.mark.slow),
+    ]
+)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
