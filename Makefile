@@ -11,9 +11,6 @@ DEMO := out/lake-dream.png
 # with the fewest tests come last, and they are the longest.
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# Whose tests start a Ray, some or all of them: the others need not be imported for those.
-RAY_FOLDERS := tests/ray tests/rehearsal tests/chart
-
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := demo
@@ -30,13 +27,13 @@ demo: $(INSTALLED)  ## a dream of the example picture
 # What starts a Ray looks at all of Ray's processes, so it runs alone.
 test: $(DEVELOPED)  ## all tests
 	$(BIN)/pytest $(PARALLEL) -m "not ray"
-	$(BIN)/pytest -m ray $(RAY_FOLDERS)
+	$(BIN)/pytest -m ray
 
 test-fast: $(DEVELOPED)  ## the unit tests but for the slow ones, in two minutes
 	$(BIN)/pytest $(PARALLEL) -m "not slow" tests/unit
 
 test-ray: $(DEVELOPED)  ## the tests that start a Ray
-	$(BIN)/pytest -m ray $(RAY_FOLDERS)
+	$(BIN)/pytest -m ray
 
 test-chart: $(DEVELOPED)  ## the tests of the Helm chart
 	$(BIN)/pytest $(PARALLEL) -m chart tests/chart

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dreamray.base.errors import DreamrayError
+from dreamray.base.messages import shown
 from dreamray.base.version import __version__
 from dreamray.cli.options import CliOptions, with_settings
 
@@ -28,7 +29,6 @@ class LogLevel(StrEnum):
 
     WARNING = "warning"
     INFO = "info"
-    DEBUG = "debug"
 
 
 INTERRUPTED = 130
@@ -95,6 +95,21 @@ def _stopping(on_event: Listener) -> Listener:
     return handle
 
 
+class _OneLine(logging.Formatter):
+    """A line for each record, whatever the names in it are."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return shown(super().format(record))
+
+
+def _log_to_stderr(level: LogLevel) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("dreamray")
+    logger.addHandler(handler)
+    logger.setLevel(level.value.upper())
+
+
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
@@ -103,8 +118,8 @@ def _root(
         typer.Option(
             "--log",
             envvar="DREAMRAY_LOG",
-            help="Tell on standard error what workers, leases and storage do, for whoever looks "
-            "for a fault.",
+            help="Tell on standard error what this process sees of workers, leases and storage, "
+            "for whoever looks for a fault.",
         ),
     ] = None,
 ) -> None:
@@ -112,8 +127,7 @@ def _root(
         typer.echo(f"dreamray {__version__}")
         raise typer.Exit
     if log is not None:
-        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        logging.getLogger("dreamray").setLevel(log.value.upper())
+        _log_to_stderr(log)
 
 
 @app.command()

@@ -48,9 +48,7 @@ def merge_settings(given: CliOptions) -> MergedSettings:
         dream.update(_section(metadata, "dream"))
         execution.update({k: made_with[k] for k in VISIBLE if k in made_with})
         Dream.from_mapping(dream, f"settings in {shown(like)}")
-        if Execution.from_mapping(execution, f"settings in {shown(like)}").shows_tiles:
-            execution["tile"] = made_with.get("tile", "auto")
-            Execution.from_mapping(execution, f"settings in {shown(like)}")
+        Execution.from_mapping(execution, f"settings in {shown(like)}")
         sha256 = _section(metadata, "weights").get("sha256")
         like_weights = sha256 if isinstance(sha256, str) else None
     if config := given.pop("config", None):

@@ -105,8 +105,7 @@ class SharedObjective(Generic[A]):
     def cancel(self) -> None:
         """Raise StoppedError in all threads that wait for a gradient, or ask for one from now on.
 
-        One that is computed at this moment is finished. The other operations remain: what has
-        been dreamt can still be stored.
+        One that is computed at this moment is finished.
         """
         with self._changed:
             self._stopped = True

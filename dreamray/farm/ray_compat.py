@@ -1,7 +1,7 @@
 """Every touch of Ray's private parts, so that a new Ray is looked at in one place.
 
-Each falls back to doing without where a Ray lacks the part. That the Ray of `constraints.txt`
-has them all is tested: `tests/unit/farm/test_ray_compat.py`.
+Most fall back to doing without where a Ray lacks the part. That the Ray of `constraints.txt` has
+them all is tested: `tests/unit/farm/test_ray_compat.py`.
 """
 
 from __future__ import annotations
@@ -33,13 +33,19 @@ def reread_token() -> None:
             _log.warning("this Ray's token cannot be read anew: %s", error)
 
 
+def ask_job_server(client: Any, path: str, seconds: float) -> Any:
+    """The answer to a GET with the token of a `JobSubmissionClient`, within so many seconds.
+
+    The client's own methods have no time-out.
+    """
+    return client._do_request("GET", path, timeout=seconds)
+
+
 def draining_nodes() -> frozenset[str]:
     """The ids of the nodes that are about to leave, which Ray tells in its internal state only."""
     from ray._private.state import state
 
     nodes = getattr(state, "get_draining_nodes", None)
-    if nodes is None:
-        _log.warning("this Ray does not tell which nodes are about to leave")
     return frozenset(nodes() if nodes is not None else ())
 
 

@@ -34,6 +34,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from dreamray.base.errors import DreamrayError
+from dreamray.farm import ray_compat
 
 DIED, USED_UP, UNREACHABLE, REFUSED, TOO_LATE, STOPPED = 1, 2, 75, 78, 124, 130
 
@@ -154,7 +155,7 @@ class Run:
     def _ask(self) -> JobDetails | None:
         # The client's own request has the token, but get_job_info would wait for ever.
         path = f"/api/jobs/{self._asked.id}"
-        answer = self._connected()._do_request("GET", path, timeout=REQUEST_SECONDS)
+        answer = ray_compat.ask_job_server(self._connected(), path, REQUEST_SECONDS)
         if answer.status_code == requests.codes.not_found:
             return None
         answer.raise_for_status()

@@ -69,6 +69,8 @@ def check_layers(layers: Mapping[str, float]) -> dict[str, float]:
         choice = LayerChoice.parse(text)
         if choice in chosen:
             raise RequestError(f"layer {choice} is given twice; give it once")
+        if isinstance(weight, bool) or not isinstance(weight, int | float):
+            raise RequestError(f"layer {choice} has weight {brief(weight)}, which is no number")
         if weight == 0 or not math.isfinite(weight) or abs(weight) > 1e6:
             raise RequestError(
                 f"layer {choice} has weight {weight:g}; allowed: -1e6 to 1e6, but not 0"

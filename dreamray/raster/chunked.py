@@ -76,7 +76,7 @@ class ChunkGrid:
         """The grid of which `to_json` gave this. Raises ValueError for anything else."""
         match record:
             case {"rows": [*rows], "columns": [*columns]}:
-                if all(type(cut_evenly) is int for cut_evenly in (*rows, *columns)):
+                if all(type(cut) is int for cut in (*rows, *columns)):
                     axes = (
                         tuple(itertools.starmap(Interval, itertools.pairwise(cuts)))
                         for cuts in (rows, columns)

@@ -160,6 +160,7 @@ class Renderer:
         Raises PictureError if the image is too small, MemoryExhaustedError if even the
         smallest tiles do not fit into memory; and as `load`.
         """
+        self.load()
         shape = Shape(*image.shape[:2])
         with self._temporary_folder() as folder:
             store = CheckpointStore(folder, {})
@@ -177,6 +178,7 @@ class Renderer:
 
         `on_event` is called in place of the renderer's own listener. Raises as `OctaveLoop.run`.
         """
+        self.load()
         on_event = on_event or self._on_event
         for remark in plan.notices:
             on_event(Notice(remark))

@@ -14,7 +14,8 @@ VISIBLE = ("precision", "overlap", "seams")
 """The fields of an `Execution` that show in a picture.
 
 A result's metadata, its digest, `--like` and the key of its unfinished work all take them from
-here. Where `Execution.shows_tiles`, the tiles do as well.
+here. Where `Execution.shows_tiles`, the tiles do as well; they depend on the picture's size and
+on the memory, so that another picture's would not do.
 """
 
 _WORKERS = re.compile(r"(?P<least>\d{1,6})(:(?P<most>\d{1,6}))?")

@@ -60,7 +60,7 @@ class LocalFile(Location):
     @contextmanager
     @override
     def as_local_file(self) -> Iterator[Path]:
-        """; a pipe, which can be read once, is copied."""
+        """The file itself; a pipe, which can be read once, is copied."""
         with self._reading():
             is_regular = stat.S_ISREG(self.path.stat().st_mode)
         if not is_regular:

@@ -197,7 +197,7 @@ def _about(arrays: Arrays) -> About:
     try:
         layers = check_layers(said["layers"])
         reached = {layer.name for layer in ancestors([said["deepest"]])}
-    except (RequestError, TypeError) as error:
+    except RequestError as error:
         raise _UnfitError(f"its layers: {error}") from None
     if not reached.issuperset(LayerChoice.parse(layer).name for layer in layers):
         raise _UnfitError(f"its layers {[*layers]} lie behind its last, {said['deepest']!r}")

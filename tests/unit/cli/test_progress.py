@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import logging
 
 import pytest
 from rich.console import Console
 
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import duration
+from dreamray.cli import app
 from dreamray.cli.progress import NoticeLines, Pace, PictureBar, PictureLines
 from dreamray.engine.events import Notice, OctaveStarted, StepDone
 
@@ -99,3 +101,11 @@ def test_the_bar_shows_octave_step_and_loss() -> None:
 
 def test_quiet_shows_remarks_alone() -> None:
     assert written(NoticeLines, terminal=False) == "note: [not markup] mind this\n"
+
+
+def test_what_is_logged_stays_on_its_line() -> None:
+    """Names come from anybody: none forges a line, or speaks to the terminal."""
+    name = "cat\nERROR forged\x1b[31m.png"
+    record = logging.LogRecord("dreamray", logging.INFO, "", 0, "lost with %s", (name,), None)
+    line = app._OneLine("%(levelname)s %(message)s").format(record)
+    assert line == r"INFO lost with cat\nERROR forged\x1b[31m.png"

@@ -235,12 +235,12 @@ def test_a_result_carries_its_settings_and_like_makes_it_again(
 def test_like_keeps_whatever_of_the_execution_shows(
     visible: dict[str, str], run: Run, picture: Path, folder: Path
 ) -> None:
-    """And the tiles, too, where they are no longer exact."""
     assert visible.keys() == set(VISIBLE)
     first, second = folder / "first.png", folder / "second.png"
     options = (word for name, value in visible.items() for word in (f"--{name}", value))
     assert run("render", picture, first, *LITTLE, *options, "--tile", "48").code == 0
-    assert run("render", picture, second, "--like", first, "--weights", "random").code == 0
+    like = ("--like", first, "--weights", "random", "--tile", "48")
+    assert run("render", picture, second, *like).code == 0
     assert first.read_bytes() == second.read_bytes()
     made_with = json.loads(run("show", first, "--json").out)["execution"]
     assert {name: str(made_with[name]) for name in VISIBLE} == visible

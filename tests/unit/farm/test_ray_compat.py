@@ -31,6 +31,14 @@ def test_it_reads_its_token_anew(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.records == []
 
 
+def test_a_job_server_is_asked_with_a_time_out() -> None:
+    from ray.job_submission import JobSubmissionClient
+
+    parameters = inspect.signature(JobSubmissionClient._do_request).parameters
+    assert [*parameters][:3] == ["self", "method", "endpoint"]
+    assert any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+
+
 def test_it_can_listen_on_this_machine_only() -> None:
     """`ray.init` passes over options that it does not know; this one it knows."""
     assert ray_compat.LOOPBACK.keys() == {"_node_ip_address"}
