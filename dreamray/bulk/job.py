@@ -18,7 +18,7 @@ from dreamray.bulk.bulk_events import BulkEvent, BulkListener
 from dreamray.bulk.existing import check_ours
 from dreamray.bulk.lease import hold_lease
 from dreamray.bulk.reporting import Reporting
-from dreamray.bulk.request import BulkRequest, Limit, parse_format, parse_limit
+from dreamray.bulk.request import BulkRequest, Limit
 from dreamray.bulk.scheduler import BulkScheduler
 from dreamray.bulk.task_executor import TaskExecutor, ThreadTaskExecutor
 from dreamray.bulk.task_runner import TaskRunnerSpec
@@ -33,7 +33,7 @@ from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import Folder, LocalFolder, locate_folder
 
-__all__ = ["BulkOptions", "Counts", "Limit", "dream_set", "parse_format", "parse_limit"]
+__all__ = ["BulkOptions", "dream_set"]
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dreamray.base.errors import PictureError
 from dreamray.base.messages import shown
 from dreamray.cli.options import CliOptions
-from dreamray.engine.events import Listener
 from dreamray.pictures import read_metadata
-from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream, parse_layers
 from dreamray.settings.execution import VISIBLE, Execution
 from dreamray.settings.schema import read_yaml_mapping
 from dreamray.storage import locate
+
+if TYPE_CHECKING:
+    from dreamray.engine.events import Listener
+    from dreamray.render.renderer import Renderer
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class MergedSettings:
 
     def renderer(self, on_event: Listener) -> Renderer:
         """One for this dream; it says so if its weights are not those of --like."""
+        from dreamray.render.renderer import Renderer  # `dreamray show` needs none.
+
         return Renderer(self.dream, self.execution, on_event, made_with=self.like_weights)
 
 
