@@ -1,1 +1,1 @@
-"""The ground floor: errors, messages and geometry, which need nothing else of dreamray."""
+"""The ground floor: errors, messages, bounded parsing and geometry: nothing else of dreamray."""

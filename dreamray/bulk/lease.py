@@ -24,6 +24,7 @@ from pathlib import Path
 
 from dreamray.base.errors import DreamrayError, RequestError
 from dreamray.base.messages import Warn, shown
+from dreamray.base.parsing import parse_json
 from dreamray.storage import Folder, Location
 
 _log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class Holder:
     def from_json(cls, text: bytes) -> Holder | None:
         """None if it is no lease, or one of another version of dreamray."""
         try:
-            return cls(**json.loads(text))
+            return cls(**parse_json(text))
         except (TypeError, ValueError):
             return None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dreamray.base.errors import PictureError
 from dreamray.base.messages import shown
+from dreamray.base.parsing import MOST_SETTINGS, read_bounded
 from dreamray.cli.options import CliOptions
 from dreamray.pictures import read_metadata
 from dreamray.settings.dream import Dream, parse_layers
@@ -56,7 +57,7 @@ def merge_settings(given: CliOptions) -> MergedSettings:
         sha256 = _section(metadata, "weights").get("sha256")
         like_weights = sha256 if isinstance(sha256, str) else None
     if config := given.pop("config", None):
-        settings = read_yaml_mapping(locate(config).read(), shown(config))
+        settings = _read_config(config)
         for name, value in settings.items():
             (execution if name in Execution.model_fields else dream)[name] = value
         Dream.from_mapping(dream, shown(config))
@@ -69,6 +70,11 @@ def merge_settings(given: CliOptions) -> MergedSettings:
     if address := os.environ.get("RAY_ADDRESS"):
         execution.setdefault("address", address)
     return MergedSettings(Dream(**dream), Execution(**execution), like_weights)
+
+
+def _read_config(config: str) -> dict[str, Any]:
+    text = read_bounded(locate(config), MOST_SETTINGS, "a file of settings")
+    return read_yaml_mapping(text, shown(config))
 
 
 def _read_settings(picture: str) -> dict[str, Any]:

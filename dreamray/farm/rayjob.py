@@ -30,8 +30,12 @@ from pathlib import Path
 from typing import Any
 
 from dreamray.base.errors import RequestError
+from dreamray.base.parsing import parse_json
 
 Manifest = dict[str, Any]
+
+_MOST_ANSWER = 16 << 20
+"""Bytes of an answer of Kubernetes that are read."""
 
 FAILED, REFUSED, UNREACHABLE = 1, 2, 75
 ACCOUNT = Path(os.environ.get("SERVICE_ACCOUNT", "/var/run/secrets/kubernetes.io/serviceaccount"))
@@ -83,7 +87,7 @@ class RayJobs:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         question = urllib.request.Request(url, data, headers)
         with self._opener.open(question, timeout=30) as answer:
-            found: dict[str, Any] = json.load(answer)
+            found: dict[str, Any] = parse_json(answer.read(_MOST_ANSWER))
             return found
 
 
@@ -129,7 +133,7 @@ def _reason(error: Exception) -> str:
     text = str(error)
     if isinstance(error, urllib.error.HTTPError):
         with contextlib.suppress(Exception):
-            text = json.loads(error.read())["message"]
+            text = parse_json(error.read(_MOST_ANSWER))["message"]
     return " ".join(text.split())
 
 
@@ -139,7 +143,7 @@ def read_manifest(path: Path, name: str, owner: tuple[str, str] | None) -> Manif
     Raises RequestError where there is none.
     """
     try:
-        manifest: Manifest = json.loads(path.read_text())
+        manifest: Manifest = parse_json(path.read_bytes())
         manifest["metadata"]["name"] = name
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RequestError(

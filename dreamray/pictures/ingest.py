@@ -19,6 +19,7 @@ import numpy as np
 from dreamray.base.errors import PictureError
 from dreamray.base.geometry import Interval, Region, Shape
 from dreamray.base.messages import Warn, shown
+from dreamray.base.parsing import parse_json
 from dreamray.pictures import parts
 from dreamray.pictures.colour import to_rgb
 from dreamray.pictures.decoding import check_size, decode
@@ -41,6 +42,9 @@ _HELD_BYTES = 8 * HELD_PIXELS
 """A file that is larger than its pixels can be, as it has many pages, is not held."""
 
 RECORD = "source.json"
+
+_MOST_RECORD = 256 << 20
+"""Bytes of it that are read: mostly the colour profile and the EXIF block."""
 
 
 @dataclass(frozen=True)
@@ -163,9 +167,9 @@ def open_source(folder: Folder) -> Source | None:
     file = folder.file(RECORD)
     if not file.exists():
         return None
-    text = file.read()
+    text = file.read(_MOST_RECORD)
     try:
-        return _source(folder, json.loads(text))
+        return _source(folder, parse_json(text))
     except (ValueError, KeyError, TypeError):
         return None
 

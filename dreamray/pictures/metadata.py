@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from xml.etree import ElementTree
 
 from dreamray.base.errors import PictureError
+from dreamray.base.parsing import parse_json
 from dreamray.pictures import parts
 
 KEYWORD = "dreamray"
@@ -24,6 +25,15 @@ XML_NAMESPACE = "urn:dreamray"
 _MAX_TEXT = 1 << 20
 _MAX_PACKED = 16 << 20
 """Bytes that are read of any one part of a file."""
+
+_MAX_XML = 3 << 20
+"""Bytes that are read of a Deep Zoom description: its elements take many times as much."""
+
+_MAX_PARTS = 100_000
+"""Of a file, those left out of a PNG that are as long as its pixels' are."""
+
+_PIXEL_PART = 1 << 10
+"""Bytes that a part of a PNG with pixels has at the least, if it is not the last one."""
 
 _JPEG_PIXELS, _JPEG_EXIF, _JPEG_FILL = 0xDA, 0xE1, 0xFF
 _USER_COMMENT_ASCII = b"ASCII\0\0\0"
@@ -69,10 +79,10 @@ def read_metadata(picture: bytes | BinaryIO, name: str) -> dict[str, Any]:
         try:
             if len(text) > _MAX_TEXT:
                 raise ValueError("longer than 1 MiB")
-            metadata = json.loads(text)[KEYWORD]
+            metadata = parse_json(text)[KEYWORD]
             if not isinstance(metadata, dict):
                 raise TypeError("not a mapping")
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise PictureError(
                 f"{name} carries dreamray settings that cannot be read ({parts.one_line(error)}): "
                 "another program changed them, so give the settings by hand"
@@ -123,10 +133,13 @@ def _png_text(file: BinaryIO) -> str | None:
     Text that unpacks to more than the limit comes back cut off one byte above the limit.
     """
     start = KEYWORD.encode() + b"\0"
-    at = 8
+    at, small = 8, 0
     while len(head := _at(file, at, 8)) == 8:
         size, kind = struct.unpack(">I4s", head)
         at += 12 + size
+        small += size < _PIXEL_PART
+        if small > _MAX_PARTS:
+            raise _too_many_parts()
         if kind not in (b"tEXt", b"zTXt", b"iTXt") or file.read(len(start)) != start:
             continue
         body = file.read(min(size - len(start), _MAX_PACKED))
@@ -144,7 +157,7 @@ def _png_text(file: BinaryIO) -> str | None:
 
 def _jpeg_exif(file: BinaryIO) -> bytes | None:
     at = 2
-    while True:
+    for _ in range(_MAX_PARTS):
         marker, kind, size = struct.unpack(">BBH", _at(file, at, 4))
         if marker != 0xFF:
             raise ValueError("cut short before its pixels")
@@ -158,20 +171,27 @@ def _jpeg_exif(file: BinaryIO) -> bytes | None:
             if segment.startswith(b"Exif\0\0"):
                 return segment
         at += 2 + size
+    raise _too_many_parts()
 
 
 def _webp_exif(file: BinaryIO) -> bytes | None:
     at = 12
-    while head := _at(file, at, 8):
+    for _ in range(_MAX_PARTS):
+        if not (head := _at(file, at, 8)):
+            return None
         kind, size = struct.unpack("<4sI", head)
         if kind == b"EXIF":
             return file.read(min(size, _MAX_PACKED))
         at += 8 + size + size % 2
-    return None
+    raise _too_many_parts()
+
+
+def _too_many_parts() -> ValueError:
+    return ValueError(f"it has over {_MAX_PARTS:,} parts")
 
 
 def _xml_text(file: BinaryIO) -> str | None:
-    xml = _at(file, 0, _MAX_PACKED)
+    xml = _at(file, 0, _MAX_XML)
     # A description needs none, and entities are how small files become huge ones.
     if b"<!DOCTYPE" in xml:
         raise ValueError("it has a document type, which no Deep Zoom description has")

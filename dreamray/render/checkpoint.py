@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamray.base.geometry import Shape
+from dreamray.base.parsing import parse_json
 from dreamray.plan.tiles import TilePlan
 from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
 from dreamray.storage import Folder, LocalFolder
@@ -27,6 +28,9 @@ _NAME = re.compile(r"octave-\d+(-step-\d+)?")
 RECORD = "job.json"
 """The file that says what was asked for, and how far it is."""
 
+
+_MOST = 64 << 20
+"""Bytes of it that are read: there are some for each block of a picture, and each tile."""
 
 _WORDS = {"threads": "number of threads"}
 
@@ -180,7 +184,7 @@ class CheckpointStore:
         place = self.folder.file(RECORD)
         if not place.exists():
             return None
-        record = json.loads(place.read())
+        record = parse_json(place.read(_MOST))
         if not isinstance(record["request"], dict):
             raise TypeError("request")
         return record

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from dreamray.base.errors import RequestError
 from dreamray.base.messages import brief
+from dreamray.base.parsing import ParseError, parse_yaml
 
 
 def none_as_word(value: object) -> object:
@@ -54,17 +54,12 @@ class Settings(BaseModel):
             raise RequestError(f"{name}: {error}") from None
 
 
-_NOT_YAML = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
-"""What PyYAML raises; of values such as `2020-13-45` or `!!bool x` anything."""
-
-
 def read_yaml_mapping(text: str | bytes, name: str) -> dict[str, Any]:
     """The mapping that a YAML text holds, empty for an empty text; RequestError names `name`."""
     try:
-        settings = yaml.safe_load(text)
-    except _NOT_YAML as error:
-        reason = " ".join(str(error).split())
-        raise RequestError(f"{name} is not YAML: {reason}") from None
+        settings = parse_yaml(text)
+    except ParseError as error:
+        raise RequestError(f"{name} is not YAML of settings: {error}") from None
     if settings is None:
         return {}
     if not isinstance(settings, dict) or not all(isinstance(key, str) for key in settings):

@@ -18,6 +18,7 @@ from dreamray.base.errors import DreamrayError, NotFoundError, RequestError, Sto
 from dreamray.base.messages import shown
 from dreamray.storage.exclusive import lock, place
 from dreamray.storage.listing import PART, fingerprint, walk
+from dreamray.storage.pipes import MOST, read_pieces, too_large
 from dreamray.storage.places import (
     Folder,
     ListedFile,
@@ -54,16 +55,25 @@ class LocalFile(Location):
 
     @override
     def read(self, limit: int | None = None) -> bytes:
-        with self._reading(), self.path.open("rb") as file:
-            return file.read(-1 if limit is None else limit)
+        with self._reading():
+            if not self._is_special():
+                with self.path.open("rb") as file:
+                    return file.read(-1 if limit is None else limit)
+            data = b"".join(read_pieces(self.path, MOST + 1 if limit is None else limit))
+        if limit is None and len(data) > MOST:
+            raise too_large(self.path)
+        return data
 
     @contextmanager
     @override
     def as_local_file(self) -> Iterator[Path]:
         """The file itself; a pipe, which can be read once, is copied."""
         with self._reading():
-            is_regular = stat.S_ISREG(self.path.stat().st_mode)
-        if not is_regular:
+            is_special = self._is_special()
+            is_pipe = is_special and self.path.is_fifo()
+        if is_special and not is_pipe:
+            raise RequestError(f"{shown(self)}: this is a device, not a file; name a file")
+        if is_pipe:
             with temporary_file(self) as copy:
                 self._copy_to(copy)
                 yield copy
@@ -211,13 +221,20 @@ class LocalFile(Location):
         finally:
             part.unlink(missing_ok=True)
 
+    def _is_special(self) -> bool:
+        """Whether this is a pipe or a device."""
+        mode = self.path.stat().st_mode
+        return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
     def _copy_to(self, path: Path) -> None:
-        with self._reading(), self.path.open("rb") as source:
-            try:
-                with path.open("wb") as copy:
-                    shutil.copyfileobj(source, copy)
-            except OSError as error:
-                raise no_room(self, error) from None
+        with self._reading(), path.open("wb") as copy:
+            for piece in read_pieces(self.path, MOST + 1):
+                try:
+                    copy.write(piece)
+                except OSError as error:
+                    raise no_room(self, error) from None
+                if copy.tell() > MOST:
+                    raise too_large(self.path)
 
 
 @dataclass(frozen=True)

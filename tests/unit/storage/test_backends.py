@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -37,8 +37,10 @@ from dreamray.storage import (
     MemoryFolder,
     S3Folder,
     S3Object,
+    local,
     locate,
     locate_folder,
+    pipes,
 )
 from tests.support.places import PROJECT
 from tests.support.s3_server import S3Server
@@ -321,6 +323,59 @@ class TestLocal:
         with pytest.raises(RequestError) as error:
             locate(f"{tmp_path}/two\nlines\x1b[31m\udcff").read()
         one_line(error, r"two\nlines\x1b[31m\udcff")
+
+    @pytest.mark.parametrize("data", [b"", b"dream", b"x" * 200_000], ids=len)
+    def test_a_pipe_is_read_to_its_end_or_its_limit(self, tmp_path: Path, data: bytes) -> None:
+        os.mkfifo(tmp_path / "pipe")
+
+        def write() -> None:
+            with suppress(BrokenPipeError):
+                (tmp_path / "pipe").write_bytes(data)
+
+        for limit in (None, 3):
+            writer = threading.Thread(target=write)
+            writer.start()
+            assert LocalFile(tmp_path / "pipe").read(limit) == data[:limit]
+            writer.join()
+
+    def test_a_pipe_whose_writer_is_gone_is_read(self) -> None:
+        """As the shell gives it: `--config <(echo 'step: 0.1')`."""
+        reading, writing = os.pipe()
+        os.write(writing, b"step: 0.1")
+        os.close(writing)
+        assert LocalFile(Path(f"/dev/fd/{reading}")).read() == b"step: 0.1"
+        os.close(reading)
+
+    def test_a_pipe_into_which_nobody_writes_is_given_up(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pipes, "_WRITER_WITHIN", 0.05)
+        monkeypatch.setattr(pipes, "_BYTE_WITHIN", 0.05)
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(RequestError) as error:
+            LocalFile(tmp_path / "pipe").read()
+        one_line(error, "nothing came out of this pipe")
+        writer = os.open(tmp_path / "pipe", os.O_RDWR)
+        os.write(writer, b"dre")
+        with (
+            pytest.raises(RequestError) as error,
+            LocalFile(tmp_path / "pipe").as_local_file(),
+        ):
+            pass
+        one_line(error, "nothing came out of this pipe")
+        os.close(writer)
+
+    def test_what_never_ends_is_not_read_to_its_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        zeros = LocalFile(Path("/dev/zero"))
+        assert zeros.read(5) == bytes(5)
+        assert LocalFile(Path("/dev/null")).read() == b""
+        monkeypatch.setattr(local, "MOST", 1 << 20)
+        with pytest.raises(RequestError) as error:
+            zeros.read()
+        one_line(error, "came out of this pipe")
+        with pytest.raises(RequestError) as error, zeros.as_local_file():
+            pass
+        one_line(error, "a device")
 
     def test_a_pipe_is_copied_as_it_can_be_read_once(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
