@@ -11,6 +11,9 @@ DEMO := out/lake-dream.png
 # with the fewest tests come last, and they are the longest.
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+# What starts a Ray looks at all of Ray's processes, so it runs alone.
+WITH_RAY := -m ray tests/ray tests/rehearsal
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := demo
@@ -24,16 +27,15 @@ demo: $(INSTALLED)  ## a dream of the example picture
 	$(BIN)/dreamray render examples/lake.png $(DEMO)
 	@echo "The dream of examples/lake.png is in $(CURDIR)/$(DEMO)"
 
-# What starts a Ray looks at all of Ray's processes, so it runs alone.
 test: $(DEVELOPED)  ## all tests
 	$(BIN)/pytest $(PARALLEL) -m "not ray"
-	$(BIN)/pytest -m ray
+	$(BIN)/pytest $(WITH_RAY)
 
 test-fast: $(DEVELOPED)  ## the unit tests but for the slow ones, in two minutes
 	$(BIN)/pytest $(PARALLEL) -m "not slow" tests/unit
 
 test-ray: $(DEVELOPED)  ## the tests that start a Ray
-	$(BIN)/pytest -m ray
+	$(BIN)/pytest $(WITH_RAY)
 
 test-chart: $(DEVELOPED)  ## the tests of the Helm chart
 	$(BIN)/pytest $(PARALLEL) -m chart tests/chart

@@ -32,6 +32,9 @@ FOLDERS = Path(__file__).parent
 MARKED = {"ray", "chart", "rehearsal", "training"}
 """Folders whose tests have the mark of that name."""
 
+WITH_RAY = {"ray", "rehearsal"}
+"""Folders that `make test` looks into for tests that start a Ray."""
+
 
 SLOW = {"tensorflow", "s3_server", "bucket", "answer"}
 """Fixtures that take seconds, or whose tests do: of TensorFlow, and of servers."""
@@ -45,6 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(FOLDERS).parts[0]
         if folder in MARKED:
             item.add_marker(folder)
+        if item.get_closest_marker("ray") and folder not in WITH_RAY:
+            raise pytest.UsageError(f"{item.nodeid}: what starts a Ray belongs to {WITH_RAY}")
 
 
 @pytest.fixture(scope="session")

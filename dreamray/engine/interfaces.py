@@ -6,7 +6,7 @@ TensorFlow's on whatever device it has, or another's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -61,6 +61,9 @@ class BatchObjective(Objective[A], Protocol):
 
 class ArrayBackend(Protocol[A]):
     """Arithmetic on arrays: see `dreamray.model.arithmetic.TensorFlowArrays`."""
+
+    def about(self) -> Mapping[str, Any]:
+        """What this process computes with, in words and numbers: its results say so."""
 
     def load(self, array: Raster) -> A:
         """Take an array over from NumPy. Raises MemoryExhaustedError."""

@@ -6,7 +6,6 @@ In the process of a laptop's render it is a plain object; on a cluster each acto
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,17 +63,8 @@ class Worker(Generic[A]):
         self._plan: TilePlan | None = None
 
     def about(self) -> Mapping[str, Any]:
-        """The device, threads and TensorFlow that this process computes with."""
-        import tensorflow as tf
-
-        from dreamray.model.device import used_threads
-
-        gpus = tf.config.list_physical_devices("GPU")
-        device = f"CPU {platform.machine()}"
-        if gpus:
-            details = tf.config.experimental.get_device_details(gpus[0])
-            device = f"GPU {details.get('device_name', 'unknown')}"
-        return {"threads": used_threads(), "device": device, "tensorflow": tf.__version__}
+        """See `ArrayBackend.about`."""
+        return self._engine.arrays.about()
 
     def begin(
         self,

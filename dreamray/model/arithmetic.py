@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.base.geometry import Raster, Region, Shape
+from dreamray.model.device import used_threads
 
 IMAGE = tf.TensorSpec([None, None, 3], tf.float32)
 NUMBER = tf.TensorSpec([], tf.float32)
@@ -17,6 +20,15 @@ NUMBER = tf.TensorSpec([], tf.float32)
 
 class TensorFlowArrays:
     """See `dreamray.engine.interfaces.ArrayBackend`. Several threads may use it at a time."""
+
+    def about(self) -> Mapping[str, Any]:
+        """The device, threads and TensorFlow that this process computes with."""
+        gpus = tf.config.list_physical_devices("GPU")
+        device = f"CPU {platform.machine()}"
+        if gpus:
+            details = tf.config.experimental.get_device_details(gpus[0])
+            device = f"GPU {details.get('device_name', 'unknown')}"
+        return {"threads": used_threads(), "device": device, "tensorflow": tf.__version__}
 
     def load(self, array: Raster) -> tf.Tensor:
         """Copy an array to the device."""

@@ -19,6 +19,7 @@ from dreamray.base.errors import DreamrayError
 from dreamray.base.geometry import Raster, Region, Shape
 from dreamray.engine.events import Event, Notice, StepDone, TileDone
 from dreamray.engine.tile_executor import LocalTileExecutor, TileExecutor
+from dreamray.engine.worker import Worker
 from dreamray.farm import pool, ray_tile_executor
 from dreamray.plan.planner import Planner
 from dreamray.raster.lazy import ArrayRaster, read
@@ -29,7 +30,6 @@ from dreamray.settings.execution import Execution
 from dreamray.storage import LocalFolder
 from tests.support.farm_tools import PlainTools
 from tests.support.places import PROJECT
-from tests.support.plain_engine import PlainWorker
 
 DREAM = Dream(layers={"mixed0": 1.0}, octaves=2, iterations=4, step=0.05, max_loss=None)
 EXECUTION = Execution(tile=64, threads=1)
@@ -84,7 +84,7 @@ class Run:
 
     def here(self) -> Raster:
         """By one worker in this process."""
-        return self.by(LocalTileExecutor(PlainWorker(PlainTools().engine())))
+        return self.by(LocalTileExecutor(Worker(PlainTools().engine())))
 
     def on_ray(self, workers: str, tools: PlainTools | None = None, wait: int = 240) -> Raster:
         """By so many workers of the cluster."""

@@ -16,8 +16,8 @@ import psutil
 import pytest
 from PIL import Image
 
+from tests.support.likeness import relative_error
 from tests.support.ray_cluster import Cluster, program
-from tests.support.reference import relative_error
 
 SETTINGS = """
 layers: {mixed2: 0.2, mixed3: 0.5, mixed4: 2.0}

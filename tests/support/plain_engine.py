@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.base.geometry import Raster, Region
-from dreamray.engine.worker import Worker
 from dreamray.model import architecture
 
 MIXES = np.float32(
@@ -41,6 +40,10 @@ class PlainEngine:
     def arrays(self) -> Any:
         """Itself."""
         return self
+
+    def about(self) -> Mapping[str, Any]:
+        """What it computes with, in TensorFlow's place."""
+        return {"threads": 1, "device": "NumPy", "tensorflow": "none"}
 
     def gradient(
         self, window: Raster, owned: npt.NDArray[np.int32], per_cell: Raster
@@ -109,14 +112,6 @@ class TiredEngine(PlainEngine):
         if self.gradients - 1 in self.at:
             raise MemoryExhaustedError("memory ran out")
         return found
-
-
-class PlainWorker(Worker[Any]):
-    """A worker that says what it computes with, without TensorFlow."""
-
-    def about(self) -> Mapping[str, Any]:
-        """See `Worker.about`."""
-        return {"threads": 1, "device": "NumPy", "tensorflow": "none"}
 
 
 def _taps(name: str, cells: npt.NDArray[np.int32], shape: tuple[int, ...]) -> list[Any]:

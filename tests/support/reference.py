@@ -113,15 +113,3 @@ def resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def to_pixels(image: np.ndarray) -> np.ndarray:
     """Uint8 pixels of an image in -1 to 1."""
     return np.clip((image / 2 + 0.5) * 255, 0, 255).astype(np.uint8)
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """Likeness of two uint8 pictures in decibels; infinite for equal ones."""
-    error = np.mean((a.astype(np.float64) - b) ** 2)
-    return float(10 * np.log10(255**2 / error)) if error else float("inf")
-
-
-def relative_error(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The L2 norm of the difference, in terms of the norm of `theirs`."""
-    difference = ours.astype(np.float64) - theirs
-    return float(np.linalg.norm(difference) / np.linalg.norm(theirs))

@@ -30,7 +30,7 @@ from dreamray.bulk.task import Task
 from dreamray.bulk.task_runner import AHEAD, PixelSemaphore, TaskRunner, TaskRunnerSpec
 from dreamray.engine.batching import StoppedError
 from dreamray.engine.tile_executor import LocalTileExecutor
-from dreamray.engine.worker import EngineSpec
+from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.model.architecture import CONVOLUTIONS
 from dreamray.model.weights import loader
 from dreamray.model.weights.arrays import Weights
@@ -40,7 +40,7 @@ from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import LocalFolder, locate
-from tests.support.plain_engine import PlainEngine, PlainWorker
+from tests.support.plain_engine import PlainEngine
 
 ONES = tuple(np.ones((1, 1, 1, 1), np.float32) for _ in CONVOLUTIONS)
 PLAIN = Weights("plain", "5" * 64, ONES, ONES, ONES)
@@ -95,12 +95,6 @@ class PlainTools:
         return WatchedEngine(self.watch, *self.dream.layer_names)
 
 
-@pytest.fixture(autouse=True)
-def _without_tensorflow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "tensorflow" not in request.fixturenames:
-        monkeypatch.setattr(task_runner, "Worker", PlainWorker)
-
-
 class Bench:
     """A studio, a folder of sources, one of its results, and one of those of `render`."""
 
@@ -143,7 +137,7 @@ class Bench:
     def rendered(self, name: str, output: str, dream: Dream | None = None) -> bytes:
         """What `render` makes of it."""
         dream = dream or self.dream
-        crew = LocalTileExecutor(PlainWorker(PlainEngine(*dream.layer_names)))
+        crew = LocalTileExecutor(Worker(PlainEngine(*dream.layer_names)))
         target = self.folder / "rendered" / output
         with Renderer(dream, self.execution, weights=PLAIN, executor=crew) as dreamer:
             render_picture(str(self.folder / "in" / name), str(target), dreamer)

@@ -26,7 +26,8 @@ from dreamray.raster.pixels import from_tensor, to_tensor
 from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
-from tests.support.reference import Reference, psnr, relative_error
+from tests.support.likeness import psnr, relative_error
+from tests.support.reference import Reference
 from tests.support.tiled import Tiled
 
 pytestmark = pytest.mark.slow

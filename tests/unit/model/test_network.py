@@ -12,7 +12,8 @@ from dreamray.model.architecture import LAYERS, ancestors
 from dreamray.model.network import Network, average_pool
 from dreamray.raster.pixels import to_tensor
 from dreamray.settings.dream import Dream
-from tests.support.reference import Reference, relative_error
+from tests.support.likeness import relative_error
+from tests.support.reference import Reference
 from tests.support.tiled import Tiled
 
 pytestmark = pytest.mark.slow

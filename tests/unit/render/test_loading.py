@@ -10,13 +10,14 @@ import pytest
 from dreamray.base.geometry import Shape
 from dreamray.engine.events import Notice
 from dreamray.engine.tile_executor import LocalTileExecutor
+from dreamray.engine.worker import Worker
 from dreamray.model.weights import loader
 from dreamray.model.weights.arrays import Weights
 from dreamray.plan.planner import Planner
 from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
-from tests.support.plain_engine import PlainEngine, PlainWorker
+from tests.support.plain_engine import PlainEngine
 
 DREAM = Dream(layers={"mixed0": 1.0}, octaves=1, iterations=1)
 IMAGE = np.random.default_rng(1).uniform(-1, 1, (90, 100, 3)).astype(np.float32)
@@ -36,7 +37,7 @@ def loads(monkeypatch: pytest.MonkeyPatch, untrained: Weights) -> list[str]:
 
 
 def plain() -> LocalTileExecutor:
-    return LocalTileExecutor(PlainWorker(PlainEngine("mixed0")))
+    return LocalTileExecutor(Worker(PlainEngine("mixed0")))
 
 
 def test_a_property_loads_nothing(loads: list[str]) -> None:

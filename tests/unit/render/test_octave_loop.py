@@ -20,6 +20,7 @@ from dreamray.engine.tile_executor import (
     TileExecutor,
     WorkersLostError,
 )
+from dreamray.engine.worker import Worker
 from dreamray.plan.planner import Planner
 from dreamray.plan.tiles import TilePlan
 from dreamray.raster.chunked import ChunkedRaster
@@ -30,7 +31,7 @@ from dreamray.render.octave_loop import LOSSES_IN_A_ROW, OctaveLoop
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import Folder, LocalFolder, MemoryFolder
-from tests.support.plain_engine import PlainEngine, PlainWorker, TiredEngine
+from tests.support.plain_engine import PlainEngine, TiredEngine
 
 LAYERS = ("conv2d_2", "max_pooling2d")
 SHAPE = Shape(83, 101)
@@ -44,7 +45,7 @@ def image() -> Raster:
 
 
 def local(engine: PlainEngine | None = None) -> LocalTileExecutor:
-    return LocalTileExecutor(PlainWorker(engine or PlainEngine(*LAYERS)))
+    return LocalTileExecutor(Worker(engine or PlainEngine(*LAYERS)))
 
 
 class KeepingJob(CheckpointStore):
@@ -214,7 +215,7 @@ class TestResult:
             ) -> None:
                 super().dream_tiles(tasks[::-1], done)
 
-        crew = Backwards(PlainWorker(PlainEngine(*LAYERS)))
+        crew = Backwards(Worker(PlainEngine(*LAYERS)))
         assert Run(**SEAMS["blend"]).by(crew) == undisturbed["blend"]
 
 
@@ -301,7 +302,7 @@ class Losing(LocalTileExecutor):
     """Loses its workers, and all they have, at some of its calls; before or after the call."""
 
     def __init__(self, at: Callable[[int], bool], *, after: bool = False) -> None:
-        super().__init__(PlainWorker(PlainEngine(*LAYERS)))
+        super().__init__(Worker(PlainEngine(*LAYERS)))
         self.at = at
         self.after = after
         self.calls = 0
@@ -383,7 +384,7 @@ class Changing(LocalTileExecutor):
     """Has to change, or may, after some of its steps."""
 
     def __init__(self, must: Sequence[int], may: Sequence[int]) -> None:
-        super().__init__(PlainWorker(PlainEngine(*LAYERS)))
+        super().__init__(Worker(PlainEngine(*LAYERS)))
         self.must, self.may = must, may
         self.steps = self.begun = 0
 

@@ -22,7 +22,8 @@ from dreamray.model.weights import loader
 from dreamray.raster.pixels import from_tensor, to_tensor
 from dreamray.render.renderer import Renderer
 from dreamray.settings.execution import Execution
-from tests.support.reference import Dreamt, Reference, psnr
+from tests.support.likeness import psnr
+from tests.support.reference import Dreamt, Reference
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("traced_once")]
 
