@@ -22,6 +22,12 @@ class Shape(NamedTuple):
         """Their number."""
         return self.height * self.width
 
+    def within(self, longest: int | None) -> Shape:
+        """The shape scaled down so that its longer side is at most `longest`; never up."""
+        if longest is None or max(self) <= longest:
+            return self
+        return Shape(*(max(1, round(side * longest / max(self))) for side in self))
+
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
 

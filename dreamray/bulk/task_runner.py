@@ -189,7 +189,7 @@ class TaskRunner:
                 held.enter_context(self._held_pixels.acquire(pixels))
                 builder.enter("load")
                 folder = held.enter_context(_work_folder(pixels))
-                original = ingest_file(path, name, builder.fingerprint, folder)
+                original = ingest_file(path, name, builder.fingerprint, folder, task.dream.size)
             builder.loaded(original)
             digest = result_digest(task.request, original.sha256)
             if task.there and not task.overwrite and is_right(task, digest):

@@ -262,19 +262,20 @@ def sweep(
             "repeatable. The default are the experiments of the Deep Dream paper.",
         ),
     ] = None,
-    width: Annotated[int, typer.Option(help="Width of each picture, in pixels.", min=80)] = 400,
     quiet: Quiet = False,
 ) -> None:
-    """A contact sheet of dreams, one setting changed at a time."""
-    from dreamray.cli.progress import say
-    from dreamray.render.sweep import parse_experiments, render_sheet
+    """A contact sheet of dreams, one setting changed at a time.
 
-    with (
-        _make_ready(given, quiet) as (request, show),
-        request.renderer(show) as renderer,
-    ):
-        experiments = parse_experiments(vary or [], request.dream)
-        count = render_sheet(source, output, renderer, experiments, width, show)
+    Each is 400 pixels long, or as --size says.
+    """
+    from dreamray.cli.progress import say
+    from dreamray.render.sweep import SIZE, parse_experiments, render_sheet
+
+    with _make_ready(given, quiet) as (request, show):
+        small = request.of_size(SIZE)
+        experiments = parse_experiments(vary or [], small.dream)
+        with small.renderer(show) as renderer:
+            count = render_sheet(source, output, renderer, experiments, show)
     say(f"{output}: {count} dreams")
 
 
@@ -309,7 +310,7 @@ def plan(
         shape = file_shape(path, shown(place.name))
         if shape.pixels <= HELD_PIXELS:  # Decoded, what is wrong with it is told, too.
             shape = Shape(*decode(path.read_bytes(), place.name).pixels.shape[:2])
-    planned = Planner(dream, request.execution).plan(shape)
+    planned = Planner(dream, request.execution).plan(shape.within(dream.size))
     planned = replace(planned, notices=(*notes, *planned.notices))
     keep_freed_memory()
     speed = measure_speed(dream, request.execution) if probe else None

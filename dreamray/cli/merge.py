@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dreamray.base.errors import PictureError
@@ -30,6 +30,10 @@ class MergedSettings:
     execution: Execution
     like_weights: str | None = None
     """Sha256 of the weights of the picture given as --like."""
+
+    def of_size(self, size: int) -> MergedSettings:
+        """The same for results of that size, if none is set."""
+        return self if self.dream.size else replace(self, dream=self.dream.replace(size=size))
 
     def renderer(self, on_event: Listener) -> Renderer:
         """One for this dream; it says so if its weights are not those of --like."""

@@ -45,6 +45,11 @@ DREAM = (
     Option("max_loss", "N|none", "An octave ends when its loss is over this. Default 10."),
     Option("jitter", "PIXELS", "Roll the picture randomly by up to this in each step. Default 0."),
     Option("seed", "N", "Seed of the jitter. Default 0."),
+    Option(
+        "size",
+        "PIXELS|none",
+        "Longer side of the result: a larger picture is first reduced to it. Default: all of it.",
+    ),
 )
 
 EXECUTION = (

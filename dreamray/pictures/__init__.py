@@ -7,6 +7,7 @@
 | `export`, `png_stream`, `jpeg_stream`, `tiff_stream` | a result of any size |
 | `deep_zoom`, `viewer` | a result as tiles, and the page that shows them |
 | `metadata` | the settings of a dream inside its picture |
+| `reduction` | a smaller picture |
 | `colour`, `exif`, `parts`, `strips`, `preview` | what these are made of |
 """
 

@@ -1,14 +1,17 @@
 """Bringing a source picture into a folder, as blocks of upright RGB that many processes read.
 
 Small pictures are decoded as a whole, large ones in strips; either way nobody ever holds more
-than a strip of a large one, and the pixels are those of `pictures.decode`.
+than a strip of a large one, and the pixels are those of `pictures.decode`, or what
+`pictures.reduction` makes of them where a smaller picture is wanted.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +27,11 @@ from dreamray.pictures import parts
 from dreamray.pictures.colour import to_rgb
 from dreamray.pictures.decoding import check_size, decode
 from dreamray.pictures.exif import Turn
+from dreamray.pictures.reduction import Samples, as_samples, reduce_rows
 from dreamray.pictures.source_stream import STREAMED, open_stream, read_shape
 from dreamray.raster.chunked import ChunkedRaster, ChunkGrid, cut_evenly
 from dreamray.raster.pixels import HELD_PIXELS
+from dreamray.storage import LocalFolder, MemoryFolder
 from dreamray.storage.places import Folder, Location
 
 MAX_PIXELS = 1 << 34
@@ -65,6 +70,8 @@ class Source:
     """Of the location it was read from: see `Location.fingerprint`."""
     notes: tuple[str, ...]
     """One-line notices for the user."""
+    size: int | None = None
+    """The longer side that it was to have at the most; None for any."""
 
     @property
     def shape(self) -> Shape:
@@ -94,9 +101,11 @@ def ingest(
     *,
     warn: Warn,
     max_pixels: int = MAX_PIXELS,
+    size: int | None = None,
 ) -> Source:
     """Read a picture once, from its beginning to its end, and write it into a folder as blocks.
 
+    One whose longer side has more than `size` pixels is reduced to that.
     Notes for the user go to `warn`, one line each. What makes it complete is written last: an
     interrupted one is none. Raises PictureError for what `pictures.decode` refuses, for more
     than `max_pixels` pixels before any of them is decoded, and for what is too large for its
@@ -105,7 +114,7 @@ def ingest(
     fingerprint = source.fingerprint()
     folder.file(RECORD).remove()
     with source.as_local_file() as path:
-        record = _take(path, shown(source.name), fingerprint, folder, max_pixels)
+        record = _take(path, shown(source.name), fingerprint, folder, max_pixels, size)
     if source.fingerprint() != fingerprint:
         raise PictureError(f"{shown(source)} was changed while it was read: run it again")
     folder.file(RECORD).write(json.dumps(record).encode())
@@ -114,17 +123,19 @@ def ingest(
     return _source(folder, record)
 
 
-def ingest_file(path: Path, name: str, fingerprint: str, folder: Folder) -> Source:
+def ingest_file(
+    path: Path, name: str, fingerprint: str, folder: Folder, size: int | None = None
+) -> Source:
     """Read a local file that is a picture as `ingest` does, but leave no record of it.
 
     `name` is what messages call it, `fingerprint` that of the location it was copied from.
     Raises as `ingest`.
     """
-    return _source(folder, _take(path, name, fingerprint, folder, MAX_PIXELS))
+    return _source(folder, _take(path, name, fingerprint, folder, MAX_PIXELS, size))
 
 
 def _take(
-    path: Path, name: str, fingerprint: str, folder: Folder, max_pixels: int
+    path: Path, name: str, fingerprint: str, folder: Folder, max_pixels: int, size: int | None
 ) -> dict[str, Any]:
     """Write a picture into a folder, and return its record."""
     kind = _kind(path, name)
@@ -136,7 +147,13 @@ def _take(
             f"{name} is a {kind} of {shape} pixels, larger than is read of that format: "
             "save it anew as PNG or TIFF"
         )
-    taken = (_take_whole if held else _take_in_strips)(path, kind, name, folder)
+    take = _take_whole if held else _take_in_strips
+    if shape.within(size) == shape:
+        taken = take(path, kind, name, folder)
+    else:
+        with _room(folder, held=held) as room:
+            whole = take(path, kind, name, room)
+            taken = whole._replace(grid=_reduce(whole, room, folder, whole.grid.shape.within(size)))
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return {
@@ -148,6 +165,7 @@ def _take(
         "sha256": sha256,
         "fingerprint": fingerprint,
         "notes": taken.notes,
+        "size": size,
     }
 
 
@@ -186,6 +204,7 @@ def _source(folder: Folder, record: dict[str, Any]) -> Source:
         sha256=str(record["sha256"]),
         fingerprint=str(record["fingerprint"]),
         notes=tuple(map(str, record["notes"])),
+        size=record.get("size"),
     )
 
 
@@ -239,6 +258,49 @@ def _take_in_strips(path: Path, kind: str, name: str, folder: Folder) -> _Taken:
     notes = tuple(f"{name} {remark}" for remark in remarks if remark)
     has_alpha = stream.channels.alpha is not None
     return _Taken(grid, dtype, has_alpha, icc_profile, stream.exif.kept, notes)
+
+
+@contextlib.contextmanager
+def _room(folder: Folder, *, held: bool) -> Iterator[Folder]:
+    """A folder for a picture that is to be made smaller: in memory, or on this machine."""
+    if held:
+        yield MemoryFolder()
+    elif isinstance(folder, LocalFolder):  # Where there is to be room for pictures.
+        yield folder.folder("whole")
+        folder.folder("whole").remove()
+    else:
+        with tempfile.TemporaryDirectory(prefix="dreamray-") as path:
+            yield LocalFolder(Path(path))
+
+
+def _reduce(taken: _Taken, room: Folder, folder: Folder, target: Shape) -> ChunkGrid:
+    """Write what lies in `room` into a folder, in a smaller shape; return its grid."""
+    whole_colour, whole_alpha = _rasters(room, taken.grid, taken.dtype)
+    source = taken.grid.shape
+    columns = np.arange(source.width)
+
+    def rows(wanted: Interval) -> tuple[Samples, Samples | None]:
+        lines = np.arange(*wanted)
+        opacity = whole_alpha.points(lines, columns) if taken.has_alpha else None
+        return whole_colour.points(lines, columns), opacity
+
+    starts = range(0, target.height, _SIDE)
+    grid = ChunkGrid(
+        tuple(Interval(start, min(start + _SIDE, target.height)) for start in starts),
+        tuple(cut_evenly(Interval(0, target.width), _SIDE)),
+    )
+    colour, alpha = _rasters(folder, grid, taken.dtype)
+    bands: list[tuple[Samples, ...]] = []
+    for band, *planes in reduce_rows(rows, source, target):
+        bands.append(tuple(as_samples(p, taken.dtype) for p in planes if p is not None))
+        if band.stop % _SIDE == 0 or band.stop == target.height:
+            region = Region(
+                Interval((band.stop - 1) // _SIDE * _SIDE, band.stop), Interval(0, target.width)
+            )
+            for raster, values in zip((colour, alpha), zip(*bands, strict=True), strict=False):
+                raster.write(region, np.concatenate(values))
+            bands.clear()
+    return grid
 
 
 def _source_rows(upright: Iterable[Interval], height: int, turn: Turn) -> Iterator[Interval]:

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from dreamray.base.geometry import Region, Shape
+from dreamray.base.geometry import Region
 from dreamray.raster.lazy import LazyRaster, ResizedRaster, read
 from dreamray.raster.pixels import from_tensor
 from dreamray.storage import Location
@@ -24,9 +24,9 @@ def preview_of(target: Location) -> Location:
 
 def write_preview(view: LazyRaster, target: Location) -> Location:
     """Write a JPEG of a raster beside a result; return its place. Raises as `Location.write`."""
-    shape = _within(view.shape, LONGEST)
+    shape = view.shape.within(LONGEST)
     # Twice as fine first, as resampling alone would leave most pixels out.
-    fine = ResizedRaster(view, _within(view.shape, 2 * LONGEST))
+    fine = ResizedRaster(view, view.shape.within(2 * LONGEST))
     pixels = from_tensor(read(fine, Region.whole(fine.shape)), np.uint8)
     image = Image.fromarray(pixels).resize((shape.width, shape.height), Image.Resampling.BOX)
     file = io.BytesIO()
@@ -34,8 +34,3 @@ def write_preview(view: LazyRaster, target: Location) -> Location:
     place = preview_of(target)
     place.write(file.getvalue())
     return place
-
-
-def _within(shape: Shape, longest: int) -> Shape:
-    scale = min(1.0, longest / max(shape))
-    return Shape(*(max(1, round(side * scale)) for side in shape))

@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dreamray.base.errors import RequestError
+from dreamray.base.geometry import Shape
 from dreamray.engine.events import Listener, ignore
+from dreamray.pictures.reduction import reduce_array
 from dreamray.raster.pixels import Pixels, from_tensor, to_tensor
 from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
@@ -28,7 +30,7 @@ def dream(
         execution: how to run it, such as `Execution(weights="imagenet")`.
         on_event: told what happens, as the events of `dreamray.engine.events`.
 
-    Returns: the dream, of the same shape and dtype.
+    Returns: the dream, of the same dtype and, unless `size` reduces it, shape.
 
     Raises RequestError for another shape or dtype and for wrong settings, WeightsError (which is
     one) for weights that cannot be had or do not reach the layers, PictureError for a picture
@@ -40,5 +42,9 @@ def dream(
             f"image: {pixels.dtype} {list(pixels.shape)} is not RGB; "
             "give uint8 or uint16 [height, width, 3]"
         )
-    with Renderer(dream or Dream(), execution or Execution(), on_event) as renderer:
+    dream = dream or Dream()
+    shape = Shape(*pixels.shape[:2])
+    if shape.within(dream.size) != shape:
+        pixels = reduce_array(pixels, shape.within(dream.size))
+    with Renderer(dream, execution or Execution(), on_event) as renderer:
         return from_tensor(renderer.dream_array(to_tensor(pixels)), pixels.dtype)

@@ -72,7 +72,8 @@ def render_picture(
     if options.fresh:
         discard(folder, base)
     earlier = folder.file(RECORD).exists()
-    original, store = _open_source(place, fingerprint, base, folder, on_event), None
+    size = renderer.dream.size
+    original, store = _open_source(place, fingerprint, base, folder, on_event, size), None
     try:
         check_output(format, original.shape.width, original.shape.height)
         plan = renderer.plan(original.shape)
@@ -103,17 +104,24 @@ def render_picture(
 
 
 def _open_source(
-    place: Location, fingerprint: str, base: Folder, folder: Folder, on_event: Listener
+    place: Location,
+    fingerprint: str,
+    base: Folder,
+    folder: Folder,
+    on_event: Listener,
+    size: int | None,
 ) -> Source:
     """The source as a chunked raster: as it is there, or brought in."""
     known = ingest.open_source(folder)
-    if known is not None and (known.fingerprint == fingerprint or _has_same_content(place, known)):
-        return known
     if known is not None:
-        on_event(Notice(f"{folder} holds work with another source: starting afresh"))
+        same = known.fingerprint == fingerprint or _has_same_content(place, known)
+        if same and known.size == size:
+            return known
+        other = "size" if same else "source"
+        on_event(Notice(f"{folder} holds work with another {other}: starting afresh"))
     discard(folder, base)
     try:
-        return ingest.ingest(place, folder, warn=lambda note: on_event(Notice(note)))
+        return ingest.ingest(place, folder, warn=lambda note: on_event(Notice(note)), size=size)
     except BaseException:
         discard(folder, base)
         raise

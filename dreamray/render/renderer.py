@@ -16,6 +16,7 @@ from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.model.weights import loader
 from dreamray.model.weights.arrays import Weights
 from dreamray.pictures import Picture
+from dreamray.pictures.reduction import reduce_array
 from dreamray.plan.planner import PicturePlan, Planner
 from dreamray.raster.lazy import ArrayRaster, LazyRaster, read
 from dreamray.render.checkpoint import CheckpointStore
@@ -157,11 +158,15 @@ class Renderer:
     def dream_array(self, image: Raster, plan: PicturePlan | None = None) -> Raster:
         """The dream of an image, float32 [height, width, 3] in -1 to 1; may exceed that range.
 
+        One that is larger than the dream's `size` is reduced to it first.
+
         Raises PictureError if the image is too small, MemoryExhaustedError if even the
         smallest tiles do not fit into memory; and as `load`.
         """
         self.load()
-        shape = Shape(*image.shape[:2])
+        shape = Shape(*image.shape[:2]).within(self.dream.size)
+        if shape != image.shape[:2]:
+            image = reduce_array(image, shape)
         with self._temporary_folder() as folder:
             store = CheckpointStore(folder, {})
             dreamt = self.dream_raster(ArrayRaster(image), plan or self.plan(shape), store)

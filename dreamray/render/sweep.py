@@ -15,6 +15,7 @@ from dreamray.base.geometry import Shape
 from dreamray.engine.events import Listener, Notice, ignore
 from dreamray.pictures import Picture
 from dreamray.pictures.encoding import PICTURE_SUFFIXES
+from dreamray.pictures.reduction import reduce_array
 from dreamray.plan.planner import Planner
 from dreamray.render.provenance import describe
 from dreamray.render.renderer import Renderer, read_picture
@@ -28,6 +29,11 @@ PAPER = (
     ("octave_scale", ("0.7", "5")),
 )
 """The experiments of the paper that the defaults come from: each changes one setting."""
+
+SIZE = 400
+"""Longer side of each picture, where the dream has no size."""
+
+_VARIED = ("layer", *(name for name in Dream.model_fields if name not in ("layers", "size")))
 
 _MARGIN, _LABEL = 12, 26
 _COLUMNS = 6
@@ -63,8 +69,8 @@ def _row(text: str, dream: Dream) -> list[Experiment]:
     setting = setting.strip().replace("-", "_")
     if not equals or not values.strip():
         raise RequestError(f"--vary {text!r} is not of the form SETTING=A,B, such as step=0.01,0.1")
-    if setting != "layer" and (setting not in Dream.model_fields or setting == "layers"):
-        known = ", ".join(name for name in Dream.model_fields if name != "layers")
+    if setting not in _VARIED:
+        known = ", ".join(name for name in _VARIED if name != "layer")
         raise RequestError(f"--vary {setting}: no such setting; there are layer, {known}")
     return [_experiment(dream, setting, value.strip()) for value in _COMMA.split(values)]
 
@@ -81,10 +87,9 @@ def render_sheet(
     output: str,
     renderer: Renderer,
     rows: list[list[Experiment]],
-    width: int,
     on_event: Listener = ignore,
 ) -> int:
-    """Dream each experiment of a picture shrunk to `width`, and write them as one sheet.
+    """Dream each experiment of a picture reduced to the dream's size, and write them as one sheet.
 
     The original and the dream without change come first. The network is built once for each
     choice of layers. Returns the number of dreams.
@@ -93,8 +98,8 @@ def render_sheet(
     format = pictures.output_format(target.name, PICTURE_SUFFIXES)
     target.check_writable()
     picture = read_picture(source, on_event)
-    small = _shrink(picture.pixels, width)
     renderer.load()
+    small = _reduce(picture.pixels, renderer.dream.size)
     shape = Shape(*small.shape[:2])
     unchanged = Experiment("as set", renderer.dream)
     suitable = renderer.weights.layers
@@ -132,15 +137,12 @@ def render_sheet(
     return len(cells)
 
 
-def _shrink(pixels: pictures.Pixels, width: int) -> pictures.Pixels:
-    """The picture in 8 bits at a width, never enlarged."""
-    if pixels.dtype == np.uint16:
-        pixels = (pixels >> 8).astype(np.uint8)
-    height = max(1, round(pixels.shape[0] * width / pixels.shape[1]))
-    if width >= pixels.shape[1]:
-        return pixels
-    image = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)
-    return np.asarray(image)
+def _reduce(pixels: pictures.Pixels, size: int | None) -> pictures.Pixels:
+    """The picture in 8 bits, of at most that many pixels a side."""
+    shape = Shape(*pixels.shape[:2])
+    if shape.within(size) != shape:
+        pixels = reduce_array(pixels, shape.within(size))
+    return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
 
 
 def _wrap(row: list[Cell]) -> list[list[Cell]]:

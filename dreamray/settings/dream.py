@@ -5,10 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 
 from dreamray.base.errors import RequestError
 from dreamray.base.messages import brief
@@ -31,6 +37,10 @@ def parse_layer_option(text: str) -> tuple[str, float]:
             f"--layer {brief(text)} is not of the form NAME=WEIGHT, such as mixed4=2 "
             "or mixed4[12,40]=1.5"
         ) from None
+
+
+_LATER = {"size"}
+"""Settings that the first version had not, and that do nothing where they are None."""
 
 
 class Dream(Settings):
@@ -59,6 +69,17 @@ class Dream(Settings):
         default=0, ge=0, le=10_000, description="a whole number of pixels from 0 to 10000"
     )
     seed: int = Field(default=0, ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
+    size: Annotated[Annotated[int, Field(ge=1, le=2**20)] | None, BeforeValidator(none_as_word)] = (
+        Field(
+            default=None, description="a whole number of pixels from 1 to 1048576, or none for all"
+        )
+    )
+    """Longer side of the result: a larger picture is reduced to it first, a smaller one stays."""
+
+    @model_serializer(mode="wrap")
+    def _without_the_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What came later is written only where it is used: older dreams keep their digests."""
+        return {k: v for k, v in dump(self).items() if k not in _LATER or v is not None}
 
     @field_validator("layers")
     @classmethod

@@ -245,6 +245,7 @@ class TestSameBytesAsRender:
             "c.png": DREAM.replace(layers={"max_pooling2d": 1.0}),
             "d.png": DREAM.replace(layers={"mixed0": 1.0}),
             "e.png": DREAM.replace(octaves=1, jitter=5, seed=3),
+            "f.png": DREAM.replace(size=64),
         }
         for output, dream in dreams.items():
             assert bench.make("a.png", output, dream).record.state is State.DONE

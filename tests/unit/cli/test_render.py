@@ -274,6 +274,27 @@ def test_other_weights_than_those_of_like_are_remarked(
     assert "other weights" in run("render", picture, folder / "b.png", *options).err
 
 
+@pytest.mark.slow
+def test_a_size_is_that_of_the_result_everywhere(run: Run, picture: Path, folder: Path) -> None:
+    import dreamray
+
+    sized = (*LITTLE, "--size", "80")
+    assert "80x67 in" in run("render", picture, folder / "a.png", *sized).out
+    settings = Dream.from_yaml(run("show", folder / "a.png").out)
+    assert settings.size == 80
+    made = decode((folder / "a.png").read_bytes(), "a").pixels
+    execution = dreamray.Execution(weights="random")
+    np.testing.assert_array_equal(made, dreamray.dream(noise(), settings, execution=execution))
+    like = ("--like", folder / "a.png", "--weights", "random")
+    assert run("render", picture, folder / "b.png", *like).code == 0
+    assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
+    assert "picture 80x67," in run("plan", picture, *sized, "--no-probe").out
+    assert run("render", picture, folder / "c.png", *sized, "--keep-work").code == 0
+    again = run("render", picture, folder / "c.png", *LITTLE, "--size", "none")
+    assert "work with another size: starting afresh" in again.err
+    assert "120x100 in" in again.out
+
+
 def test_a_picture_without_settings_is_told_apart(run: Run, picture: Path) -> None:
     refused(run("show", picture), 1, "in.png", "carries no dreamray settings")
 
@@ -404,7 +425,7 @@ def test_an_interrupted_render_is_gone_on_with(run: Run, picture: Path, folder: 
 
 def test_sweep_makes_a_sheet_of_every_value(run: Run, picture: Path, folder: Path) -> None:
     vary = ("--vary", "step=0.01,0.1", "--vary", "layer=mixed0,mixed1[3,4],conv2d_2")
-    ended = run("sweep", picture, folder / "s.png", *LITTLE, *vary, "--width", "90")
+    ended = run("sweep", picture, folder / "s.png", *LITTLE, *vary, "--size", "90")
     assert ended.code == 0, ended.err
     assert "4 dreams" in ended.out  # step 0.01 and mixed0 are what is set anyway
     sheet = decode((folder / "s.png").read_bytes(), "s").pixels

@@ -624,7 +624,7 @@ class TestCommands:
         self, run: Run, picture: Path, suited: Weights
     ) -> None:
         sheet = picture.with_name("sheet.png")
-        vary = ("--vary", "step=0.01,0.1", "--vary", "layer=mixed0", "--width", "90")
+        vary = ("--vary", "step=0.01,0.1", "--vary", "layer=mixed0", "--size", "90")
         code, out, err = run("sweep", picture, sheet, "--weights", "bestiary", *self.QUICK, *vary)
         assert code == 0, err
         assert "3 dreams" in out  # step 0.01 is what is set anyway

@@ -41,6 +41,7 @@ dreams = st.builds(
     max_loss=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     jitter=st.integers(0, 10_000),
     seed=st.integers(0, 2**32 - 1),
+    size=st.none() | st.integers(1, 2**20),
 )
 
 
@@ -286,10 +287,16 @@ class TestDigest:
             {"max_loss": None},
             {"jitter": 1},
             {"seed": 1},
+            {"size": 900},
         ],
     )
     def test_depends_on_every_setting(self, change):
         assert Dream(**change).digest() != Dream().digest()
+
+    def test_is_that_of_the_versions_before_where_nothing_newer_is_used(self):
+        """Else every set would be made anew."""
+        digest = "d13dffbe9c57d7df4deee2e241d537a7d17101d5dfe7fcc15b5bb205ea2fe4ed"
+        assert Dream().digest() == Dream(size="none").digest() == digest
 
     def test_every_setting_is_tried_above(self):
         (mark,) = copy.copy(TestDigest.test_depends_on_every_setting.pytestmark)
