@@ -21,7 +21,7 @@ from dreamray.bulk.record import Record, State
 from dreamray.bulk.task import Outcome, Task, utc_now
 from dreamray.bulk.task_executor import FinishedTask, TaskExecutor
 from dreamray.bulk.task_runner import TaskRunnerSpec
-from dreamray.farm.actors import actor_maker, node_id, prepare
+from dreamray.farm.actors import WatchedActor, actor_maker, prepare
 from dreamray.farm.pool import WorkerHandle, WorkerPool
 from dreamray.farm.resources import WorkerResources
 
@@ -115,6 +115,8 @@ class RayTaskExecutor(TaskExecutor):
         if now - self._asked >= _ASK_EVERY:
             self._asked = now
             self._pool.scale_up()
+        for worker in self._pool.end_stalled():
+            self._lose(worker, suspect=True)
         self._ready = self._pool.ready()
         for worker in self._pool.leaving():
             if not self._in_hand[worker]:
@@ -198,16 +200,17 @@ def _fail_unforeseen(task: Task, error: Exception) -> Outcome:
     return Outcome(record, again=True, own=False)
 
 
-class NodeTaskRunner:
+class NodeTaskRunner(WatchedActor):
     """A process that makes the pictures of a set, several at a time."""
 
     def __init__(self, spec: TaskRunnerSpec) -> None:
+        super().__init__()
         prepare(spec.threads)
-        self._runner = spec.runner()
+        self._runner = spec.runner(self.activity)
 
-    def handshake(self) -> tuple[str, Mapping[str, Any]]:
+    def handshake(self) -> Mapping[str, Any]:
         """See `NodeWorker.handshake`."""
-        return node_id(), self._runner.about()
+        return self._runner.about()
 
     def make(self, task: Task) -> Outcome:
         """See `TaskRunner.make`."""

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import shown
 from dreamray.bulk.record import Record, Seconds, State
+from dreamray.engine.activity import Activity
 from dreamray.engine.events import Event, Notice
 from dreamray.pictures.ingest import Source
 from dreamray.settings.dream import Dream
 from dreamray.storage import Location
+
+WAIT = "wait"
+"""The stage of a picture in which others are worked at."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,10 @@ class Outcome:
 class OutcomeBuilder:
     """What is known of a picture while it is made."""
 
-    def __init__(self, task: Task, worker: str) -> None:
+    def __init__(self, task: Task, worker: str, activity: Activity) -> None:
+        """`activity` is told what is done for the picture."""
         self._task = task
+        self._activity = activity
         self._worker = worker
         self._seconds = dict.fromkeys(("load", "wait", "dream", "store"), 0.0)
         self._stage, self._since = "load", time.perf_counter()
@@ -62,6 +68,7 @@ class OutcomeBuilder:
         self.fingerprint = self.sha256 = ""
         self.shape = Shape(0, 0)
         self.work = 0
+        activity.begin(task.output, self._stage)
 
     def on_event(self, event: Event) -> None:
         """Keep what the user should know."""
@@ -82,6 +89,10 @@ class OutcomeBuilder:
         now = time.perf_counter()
         self._seconds[self._stage] += now - self._since
         self._stage, self._since = stage, now
+        if stage == WAIT:
+            self._activity.end(self._task.output)
+        else:
+            self._activity.begin(self._task.output, stage, self.shape.pixels)
 
     def done(self, written: str) -> Outcome:
         """Its result is stored, with this fingerprint."""

@@ -26,7 +26,8 @@ from dreamray.base.messages import shown
 from dreamray.bulk.digests import DIGEST_KEY, result_digest
 from dreamray.bulk.existing import check_places, is_right, is_unchanged
 from dreamray.bulk.report import thumbnail
-from dreamray.bulk.task import Outcome, OutcomeBuilder, Task
+from dreamray.bulk.task import WAIT, Outcome, OutcomeBuilder, Task
+from dreamray.engine.activity import Activity, WatchedObjective
 from dreamray.engine.batching import SharedObjective, StoppedError
 from dreamray.engine.interfaces import BatchObjective, Engine
 from dreamray.engine.tile_executor import LocalTileExecutor
@@ -66,9 +67,9 @@ class TaskRunnerSpec:
     batch: int = 1
     """Pictures that are dreamt at a time, at the most."""
 
-    def runner(self) -> TaskRunner:
-        """The means of one process."""
-        return TaskRunner(self.spec, self.execution, self.batch)
+    def runner(self, activity: Activity | None = None) -> TaskRunner:
+        """The means of one process, which tells what it is at."""
+        return TaskRunner(self.spec, self.execution, self.batch, activity)
 
     def with_threads(self, threads: int) -> TaskRunnerSpec:
         """The same with so many processors."""
@@ -128,7 +129,13 @@ class _Network(NamedTuple):
 class TaskRunner:
     """Makes pictures, for as many threads as call `make` at a time."""
 
-    def __init__(self, spec: EngineSpec, execution: Execution, batch: int) -> None:
+    def __init__(
+        self,
+        spec: EngineSpec,
+        execution: Execution,
+        batch: int,
+        activity: Activity | None = None,
+    ) -> None:
         """`batch` pictures at the most are dreamt at a time.
 
         The network is loaded for the first dream: a set may have nothing but broken pictures.
@@ -136,6 +143,7 @@ class TaskRunner:
         self._spec = spec
         self._execution = execution
         self._batch = batch
+        self._activity = activity or Activity()
         self._name = f"{socket.gethostname()}/{os.getpid()}"
         self._networks: dict[tuple[tuple[str, float], ...], _Network] = {}
         self._in_use: weakref.WeakSet[SharedObjective[Any]] = weakref.WeakSet()
@@ -161,7 +169,7 @@ class TaskRunner:
 
         Raises StoppedError after `stop`.
         """
-        builder = OutcomeBuilder(task, self._name)
+        builder = OutcomeBuilder(task, self._name, self._activity)
         try:
             return self._make(task, builder)
         except StoppedError:
@@ -174,6 +182,8 @@ class TaskRunner:
             return builder.failed(str(error), again=True, own=False)
         except Exception as error:  # One picture's surprise must not end the run.
             return builder.failed(f"{type(error).__name__}: {error}", again=True, own=False)
+        finally:
+            self._activity.end(task.output)
 
     def _make(self, task: Task, builder: OutcomeBuilder) -> Outcome:
         check_places(task)
@@ -185,7 +195,7 @@ class TaskRunner:
                 name = shown(task.source.name)
                 builder.shape = file_shape(path, name)
                 pixels = builder.shape.pixels
-                builder.enter("wait")
+                builder.enter(WAIT)
                 held.enter_context(self._held_pixels.acquire(pixels))
                 builder.enter("load")
                 folder = held.enter_context(_work_folder(pixels))
@@ -196,7 +206,7 @@ class TaskRunner:
                 return builder.found(task.target.fingerprint())
             format = output_format(task.target.name)
             check_output(format, original.shape.width, original.shape.height)
-            builder.enter("wait")
+            builder.enter(WAIT)
             dreamt, metadata = self._dream(task, original, CheckpointStore(folder, {}), builder)
             builder.enter("store")
             if task.thumbnail is not None:  # Before the result: it is complete with it.
@@ -225,12 +235,13 @@ class TaskRunner:
         with self._dreaming:
             builder.enter("dream")
             network = self._network(task.dream)
+            watched = WatchedObjective(network.objective, self._activity, task.output)
             renderer = Renderer(
                 task.dream,
                 self._execution,
                 builder.on_event,
                 weights=self._spec.weights,
-                executor=LocalTileExecutor(Worker(network.engine)),
+                executor=LocalTileExecutor(Worker(Engine(watched, network.engine.arrays))),
             )
             plan = renderer.plan(original.shape)
             with network.objective.taking_part():

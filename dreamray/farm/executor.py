@@ -27,6 +27,7 @@ from dreamray.engine.blending import TileTask
 from dreamray.engine.halo_exchange import HaloExchange, Roll, assign_tiles
 from dreamray.engine.tile_executor import StepMeasure, TileExecutor, WorkersLostError
 from dreamray.engine.worker import Move
+from dreamray.farm.answers import put
 from dreamray.farm.metrics import Metrics
 from dreamray.farm.pool import WorkerHandle, WorkerPool
 from dreamray.plan.tiles import TilePlan
@@ -38,6 +39,9 @@ IN_FLIGHT = 2
 
 LOST_AT_A_TILE = 8
 """How many workers may get lost in a row, before tiles are begun anew, and after that given up."""
+
+LOOK_EVERY = 1.0
+"""Seconds between looks at whether the workers go on."""
 
 ATTEMPTS = 3
 """How often a tile is tried before its error counts."""
@@ -82,7 +86,7 @@ class RayTileExecutor(TileExecutor):
         self._plan, self._pending = plan, None
         owners = assign_tiles(plan, len(self._workers))
         self._rounds = _Rounds(HaloExchange(plan, owners), self._workers)
-        shared = ray.put((plan, owners, image, held, scratch))
+        shared = put((plan, owners, image, held, scratch))
         self._all(lambda number, worker: worker.actor.begin_shared.remote(shared, number))
         self._metrics.workers(len(self._workers))
 
@@ -119,7 +123,10 @@ class RayTileExecutor(TileExecutor):
         running: dict[Any, tuple[WorkerHandle, TileTask]] = {}
         lost_in_a_row = 0
         while waiting or running:
+            lost_in_a_row += len(self._end_stalled())
             ready = self._pool.ready() or self._pool.wait_ready()
+            for ref in [ref for ref, (worker, _) in running.items() if worker not in self._pool]:
+                waiting.appendleft(running.pop(ref)[1])
             self._workers = ready
             self._metrics.workers(len(ready))
             load = {worker.number: 0 for worker in ready}
@@ -130,7 +137,7 @@ class RayTileExecutor(TileExecutor):
                     task = waiting.popleft()
                     running[worker.actor.dream_tile.remote(task)] = worker, task
                     load[worker.number] += 1
-            finished, _ = ray.wait([*running], timeout=1.0)
+            finished, _ = ray.wait([*running], timeout=LOOK_EVERY)
             for ref in finished:
                 worker, task = running.pop(ref)
                 try:
@@ -139,14 +146,14 @@ class RayTileExecutor(TileExecutor):
                     waiting.appendleft(task)
                     self._note_failure(error, worker, task, attempts)
                     lost_in_a_row += not isinstance(error, RayTaskError)
-                    if lost_in_a_row >= LOST_AT_A_TILE:
-                        raise WorkersLostError(
-                            f"{lost_in_a_row} workers got lost, and no tile was finished meanwhile"
-                        ) from None
                 else:
                     lost_in_a_row = 0
                     self._metrics.tile_steps(steps, task.window.pixels)
                     done(task, steps)
+            if lost_in_a_row >= LOST_AT_A_TILE:
+                raise WorkersLostError(
+                    f"{lost_in_a_row} workers got lost, and no tile was finished meanwhile"
+                )
             self._pool.scale_up()
 
     @override
@@ -176,6 +183,20 @@ class RayTileExecutor(TileExecutor):
             self._pool.lose(worker)
             self._metrics.lost(1)
 
+    def _wait(self, refs: Sequence[Any]) -> None:
+        """Wait for all answers, or errors; raises WorkersLostError if a worker does not go on."""
+        pending = list(refs)
+        while pending:
+            _, pending = ray.wait(pending, num_returns=len(pending), timeout=LOOK_EVERY)
+            if pending and (stalled := self._end_stalled()):
+                raise WorkersLostError(_count_lost(len(stalled), len(self._workers)))
+
+    def _end_stalled(self) -> list[WorkerHandle]:
+        """Those of our workers that are ended now, as they did not go on."""
+        stalled = self._pool.end_stalled()
+        self._metrics.lost(len(stalled))
+        return [worker for worker in stalled if worker in self._workers]
+
     def _in_plan_order(self, by_member: Sequence[Sequence[float]]) -> tuple[float, ...]:
         assert self._rounds is not None
         values = [iter(one) for one in by_member]
@@ -188,6 +209,7 @@ class RayTileExecutor(TileExecutor):
 
     def _get(self, refs: Sequence[Any], workers: Sequence[WorkerHandle]) -> list[Any]:
         """The workers' answers; WorkersLostError if one is gone, MemoryExhaustedError first."""
+        self._wait(refs)
         try:
             return list(ray.get(list(refs)))
         except RayError:
@@ -215,8 +237,7 @@ class RayTileExecutor(TileExecutor):
         if errors:
             raise min(errors, key=lambda one: not isinstance(one, MemoryExhaustedError))
         assert lost or inputs_lost
-        what = f"{len(lost) or 'some'} of {len(self._workers)} workers got lost"
-        raise WorkersLostError(what)
+        raise WorkersLostError(_count_lost(len(lost), len(self._workers)))
 
 
 class _Rounds:
@@ -259,6 +280,10 @@ class _Rounds:
         for me, others in enumerate(self._receivers):
             sums.append(self._collect[me].remote(*(parts[other, me] for other in others)))
         return [*losses, *sums]
+
+
+def _count_lost(lost: int, workers: int) -> str:
+    return f"{lost or 'some'} of {workers} workers got lost"
 
 
 def _as_list(refs: Any) -> list[Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
+import math
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -14,7 +16,9 @@ from ray.exceptions import RayError
 
 from dreamray.base.errors import DreamrayError
 from dreamray.base.messages import Warn
-from dreamray.farm import ray_compat
+from dreamray.farm import answers
+from dreamray.farm.actors import Place
+from dreamray.farm.patience import Patience, Slowest, WatchedTime, WorkerWatch
 from dreamray.farm.resources import WorkerResources
 from dreamray.settings.execution import Workers
 
@@ -23,11 +27,14 @@ _log = logging.getLogger(__name__)
 GATHERING = 10.0
 """Seconds to wait for more workers, after enough to go on with are ready."""
 
-PATIENCE = 30.0
+TELL_AFTER = 30.0
 """Seconds after which it is said that there are not enough workers to begin."""
 
 STARTS = 4
 """How many workers in a row may fail as they start."""
+
+_PULSES = 4
+"""Signs of life of a worker that wait to be heard, at the most."""
 
 _POLL = 0.05
 _DRAIN_POLL = 2.0
@@ -41,11 +48,24 @@ class WorkerHandle:
     number: int
     actor: Any
     """Its handle: every call gives refs."""
+    placing: Any
+    """The ref of where it is, answered when its process is there."""
     introduction: Any
-    """The ref of where it is and what it computes with, answered when it is ready."""
+    """The ref of what it computes with, answered when it is ready."""
+    pulses: Any
+    """Refs of its signs of life, one after the other."""
+    watch: WorkerWatch = field(default_factory=WorkerWatch)
+    place: Place | None = None
     about: Mapping[str, Any] | None = None
     """None while it is not ready."""
-    node: str = ""
+
+    @property
+    def node(self) -> str:
+        """Ray's own name of its node; empty while it has none."""
+        return self.place.node if self.place else ""
+
+    def __str__(self) -> str:
+        return f"worker {self.number} ({self.place})" if self.place else f"worker {self.number}"
 
 
 class WorkerPool:
@@ -59,17 +79,22 @@ class WorkerPool:
         *,
         wait: float,
         warn: Warn,
+        patience: Patience | None = None,
     ) -> None:
-        """`make` asks Ray for one more `dreamray.farm.actors.NodeWorker`.
+        """`make` asks Ray for one more `dreamray.farm.actors.WatchedActor`.
 
         `wait` is how many seconds a cluster has to bring up the first workers; `warn` is told
-        what the user should know.
+        what the user should know. `patience` is that of the environment if it is left out.
         """
         self._make = make
         self._wanted = workers
         self._needs = resources
         self._wait = wait
         self._warn = warn
+        self._patience = patience or Patience.from_environment()
+        self._time = WatchedTime(most=2 * self._patience.beat)
+        self._slowest = Slowest()
+        self._listened = -math.inf
         self._numbers = itertools.count(1)
         self._workers: list[WorkerHandle] = []
         self._draining: frozenset[str] = frozenset()
@@ -84,7 +109,16 @@ class WorkerPool:
         """Ask for as many workers as there may be: those that were lost are replaced."""
         while len(self._workers) < self._wanted.most:
             actor = self._make()
-            worker = WorkerHandle(next(self._numbers), actor, actor.handshake.remote())
+            worker = WorkerHandle(
+                next(self._numbers),
+                actor,
+                actor.place.remote(),
+                actor.handshake.remote(),
+                # A driver that is busy with something else finds a few, and not one of each beat.
+                actor.pulse.options(_generator_backpressure_num_objects=_PULSES).remote(
+                    self._patience.beat
+                ),
+            )
             self._workers.append(worker)
             _log.info("worker %d is asked for", worker.number)
 
@@ -95,12 +129,40 @@ class WorkerPool:
         """
         starting = {m.introduction: m for m in self._workers if m.about is None}
         if starting:
-            done, _ = ray.wait([*starting], num_returns=len(starting), timeout=0)
-            for ref in done:
+            self._find_places()
+            for ref in _answered([*starting]):
                 self._welcome(starting[ref])
         self._look_for_drains()
         ready = [m for m in self._workers if m.about is not None]
         return [m for m in ready if m.node not in self._draining]
+
+    def end_stalled(self) -> list[WorkerHandle]:
+        """Hear whether the workers go on, and strike off those that do not; gives them.
+
+        Call it every second or so while waiting for them. Raises as `ready`.
+        """
+        now = self._time.look()
+        if now - self._listened < min(1.0, self._patience.beat / 2):
+            return []
+        self._listened = now
+        self._find_places()
+        for worker in self._workers:
+            self._hear(worker, now)
+        stalled = []
+        for worker in list(self._workers):
+            overdue = worker.watch.overdue(self._patience, now, self._slowest)
+            if overdue is None:
+                continue
+            stalled.append(worker)
+            self.lose(worker)
+            self._warn(f"{worker} {overdue}: it is ended and replaced")
+            if worker.about is None:
+                self._note_failed_start(f"{worker} {overdue}")
+        return stalled
+
+    def __contains__(self, worker: object) -> bool:
+        """Whether it is not lost."""
+        return worker in self._workers
 
     @property
     def coming(self) -> int:
@@ -119,6 +181,7 @@ class WorkerPool:
         least, most = (self._wanted.least, self._wanted.most) if first else (1, 1)
         begun, enough_since, told = time.monotonic(), None, False
         while True:
+            self.end_stalled()
             self.scale_up()
             ready, now = self.ready(), time.monotonic()
             if len(ready) >= most:
@@ -127,7 +190,7 @@ class WorkerPool:
                 enough_since = enough_since or now
                 if now - enough_since > GATHERING:
                     break
-            elif now - begun > PATIENCE and not told:
+            elif now - begun > TELL_AFTER and not told:
                 told = True
                 self._warn(
                     f"{len(ready)} of at least {least} workers are ready; "
@@ -157,7 +220,7 @@ class WorkerPool:
             return
         if self._few_since is None:
             self._few_since = now
-        if now - self._few_since > PATIENCE and not self._told_few:
+        if now - self._few_since > TELL_AFTER and not self._told_few:
             self._told_few = True
             going_on = "going on with these" if ready else f"waiting up to {self._wait:.0f} seconds"
             self._warn(f"{ready} of at least {self._wanted.least} workers are ready: {going_on}")
@@ -179,7 +242,7 @@ class WorkerPool:
         """Strike a worker off; whatever is left of it is ended."""
         if worker in self._workers:
             self._workers.remove(worker)
-            _log.info("worker %d on node %s is let go", worker.number, worker.node or "?")
+            _log.info("%s on node %s is let go", worker, worker.node or "?")
         ray.kill(worker.actor)
 
     def has_to_leave(self, worker: WorkerHandle) -> bool:
@@ -194,18 +257,41 @@ class WorkerPool:
 
     def _welcome(self, worker: WorkerHandle) -> None:
         try:
-            worker.node, worker.about = ray.get(worker.introduction)
+            self._find_place(worker)
+            worker.about = ray.get(worker.introduction)
             self._failed_starts = 0
-            _log.info("worker %d is ready on node %s", worker.number, worker.node)
+            self._slowest = worker.watch.note_ready(self._time.look(), self._slowest)
+            _log.info("%s is ready on node %s", worker, worker.node)
             self._compare(worker)
         except RayError as error:
             self.lose(worker)
-            self._failed_starts += 1
-            if self._failed_starts >= STARTS:
-                raise DreamrayError(
-                    f"workers fail as they start: {_last_line(error)}; "
-                    "is the same dreamray installed on all nodes?"
-                ) from None
+            self._note_failed_start(_last_line(error))
+
+    def _note_failed_start(self, why: str) -> None:
+        self._failed_starts += 1
+        if self._failed_starts >= STARTS:
+            raise DreamrayError(
+                f"workers fail as they start: {why}; is the same dreamray installed on all nodes?"
+            )
+
+    def _find_places(self) -> None:
+        """Note whose processes are there by now."""
+        waiting = {worker.placing: worker for worker in self._workers if worker.place is None}
+        for ref in _answered([*waiting]):
+            with contextlib.suppress(RayError):  # Its introduction tells the same.
+                self._find_place(waiting[ref])
+
+    def _find_place(self, worker: WorkerHandle) -> None:
+        if worker.place is None:
+            worker.place = ray.get(worker.placing)
+            worker.watch.note_place(self._time.look())
+
+    def _hear(self, worker: WorkerHandle, now: float) -> None:
+        """Take all signs of life that have come."""
+        with contextlib.suppress(RayError, StopIteration):  # Lost: its other answers tell.
+            while _answered([worker.pulses]):
+                pulse = ray.get(next(worker.pulses))
+                self._slowest = worker.watch.hear(pulse, now, self._slowest)
 
     def _compare(self, worker: WorkerHandle) -> None:
         """The bytes are those of one kind of machine: say so where another one joins."""
@@ -223,20 +309,24 @@ class WorkerPool:
         if now - self._looked < _DRAIN_POLL:
             return
         self._looked = now
-        draining = ray_compat.draining_nodes()
+        draining = answers.draining_nodes()
         for node in draining - self._draining:
             _log.info("node %s is about to leave", node)
         self._draining = draining
 
     def _lacking(self) -> str:
-        free: Mapping[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
-        nodes = [n for n in ray.nodes() if n["Alive"]]  # type: ignore[no-untyped-call]
+        free, nodes = answers.free_resources(), answers.nodes()
         return (
             f"no worker came up in {self._wait:.0f} seconds: each takes {self._needs}, and the "
             f"cluster has {free.get('CPU', 0):g} CPUs and {free.get('GPU', 0):g} GPUs free on "
             f"{len(nodes)} node{'s' * (len(nodes) != 1)}; add nodes, end what else runs there, "
             "or give another --threads, --gpus-per-worker or a longer --wait"
         )
+
+
+def _answered(refs: list[Any]) -> list[Any]:
+    """Those of which the answer is there."""
+    return ray.wait(refs, num_returns=len(refs), timeout=0)[0] if refs else []
 
 
 def _last_line(error: Exception) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import ray
-
+from dreamray.farm import answers
 from dreamray.farm.cluster import LOCAL, threads_of_local
 from dreamray.settings.execution import Execution, Workers
 
@@ -61,5 +60,4 @@ def worker_count(execution: Execution, resources: WorkerResources) -> Workers:
 
 def _nodes() -> list[dict[str, float]]:
     """The resources of the nodes that are alive, those in use included."""
-    nodes = ray.nodes()  # type: ignore[no-untyped-call]
-    return [node["Resources"] for node in nodes if node["Alive"]]
+    return [node["Resources"] for node in answers.nodes()]

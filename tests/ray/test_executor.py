@@ -6,6 +6,7 @@ The workers compute with NumPy here; `ray/test_render.py` has the real network.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from dreamray.engine.events import Event, Notice, StepDone, TileDone
 from dreamray.engine.tile_executor import LocalTileExecutor, TileExecutor
 from dreamray.engine.worker import Worker
 from dreamray.farm import pool, ray_tile_executor
+from dreamray.farm.patience import Patience
 from dreamray.plan.planner import Planner
 from dreamray.raster.lazy import ArrayRaster, read
 from dreamray.render.checkpoint import CheckpointStore
@@ -55,6 +57,13 @@ def cluster() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "GATHERING", 0.5)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers are given up after seconds without a sign of life."""
+    soon = Patience(beat=0.2, silent=4)
+    monkeypatch.setattr(Patience, "from_environment", lambda: soon)
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +168,25 @@ class TestSameBytes:
         assert killed
         if seams == "exact":
             assert "1 of 3 workers got lost; going on from the last checkpoint" in run.notices
+
+    @pytest.mark.parametrize("seams", ["exact", "blend"])
+    def test_when_a_worker_is_stopped(self, image, tmp_path, impatient, seams):
+        """With SIGSTOP: it is ended after a while, and its tiles go to others."""
+        alone = Run(image, tmp_path / "alone", seams=seams).here()
+        run = Run(image, tmp_path / "ray", seams=seams)
+        stopped = []
+
+        def stop(event):
+            if isinstance(event, StepDone | TileDone) and event.octave == 1 and not stopped:
+                stopped.append(actors()[0])
+                stopped[0].suspend()
+
+        run.hooks.append(stop)
+        dreamt = run.on_ray("2", PlainTools(delay=0.05))
+        np.testing.assert_array_equal(dreamt, alone)
+        (told,) = [text for text in run.notices if "no sign of life" in text]
+        assert re.match(rf"worker \d \(.*/{stopped[0].pid}\) gave no sign of life for \d+ s", told)
+        assert psutil.wait_procs(stopped, timeout=20)[1] == []
 
     def test_when_all_workers_are_killed(self, image, tmp_path):
         alone = Run(image, tmp_path / "alone").here()

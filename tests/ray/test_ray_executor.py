@@ -17,6 +17,7 @@ from dreamray.bulk.request import BulkRequest
 from dreamray.bulk.scheduler import BulkScheduler
 from dreamray.bulk.task_store import TaskStore
 from dreamray.farm.cluster import connect
+from dreamray.farm.patience import Patience
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import LocalFolder
@@ -110,6 +111,26 @@ def test_a_worker_that_is_killed_costs_no_attempt(pictures: Set) -> None:
     pictures.run(*names, also=kill)
     assert pictures.records.keys() == {*names}
     assert {(r.state, r.attempts) for r in pictures.records.values()} == {(State.DONE, 1)}
+
+
+def test_a_worker_that_is_stopped_costs_no_attempt(
+    pictures: Set, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is ended after seconds without a sign of life, and its pictures are made by another."""
+    soon = Patience(beat=0.2, silent=4)
+    monkeypatch.setattr(Patience, "from_environment", lambda: soon)
+    stopped: list[int] = []
+
+    def stop(event: BulkEvent) -> None:
+        if isinstance(event, PictureDone) and not stopped:
+            stopped.append(int(event.record.worker))
+            os.kill(stopped[0], signal.SIGSTOP)
+
+    names = [f"slow-{n}" for n in range(10)]
+    pictures.run(*names, also=stop)
+    assert pictures.records.keys() == {*names}
+    assert {(r.state, r.attempts) for r in pictures.records.values()} == {(State.DONE, 1)}
+    assert any(f"/{stopped[0]}) gave no sign of life" in text for text in pictures.told)
 
 
 def test_what_fails_is_tried_three_times_and_its_worker_replaced(pictures: Set) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.task import Outcome, Task
+from dreamray.engine.activity import Activity
 from tests.support.plain_engine import PlainEngine
 
 
@@ -45,7 +46,7 @@ class SetTools:
     threads: int | None = None
     in_hand: int = 3
 
-    def runner(self) -> SetTools:
+    def runner(self, activity: Activity) -> SetTools:
         return self
 
     def with_threads(self, threads: int) -> SetTools:
