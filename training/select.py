@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from dreamray.model.weights.arrays import Weights
-from dreamray.pictures import parts
+from dreamray.pictures import guard
 from dreamray.settings.dream import Dream
 from dreamray.storage import LocalFile
 from training.dreams import dreamt
@@ -29,7 +29,7 @@ def shown(path: Path, width: int) -> Pixels:
     """
     data = LocalFile(path).read()
     size = width, max(1, width * 2 // 3)
-    with parts.pillow(str(path)), Image.open(BytesIO(data)) as image:
+    with guard.decoding(str(path)), Image.open(BytesIO(data)) as image:
         upright = ImageOps.exif_transpose(image)
         return np.asarray(ImageOps.fit(upright.convert("RGB"), size))
 

@@ -28,6 +28,10 @@ class PictureError(DreamrayError):
     """One picture cannot be read, dreamt or written; others may."""
 
 
+class ChangedError(DreamrayError):
+    """A picture was replaced while it was read; the next try may find it at rest."""
+
+
 class StorageError(DreamrayError):
     """A folder or bucket did not do what was asked of it."""
 

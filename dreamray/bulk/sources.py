@@ -12,7 +12,7 @@ from dreamray.base.messages import shown
 from dreamray.bulk.entry import Entry
 from dreamray.bulk.lists import LIST_SUFFIXES, read_list
 from dreamray.bulk.naming import REPORT_FOLDER
-from dreamray.pictures.encoding import PICTURE_SUFFIXES
+from dreamray.pictures.formats import SOURCE_SUFFIXES
 from dreamray.render.workspace import WORK
 from dreamray.storage import (
     Folder,
@@ -23,9 +23,6 @@ from dreamray.storage import (
     locate,
     locate_folder,
 )
-
-SOURCE_SUFFIXES = (*PICTURE_SUFFIXES, ".gif", ".bmp")
-"""Of the pictures that are taken from a folder, if nothing else is said."""
 
 
 def entries(

@@ -4,11 +4,15 @@
 |---|---|
 | `decoding`, `encoding` | a picture that is held as a whole |
 | `ingest`, `source_stream` | a source of any size, into a chunked raster |
+| `formats` | which formats are read, told by their beginning |
+| `carried` | what belongs to the pixels |
+| `png_source`, `tiff_source`, `jpeg_source`, `heif_source` | what a format says of itself |
 | `export`, `png_stream`, `jpeg_stream`, `tiff_stream` | a result of any size |
 | `deep_zoom`, `viewer` | a result as tiles, and the page that shows them |
 | `metadata` | the settings of a dream inside its picture |
 | `reduction` | a smaller picture |
-| `colour`, `exif`, `parts`, `strips`, `preview` | what these are made of |
+| `guard` | decoders held in check, and their errors in one line |
+| `colour`, `rgb_space`, `exif`, `parts`, `strips`, `preview` | what these are made of |
 """
 
 from dreamray.pictures.decoding import (

@@ -1,7 +1,7 @@
-"""Encoded bytes to pixels, with what they carry besides, and pixels to the network's numbers.
+"""Encoded bytes to pixels, with what they carry besides.
 
-The formats are told by content, never by name, and no decoder but these six ever runs:
-JPEG, PNG, WebP, TIFF, GIF and BMP.
+The formats are told by content, never by name, and no decoder but those of
+`formats.SOURCE_FORMATS` ever runs.
 """
 
 from __future__ import annotations
@@ -14,10 +14,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from dreamray.base.errors import PictureError
-from dreamray.pictures import parts
+from dreamray.base.errors import DreamrayError, PictureError
+from dreamray.pictures import guard, parts
+from dreamray.pictures.carried import Carried, of_pillow
 from dreamray.pictures.colour import to_rgb
-from dreamray.pictures.exif import read_exif
+from dreamray.pictures.formats import kind_of
+from dreamray.pictures.heif_source import heif_shape, read_heif
+from dreamray.pictures.jpeg_source import check_scans, check_sort
+from dreamray.pictures.png_source import Png, bare, read_png
+from dreamray.pictures.tiff_source import (
+    Channels,
+    check_tiff,
+    open_tiff,
+    tiff_channels,
+    tiff_remarks,
+    tiff_shape,
+    tiff_xmp,
+)
 from dreamray.raster.pixels import Pixels
 
 __all__ = [
@@ -26,11 +39,8 @@ __all__ = [
     "decode",
 ]
 
-DEFAULT_MAX_PIXELS = parts.MAX_PIXELS
-"""Where Pillow goes no further: a higher limit opens larger TIFFs, but nothing else."""
-
-# Those that the binary wheel of libvips is built without.
-_TIFF_COMPRESSIONS = {34925: "LZMA", 50000: "Zstandard", 50001: "WebP"}
+DEFAULT_MAX_PIXELS = guard.MAX_PIXELS
+"""Where Pillow goes no further: a higher limit opens larger PNGs and TIFFs, but nothing else."""
 
 
 @dataclass(frozen=True)
@@ -54,25 +64,28 @@ class Picture:
 def decode(data: bytes, name: str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     """Decode the first image of an encoded picture, upright and in RGB.
 
-    16 bit grey and colour stay 16 bit (uint16); everything else becomes uint8. Grey and CMYK
-    pixels go through their embedded profile to sRGB. `name` is what messages call the picture.
+    16 bit grey and colour stay 16 bit (uint16), 10 and 12 bits become that; everything else
+    becomes uint8. Grey and CMYK pixels go through their embedded profile to sRGB; colours that the
+    file tells in another way (cICP, gAMA, cHRM, nclx, EXIF) get a profile. `name` is what messages
+    call the picture.
 
-    Raises `PictureError`, in one line, for bytes that are no whole picture of the six formats,
-    and for one of more than `max_pixels` pixels, before any of them is decoded.
+    Raises `PictureError`, in one line, for bytes that are no whole picture of the formats in
+    `SOURCE_FORMATS`, or a part of one, and for one of more than `max_pixels` pixels, before any of
+    them is decoded.
     """
-    kind = parts.kind_of(data, name)
-    with parts.pillow(name):
+    kind = kind_of(data, name)
+    with guard.decoding(name):
         stored = _open(data, kind, name, max_pixels)
-        exif = read_exif(stored.exif)
-        pixels, icc_profile, remark = to_rgb(stored.colour, stored.icc_profile)
-        remarks = (*stored.remarks, exif.remark, remark)
+        settled = stored.carried.settle()
+        pixels, icc_profile, remark = to_rgb(stored.colour, settled.icc_profile)
+        turn = settled.exif.turn
         return Picture(
-            pixels=exif.turn.upright(pixels),
-            alpha=None if stored.alpha is None else exif.turn.upright(stored.alpha),
+            pixels=turn.upright(pixels),
+            alpha=None if stored.alpha is None else turn.upright(stored.alpha),
             icc_profile=icc_profile,
-            exif=exif.kept,
+            exif=settled.exif.kept,
             sha256=hashlib.sha256(data).hexdigest(),
-            notes=tuple(f"{name} {remark}" for remark in remarks if remark),
+            notes=tuple(f"{name} {remark}" for remark in (*settled.remarks, remark) if remark),
         )
 
 
@@ -82,40 +95,30 @@ class _Stored(NamedTuple):
     colour: Pixels
     """[height, width, 1, 3 or 4] for grey, RGB or CMYK."""
     alpha: Pixels | None
-    icc_profile: Any
-    exif: bytes | None
-    remarks: list[str]
-    """What is to be told, without the picture's name."""
+    carried: Carried
 
 
 def _open(data: bytes, kind: str, name: str, max_pixels: int) -> _Stored:
-    if kind == "TIFF":
-        return _open_tiff(data, name, max_pixels)
-    if kind == "PNG":
-        # Checksums are verified here, because decoders are lenient with some of them.
-        with Image.open(io.BytesIO(data), formats=[kind]) as image:
-            check_size(name, *image.size, max_pixels)
-            image.verify()
+    match kind:
+        case "TIFF":
+            return _open_tiff(data, name, max_pixels)
+        case "PNG":
+            return _open_png(data, name, max_pixels)
+        case "HEIC" | "AVIF":
+            height, width = heif_shape(io.BytesIO(data), kind)
+            check_size(name, width, height, max_pixels)
+            return _Stored(*read_heif(data, kind))
     with Image.open(io.BytesIO(data), formats=[kind]) as image:
         check_size(name, *image.size, max_pixels)
-        if kind == "PNG" and data[24] == 16:
-            samples = parts.vips_samples(parts.open_vips(data, kind))
-            channels = 1 if samples.shape[2] < 3 else 3
-            colour = samples[..., :channels]
-            alpha = samples[..., channels] if samples.shape[2] > channels else None
-        else:
-            colour, alpha = _pillow_samples(image)
-        info, remarks = image.info, animation_remarks(image)
-        return _Stored(colour, alpha, info.get("icc_profile"), info.get("exif"), remarks)
-
-
-def animation_remarks(image: Image.Image) -> list[str]:
-    """What is to be told of Pillow's image, without its name."""
-    frames = getattr(image, "n_frames", 1)
-    # What follows in a camera's JPEG is its own previews.
-    if frames > 1 and image.format != "MPO":
-        return [f"is animated: only the first of its {frames} frames is dreamt"]
-    return []
+        if kind == "JPEG":
+            check_scans(data, name)
+        carried = of_pillow(image)
+        try:
+            return _Stored(*_pillow_samples(image), carried)
+        except (DreamrayError, MemoryError):
+            raise
+        except Exception as error:
+            return _Stored(*_other_samples(data, kind, name, max_pixels, error), carried)
 
 
 def _pillow_samples(image: Image.Image) -> tuple[Pixels, Pixels | None]:
@@ -129,63 +132,60 @@ def _pillow_samples(image: Image.Image) -> tuple[Pixels, Pixels | None]:
     return np.asarray((clear or image).convert("RGB")), alpha
 
 
+def _other_samples(
+    data: bytes, kind: str, name: str, max_pixels: int, first: Exception
+) -> tuple[Pixels, Pixels | None]:
+    """By libvips, for what Pillow has refused; else the first error, if that says more."""
+    if kind == "JPEG":
+        check_sort(data)
+    if kind == "BMP":
+        raise first
+    try:
+        image = parts.open_vips(data, kind)
+        check_size(name, image.width, image.height, max_pixels)
+        samples = parts.vips_samples(image)
+    except DreamrayError:
+        raise
+    except Exception:
+        raise first from None
+    colour = 4 if image.interpretation == "cmyk" else 1 if image.bands < 3 else 3
+    return Channels(colour, colour if image.bands > colour else None).split(samples)
+
+
+def _open_png(data: bytes, name: str, max_pixels: int) -> _Stored:
+    png = read_png(io.BytesIO(data))
+    check_size(name, png.shape.width, png.shape.height, max_pixels)
+    image = parts.open_vips(bare(data), "PNG")
+    samples = parts.vips_samples(image)
+    return _Stored(*png_channels(image, png).split(samples), png.carried())
+
+
+def png_channels(image: Any, png: Png) -> Channels:
+    """The channels of a PNG that was opened by pyvips."""
+    # Grey comes with equal channels of red, green and blue where one value is transparent.
+    return Channels(1 if png.is_grey else 3, image.bands - 1 if image.bands in (2, 4) else None)
+
+
 def _open_tiff(data: bytes, name: str, max_pixels: int) -> _Stored:
     tags = parts.tiff_directory(data)
-    check_tiff(tags, name)
-    image = parts.open_vips(data, "TIFF")
+    height, width = tiff_shape(tags)
+    check_size(name, width, height, max_pixels)
+    check_tiff(data, tags, name)
+    image = open_tiff(data, tags)
     check_size(name, image.width, image.height, max_pixels)
-    colour, alpha = tiff_channels(image, tags).split(parts.vips_samples(image))
-    icc_profile = tags.get(parts.ICC_PROFILE)
-    return _Stored(colour, alpha, icc_profile, data, tiff_remarks(image))
+    channels = tiff_channels(image, tags)
+    colour, alpha = channels.split(parts.vips_samples(image))
+    return _Stored(colour, alpha, tiff_carried(data, image, tags, channels))
 
 
-class Channels(NamedTuple):
-    """Which of an image's channels are what."""
-
-    colour: int
-    """How many of the first are colour: 1, 3 or 4 for grey, RGB or CMYK."""
-    alpha: int | None
-    """Which one is opacity."""
-
-    def split(self, samples: Pixels) -> tuple[Pixels, Pixels | None]:
-        """Colour and alpha of [height, width, channels]; CMYK reduced to 8 bits."""
-        if self.colour == 4:
-            samples = parts.to_depth(samples, np.uint8)
-        return samples[..., : self.colour], None if self.alpha is None else samples[..., self.alpha]
-
-
-def check_tiff(tags: Any, name: str) -> None:
-    """Raise PictureError for a TIFF that is not read right, by its first directory."""
-    bits, numbers = max(tags.get(258, (1,))), max(tags.get(339, (1,)))
-    compression, photometric = tags.get(259, 1), tags.get(262)
-    problem = None
-    if photometric not in (None, 0, 1, 2, 3, 5) and (photometric, compression) != (6, 7):
-        space = {6: "YCbCr", 8: "Lab"}.get(photometric, "special")
-        problem = f"{space} samples"
-    elif numbers not in (1, 4) or bits not in (1, 2, 4, 8, 16):
-        sort = {2: "signed", 3: "floating point"}.get(numbers, "unsigned")
-        problem = f"{bits} bit {sort} samples"
-    elif compression in _TIFF_COMPRESSIONS:
-        problem = f"{_TIFF_COMPRESSIONS[compression]} compression"
-    if problem:
-        raise PictureError(
-            f"{name} has {problem}, which dreamray does not read: "
-            "save it anew in RGB with 8 or 16 bits a channel, deflated or not compressed"
-        )
-
-
-def tiff_channels(image: Any, tags: Any) -> Channels:
-    """The channels of a TIFF that was opened by pyvips."""
-    colour = 4 if image.interpretation == "cmyk" else 1 if image.bands < 3 else 3
-    # An extra channel of kind 0 says nothing of opacity.
-    has_alpha = image.bands > colour and tags.get(338, (None,))[0] != 0
-    return Channels(colour, colour if has_alpha else None)
-
-
-def tiff_remarks(image: Any) -> list[str]:
-    """What is to be told of it, without its name."""
-    pages = image.get("n-pages")
-    return [f"has {pages} pages: only the first is dreamt"] if pages > 1 else []
+def tiff_carried(source: Any, image: Any, tags: Any, channels: Channels) -> Carried:
+    """What belongs to the pixels of a TIFF, given as bytes or as a file."""
+    return Carried(
+        exif=source,
+        xmp=tiff_xmp(tags),
+        icc_profile=tags.get(parts.ICC_PROFILE),
+        remarks=tuple(tiff_remarks(image, channels)),
+    )
 
 
 def check_size(name: str, width: int, height: int, max_pixels: int) -> None:
@@ -193,5 +193,14 @@ def check_size(name: str, width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise PictureError(
             f"{name} has {width} x {height} = {width * height:,} pixels, "
-            f"more than the limit of {max_pixels:,}: shrink it, or raise the limit"
+            f"more than the limit of {max_pixels:,}: shrink it"
+        )
+
+
+def check_held(name: str, width: int, height: int) -> None:
+    """Raise PictureError for a picture of more pixels than are decoded as a whole."""
+    if width * height > guard.MAX_PIXELS:
+        raise PictureError(
+            f"{name} has more than {guard.MAX_PIXELS:,} pixels, the most that can be read whole: "
+            "shrink it"
         )

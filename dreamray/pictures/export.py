@@ -18,7 +18,7 @@ from typing import Any
 
 from dreamray.base.errors import StorageError
 from dreamray.base.messages import Warn, shown
-from dreamray.pictures import Picture, deep_zoom, jpeg_stream, parts, png_stream, tiff_stream
+from dreamray.pictures import Picture, deep_zoom, jpeg_stream, png_stream, tiff_stream
 from dreamray.pictures.encoding import (
     Extras,
     Format,
@@ -28,6 +28,7 @@ from dreamray.pictures.encoding import (
     png_chunks,
     tags_with,
 )
+from dreamray.pictures.guard import one_line
 from dreamray.pictures.metadata import metadata_text
 from dreamray.pictures.strips import FinishedRaster, read_strips
 from dreamray.raster.pixels import HELD_PIXELS
@@ -126,7 +127,7 @@ def _scratch(target: Location) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix=".dreamray-", dir=beside) as folder:
             yield Path(folder)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else parts.one_line(error)
+        reason = os.strerror(error.errno) if error.errno else one_line(error)
         raise StorageError(
             f"{place}: the result cannot be prepared there: {reason}; "
             "free some space, then run it again"

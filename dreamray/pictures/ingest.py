@@ -11,22 +11,24 @@ import base64
 import contextlib
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dreamray.base.errors import PictureError
+from dreamray.base.errors import ChangedError, PictureError
 from dreamray.base.geometry import Interval, Region, Shape
 from dreamray.base.messages import Warn, shown
 from dreamray.base.parsing import parse_json
-from dreamray.pictures import parts
 from dreamray.pictures.colour import to_rgb
-from dreamray.pictures.decoding import check_size, decode
+from dreamray.pictures.decoding import check_held, check_size, decode
 from dreamray.pictures.exif import Turn
+from dreamray.pictures.formats import HEAD_BYTES, kind_of
 from dreamray.pictures.reduction import Samples, as_samples, reduce_rows
 from dreamray.pictures.source_stream import STREAMED, open_stream, read_shape
 from dreamray.raster.chunked import ChunkedRaster, ChunkGrid, cut_evenly
@@ -93,6 +95,7 @@ class _Taken(NamedTuple):
     icc_profile: bytes | None
     exif: bytes | None
     notes: tuple[str, ...]
+    sha256: str
 
 
 def ingest(
@@ -116,7 +119,7 @@ def ingest(
     with source.as_local_file() as path:
         record = _take(path, shown(source.name), fingerprint, folder, max_pixels, size)
     if source.fingerprint() != fingerprint:
-        raise PictureError(f"{shown(source)} was changed while it was read: run it again")
+        raise _changed(shown(source))
     folder.file(RECORD).write(json.dumps(record).encode())
     for note in record["notes"]:
         warn(note)
@@ -137,44 +140,71 @@ def ingest_file(
 def _take(
     path: Path, name: str, fingerprint: str, folder: Folder, max_pixels: int, size: int | None
 ) -> dict[str, Any]:
-    """Write a picture into a folder, and return its record."""
-    kind = _kind(path, name)
-    shape = read_shape(path, kind, name)
-    check_size(name, shape.width, shape.height, max_pixels)
-    held = shape.pixels <= HELD_PIXELS and path.stat().st_size <= _HELD_BYTES
-    if not held and kind not in STREAMED:
-        raise PictureError(
-            f"{name} is a {kind} of {shape} pixels, larger than is read of that format: "
-            "save it anew as PNG or TIFF"
-        )
-    take = _take_whole if held else _take_in_strips
-    if shape.within(size) == shape:
-        taken = take(path, kind, name, folder)
-    else:
-        with _room(folder, held=held) as room:
-            whole = take(path, kind, name, room)
-            taken = whole._replace(grid=_reduce(whole, room, folder, whole.grid.shape.within(size)))
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    """Write a picture into a folder, and return its record.
+
+    The file is opened once, so that all that is said of it, its digest too, is of the same bytes,
+    whatever comes to stand at its path meanwhile.
+    """
+    with path.open("rb") as file, path.open("rb") as pixels:
+        status = os.fstat(file.fileno())
+        if not os.path.samestat(status, os.fstat(pixels.fileno())):
+            raise _changed(name)
+        kind = kind_of(file.read(HEAD_BYTES), name)
+        shape = read_shape(file, kind, name)
+        check_size(name, shape.width, shape.height, max_pixels)
+        held = _is_held(kind, shape, status.st_size, name)
+        take = _take_whole if held else _take_in_strips
+        if shape.within(size) == shape:
+            taken = take(file, pixels, kind, name, folder)
+        else:
+            with _room(folder, held=held) as room:
+                whole = take(file, pixels, kind, name, room)
+                smaller = whole.grid.shape.within(size)
+                taken = whole._replace(grid=_reduce(whole, room, folder, smaller))
+        if _version(os.fstat(file.fileno())) != _version(status):
+            raise _changed(name)
     return {
         "grid": taken.grid.to_json(),
         "dtype": taken.dtype.name,
         "alpha": taken.has_alpha,
         "icc_profile": _to_text(taken.icc_profile),
         "exif": _to_text(taken.exif),
-        "sha256": sha256,
+        "sha256": taken.sha256,
         "fingerprint": fingerprint,
         "notes": taken.notes,
         "size": size,
     }
 
 
+def _version(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
+
+
+def _changed(name: str) -> ChangedError:
+    return ChangedError(f"{name} was changed while it was read: run it again")
+
+
+def _is_held(kind: str, shape: Shape, size: int, name: str) -> bool:
+    """Whether a picture is decoded as a whole; PictureError where it is too large for that."""
+    if kind in ("HEIC", "AVIF"):  # Of the largest cameras, too: no decoder reads them in parts.
+        check_held(name, shape.width, shape.height)
+        return True
+    held = shape.pixels <= HELD_PIXELS and size <= _HELD_BYTES
+    if not held and kind not in STREAMED:
+        raise PictureError(
+            f"{name} is a {kind} of {shape} pixels, larger than is read of that format: "
+            "save it anew as PNG or TIFF"
+        )
+    return held
+
+
 def file_shape(path: Path, name: str) -> Shape:
     """Height and width of a picture as its header has them; nothing is decoded.
 
-    `name` is what messages call it. Raises PictureError for what is none of the six formats.
+    `name` is what messages call it. Raises PictureError for what is no picture.
     """
-    return read_shape(path, _kind(path, name), name)
+    with path.open("rb") as file:
+        return read_shape(file, kind_of(file.read(HEAD_BYTES), name), name)
 
 
 def open_source(folder: Folder) -> Source | None:
@@ -215,13 +245,11 @@ def _rasters(folder: Folder, grid: ChunkGrid, dtype: Any) -> tuple[ChunkedRaster
     )
 
 
-def _kind(path: Path, name: str) -> str:
-    with path.open("rb") as file:
-        return parts.kind_of(file.read(16), name)
-
-
-def _take_whole(path: Path, kind: str, name: str, folder: Folder) -> _Taken:
-    picture = decode(path.read_bytes(), name)
+def _take_whole(
+    file: BufferedReader, pixels: BufferedReader, kind: str, name: str, folder: Folder
+) -> _Taken:
+    file.seek(0)
+    picture = decode(file.read(), name)
     shape = Shape(*picture.pixels.shape[:2])
     grid = ChunkGrid.even(shape, _SIDE)
     dtype = picture.pixels.dtype
@@ -230,34 +258,39 @@ def _take_whole(path: Path, kind: str, name: str, folder: Folder) -> _Taken:
     if picture.alpha is not None:
         alpha.write(Region.whole(shape), picture.alpha[..., None])
     has_alpha = picture.alpha is not None
-    return _Taken(grid, dtype, has_alpha, picture.icc_profile, picture.exif, picture.notes)
+    return _Taken(
+        grid, dtype, has_alpha, picture.icc_profile, picture.exif, picture.notes, picture.sha256
+    )
 
 
-def _take_in_strips(path: Path, kind: str, name: str, folder: Folder) -> _Taken:
-    with open_stream(path, kind, name) as stream:
-        turn, (height, width) = stream.exif.turn, stream.shape
-        lines = max(1, min(_SIDE, _STRIP_BYTES // stream.row_bytes))
-        down = tuple(cut_evenly(Interval(0, height), lines))
-        # Blocks of a wide picture are flat, but no smaller.
-        across = tuple(cut_evenly(Interval(0, width), _SIDE * _SIDE // lines))
-        grid = ChunkGrid(across, down) if turn.swap else ChunkGrid(down, across)
-        dtype = np.dtype(np.uint8) if stream.channels.colour == 4 else stream.dtype
-        colour, alpha = _rasters(folder, grid, dtype)
-        icc_profile = remark = None
-        upright = down[:: turn.rows]
-        for rows, (samples, opacity) in zip(
-            upright, stream.strips(_source_rows(upright, height, turn)), strict=True
-        ):
-            columns = Interval(0, width)
-            region = Region(columns, rows) if turn.swap else Region(rows, columns)
-            pixels, icc_profile, remark = to_rgb(samples, stream.icc_profile)
-            colour.write(region, turn.upright(pixels))
-            if opacity is not None:
-                alpha.write(region, turn.upright(opacity)[..., None])
-    remarks = (*stream.remarks, stream.exif.remark, remark)
-    notes = tuple(f"{name} {remark}" for remark in remarks if remark)
+def _take_in_strips(
+    file: BufferedReader, pixels: BufferedReader, kind: str, name: str, folder: Folder
+) -> _Taken:
+    stream = open_stream(file, pixels, kind, name)
+    turn, (height, width) = stream.turn, stream.shape
+    lines = max(1, min(_SIDE, _STRIP_BYTES // stream.row_bytes))
+    down = tuple(cut_evenly(Interval(0, height), lines))
+    # Blocks of a wide picture are flat, but no smaller.
+    across = tuple(cut_evenly(Interval(0, width), _SIDE * _SIDE // lines))
+    grid = ChunkGrid(across, down) if turn.swap else ChunkGrid(down, across)
+    dtype = np.dtype(np.uint8) if stream.channels.colour == 4 else stream.dtype
+    colour, alpha = _rasters(folder, grid, dtype)
+    icc_profile = remark = None
+    upright = down[:: turn.rows]
+    for rows, (samples, opacity) in zip(
+        upright, stream.strips(_source_rows(upright, height, turn)), strict=True
+    ):
+        columns = Interval(0, width)
+        region = Region(columns, rows) if turn.swap else Region(rows, columns)
+        rgb, icc_profile, remark = to_rgb(samples, stream.icc_profile)
+        colour.write(region, turn.upright(rgb))
+        if opacity is not None:
+            alpha.write(region, turn.upright(opacity)[..., None])
+    notes = tuple(f"{name} {remark}" for remark in (*stream.remarks, remark) if remark)
     has_alpha = stream.channels.alpha is not None
-    return _Taken(grid, dtype, has_alpha, icc_profile, stream.exif.kept, notes)
+    file.seek(0)
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return _Taken(grid, dtype, has_alpha, icc_profile, stream.exif, notes, sha256)
 
 
 @contextlib.contextmanager

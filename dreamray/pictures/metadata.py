@@ -17,6 +17,8 @@ from xml.etree import ElementTree
 from dreamray.base.errors import PictureError
 from dreamray.base.parsing import parse_json
 from dreamray.pictures import parts
+from dreamray.pictures.formats import kind_of
+from dreamray.pictures.guard import decoding, one_line
 
 KEYWORD = "dreamray"
 XML_NAMESPACE = "urn:dreamray"
@@ -68,8 +70,8 @@ def read_metadata(picture: bytes | BinaryIO, name: str) -> dict[str, Any]:
     file = io.BytesIO(picture) if isinstance(picture, bytes) else picture
     head = file.read(64)
     kind = "XML" if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<") else None
-    kind = kind or parts.kind_of(head, name)
-    with parts.pillow(name):
+    kind = kind or kind_of(head, name)
+    with decoding(name):
         text = _embedded_text(file, kind)
         if text is None:
             raise PictureError(
@@ -84,7 +86,7 @@ def read_metadata(picture: bytes | BinaryIO, name: str) -> dict[str, Any]:
                 raise TypeError("not a mapping")
         except (ValueError, TypeError, KeyError) as error:
             raise PictureError(
-                f"{name} carries dreamray settings that cannot be read ({parts.one_line(error)}): "
+                f"{name} carries dreamray settings that cannot be read ({one_line(error)}): "
                 "another program changed them, so give the settings by hand"
             ) from error
         return metadata

@@ -8,21 +8,16 @@ bytes, arrays and dictionaries.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import itertools
 import struct
-import threading
-import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
 
-from dreamray.base.errors import DreamrayError, PictureError
 from dreamray.raster.pixels import Pixels
 
 if TYPE_CHECKING:
@@ -45,75 +40,6 @@ _UNTRUE_AFTERWARDS = {37500, 40965, 40962, 40963}
 
 _STRIP_BYTES = 1 << 20
 
-MAX_PIXELS = 178_956_970
-"""Where Pillow itself refuses to go on."""
-
-_SIGNATURES = {
-    b"\xff\xd8\xff": "JPEG",
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"RIFF": "WEBP",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"II+\0": "TIFF",
-    b"MM\0+": "TIFF",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-}
-
-_pillow_lock = threading.Lock()
-
-
-@contextlib.contextmanager
-def pillow(name: str) -> Iterator[None]:
-    """Pillow without its warnings, and with its errors as one line about the picture."""
-    # The list of warning filters belongs to the whole process: two threads that change
-    # it at once would restore it wrongly.
-    with damage_told(name), _pillow_lock, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        yield
-
-
-@contextlib.contextmanager
-def damage_told(name: str) -> Iterator[None]:
-    """Errors of decoders as one line about the picture."""
-    try:
-        yield
-    except DreamrayError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise PictureError(
-            f"{name} has more than {MAX_PIXELS:,} pixels, the most that can be read whole: "
-            "shrink it"
-        ) from error
-    except UnidentifiedImageError as error:
-        raise PictureError(
-            f"{name} is damaged or of a rare kind: copy or download it again, or save it anew"
-        ) from error
-    except MemoryError as error:
-        raise PictureError(f"{name} needs more memory than there is: shrink it") from error
-    except Exception as error:  # decoders fail on hostile bytes in every way there is
-        raise PictureError(
-            f"{name} is damaged or cut short ({one_line(error)}): copy or download it again"
-        ) from error
-
-
-def one_line(error: Exception) -> str:
-    """An error's message, short and without line breaks, for use in a longer one."""
-    return " ".join(str(error).split())[:160] or type(error).__name__
-
-
-def kind_of(data: bytes, name: str) -> str:
-    """Pillow's name for the format of these bytes, by how they begin; else `PictureError`."""
-    if not data:
-        raise PictureError(f"{name} is empty: copy or download it again")
-    for signature, kind in _SIGNATURES.items():
-        if data.startswith(signature) and (kind != "WEBP" or data[8:12] == b"WEBP"):
-            return kind
-    raise PictureError(
-        f"{name} is none of JPEG, PNG, WebP, TIFF, GIF and BMP by its content: "
-        "convert it to one of them"
-    )
-
 
 def tiff_directory(
     data: bytes | BinaryIO, offset: int | None = None, group: int | None = None
@@ -123,15 +49,22 @@ def tiff_directory(
     `data` are its bytes, or a binary file that can seek. Without `offset`: the first directory.
     Raises whatever a malformed one makes the reader raise.
     """
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
     file = io.BytesIO(data.removeprefix(b"Exif\0\0")) if isinstance(data, bytes) else data
     file.seek(0)
-    head = file.read(16)
-    directory = ImageFileDirectory_v2(head[: 16 if 43 in head[2:4] else 8], group=group)
+    directory = empty_directory(file.read(16), group)
     file.seek(directory.next if offset is None else offset)
     directory.load(file)
     return directory
+
+
+def empty_directory(head: bytes, group: int | None = None) -> Any:
+    """A directory for a TIFF file that begins with these 16 bytes: in its order and width."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    if 43 in head[2:4]:
+        # Pillow knows a BigTIFF by its third byte, which a big-endian one has as its fourth.
+        return ImageFileDirectory_v2(b"II+\0\x08\0\0\0" + head[8:], head[:2], group)
+    return ImageFileDirectory_v2(head[:8], group=group)
 
 
 def read_tags(data: bytes | BinaryIO) -> Tags:
@@ -250,11 +183,18 @@ def to_depth(samples: Pixels, dtype: npt.DTypeLike) -> Pixels:
 
 
 def open_vips(data: bytes, kind: str) -> Any:
-    """Open a "PNG" or "TIFF" as a pyvips image; nothing but its header is read yet."""
+    """Open a picture as a pyvips image; nothing but its header is read yet."""
     import pyvips
 
-    load = {"PNG": pyvips.Image.pngload_buffer, "TIFF": pyvips.Image.tiffload_buffer}[kind]
-    return load(data, fail_on="error")
+    loaders = {
+        "JPEG": pyvips.Image.jpegload_buffer,
+        "PNG": pyvips.Image.pngload_buffer,
+        "TIFF": pyvips.Image.tiffload_buffer,
+        "WEBP": pyvips.Image.webpload_buffer,
+        "GIF": pyvips.Image.gifload_buffer,
+        "AVIF": pyvips.Image.heifload_buffer,
+    }
+    return loaders[kind](data, fail_on="error")
 
 
 def vips_samples(image: Any) -> Pixels:

@@ -6,12 +6,9 @@ on pixels as it decodes none of them; libvips reads the pixels.
 
 from __future__ import annotations
 
-import struct
-import zlib
+import mmap
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -19,42 +16,51 @@ from PIL import Image, UnidentifiedImageError
 
 from dreamray.base.errors import PictureError
 from dreamray.base.geometry import Interval, Shape
-from dreamray.pictures import parts
-from dreamray.pictures.decoding import (
+from dreamray.pictures import guard, parts
+from dreamray.pictures.carried import Carried, of_pillow
+from dreamray.pictures.decoding import png_channels, tiff_carried
+from dreamray.pictures.exif import Turn
+from dreamray.pictures.guard import KindError
+from dreamray.pictures.heif_source import heif_shape
+from dreamray.pictures.jpeg_source import check_scans
+from dreamray.pictures.png_source import png_shape, read_png
+from dreamray.pictures.tiff_source import (
+    COMPRESSION,
+    JPEG,
+    OLD_JPEG,
+    PLANES,
+    STRIP_BYTES,
+    STRIP_ROWS,
+    TILE_WIDTH,
     Channels,
-    animation_remarks,
     check_tiff,
+    has_tiled_planes,
     tiff_channels,
-    tiff_remarks,
+    tiff_shape,
 )
-from dreamray.pictures.exif import Exif, read_exif
 from dreamray.raster.pixels import Pixels
 
 STREAMED = ("JPEG", "PNG", "TIFF", "WEBP")
 """The formats that can be streamed, by Pillow's names."""
 
-# Tags of TIFF.
-_WIDTH, _HEIGHT, _COMPRESSION, _STRIP_ROWS, _STRIP_BYTES, _PLANES = 256, 257, 259, 278, 279, 284
-_TILE_WIDTH = 322
-_OLD_JPEG, _JPEG = 6, 7
-
 _MAX_STRIP = 256 << 20
-_PIECE = 1 << 20
 _FETCHED_ROWS = 64
 
 
-def read_shape(path: Path, kind: str, name: str) -> Shape:
+def read_shape(file: BinaryIO, kind: str, name: str) -> Shape:
     """Height and width as a file stores them; only its header is read.
 
-    `kind` is Pillow's name of the format, `name` what messages call the picture. Raises
+    `kind` is the format's name in `SOURCE_FORMATS`, `name` what messages call the picture. Raises
     PictureError for a damaged header.
     """
-    with path.open("rb") as file, parts.pillow(name):
-        if kind == "TIFF":
-            tags = parts.tiff_directory(file)
-            if not (_WIDTH in tags and _HEIGHT in tags):
-                raise ValueError("its size is missing")
-            return Shape(int(tags[_HEIGHT]), int(tags[_WIDTH]))
+    with guard.decoding(name):
+        match kind:
+            case "TIFF":
+                return tiff_shape(parts.tiff_directory(file))
+            case "PNG":
+                return png_shape(file)
+            case "HEIC" | "AVIF":
+                return heif_shape(file, kind)
         width, height = _header(file, kind).size
         return Shape(height, width)
 
@@ -68,8 +74,10 @@ class Stream:
     """Of the samples: uint8 or uint16; CMYK comes out as uint8 in any case."""
     channels: Channels
     icc_profile: Any
-    exif: Exif
-    remarks: list[str]
+    turn: Turn
+    exif: bytes | None
+    """What is kept of the EXIF data."""
+    remarks: tuple[str, ...]
     """What is to be told, without the picture's name."""
     _name: str
     _image: Any
@@ -93,62 +101,71 @@ class Stream:
             # libvips keeps several copies of what is fetched at a time.
             for top in range(start, stop, _FETCHED_ROWS):
                 height = min(_FETCHED_ROWS, stop - top)
-                with parts.damage_told(self._name):
+                with guard.damage_told(self._name):
                     data = region.fetch(0, top, width, height)
                 lines = np.frombuffer(data, self.dtype).reshape(height, width, bands)
                 samples[top - start : top - start + height] = lines
             yield self.channels.split(samples)
 
 
-@contextmanager
-def open_stream(path: Path, kind: str, name: str) -> Iterator[Stream]:
+def open_stream(file: BinaryIO, pixels: BinaryIO, kind: str, name: str) -> Stream:
     """Open a picture of one of the formats in `STREAMED`; see `read_shape`.
+
+    `file` and `pixels` are the same file, opened twice: libvips moves the place that it reads from.
 
     Raises PictureError for a damaged one, as far as that can be seen before its pixels, and for
     one that cannot be decoded from top to bottom and is too large to be held.
     """
-    # libvips moves the place in the file that it reads from: it has one for itself.
-    with path.open("rb") as file, path.open("rb") as pixels:
-        with parts.pillow(name):
-            opened = _tiff_stream if kind == "TIFF" else _other_stream
-            stream = opened(file, pixels, kind, name)
-        yield stream
+    with guard.decoding(name):
+        opened = {"TIFF": _tiff, "PNG": _png}.get(kind, _other)
+        image, channels, carried = opened(file, pixels, kind, name)
+        settled = carried.settle()
+        stream = Stream(
+            shape=Shape(image.height, image.width),
+            dtype=_dtype(image),
+            channels=channels,
+            icc_profile=settled.icc_profile,
+            turn=settled.exif.turn,
+            exif=settled.exif.kept,
+            remarks=settled.remarks,
+            _name=name,
+            _image=image,
+        )
+    return stream
 
 
-def _tiff_stream(file: BinaryIO, pixels: BinaryIO, kind: str, name: str) -> Stream:
+_Opened = tuple[Any, Channels, Carried]
+"""An image of pyvips, what its channels are, and what belongs to its pixels."""
+
+
+def _tiff(file: BinaryIO, pixels: BinaryIO, kind: str, name: str) -> _Opened:
     tags = parts.tiff_directory(file)
-    check_tiff(tags, name)
+    check_tiff(file, tags, name)
+    if has_tiled_planes(tags):
+        raise KindError("is too large to be read in tiles of separate channels")
     # libtiff's own limit on memory would refuse strips that fit; `_check_pieces` has ours.
     image = _open_vips(pixels, kind, unlimited=True)
     _check_pieces(image, tags, name)
-    return Stream(
-        shape=Shape(image.height, image.width),
-        dtype=_dtype(image),
-        channels=tiff_channels(image, tags),
-        icc_profile=tags.get(parts.ICC_PROFILE),
-        exif=read_exif(file),
-        remarks=tiff_remarks(image),
-        _name=name,
-        _image=image,
-    )
+    channels = tiff_channels(image, tags)
+    return image, channels, tiff_carried(file, image, tags, channels)
 
 
-def _other_stream(file: BinaryIO, pixels: BinaryIO, kind: str, name: str) -> Stream:
-    if kind == "PNG":
-        _check_png(file)
+def _png(file: BinaryIO, pixels: BinaryIO, kind: str, name: str) -> _Opened:
+    png = read_png(file)
+    # Without its limits on texts, which are nobody's business here.
+    image = _open_vips(pixels, kind, unlimited=True)
+    _check_order(image, kind, name)
+    return image, png_channels(image, png), png.carried()
+
+
+def _other(file: BinaryIO, pixels: BinaryIO, kind: str, name: str) -> _Opened:
     header = _header(file, kind)
+    if kind == "JPEG":
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as jpeg:
+            check_scans(jpeg, name)
     image = _open_vips(pixels, kind)
     _check_order(image, kind, name)
-    return Stream(
-        shape=Shape(image.height, image.width),
-        dtype=_dtype(image),
-        channels=_channels(image, header),
-        icc_profile=header.info.get("icc_profile"),
-        exif=read_exif(header.info.get("exif")),
-        remarks=animation_remarks(header),
-        _name=name,
-        _image=image,
-    )
+    return image, _channels(image, header), of_pillow(header)
 
 
 def _header(file: BinaryIO, kind: str) -> Any:
@@ -181,57 +198,35 @@ def _dtype(image: Any) -> np.dtype[Any]:
 
 def _channels(image: Any, header: Any) -> Channels:
     """The channels of pyvips' image of a file, of which `header` is Pillow's."""
-    bands = image.bands
     if header.mode == "CMYK":
         return Channels(4, None)
-    if image.format == "ushort":
-        colour = 1 if bands < 3 else 3
-        return Channels(colour, colour if bands > colour else None)
-    # Grey comes with equal channels of red, green and blue where one value is transparent.
     colour = 1 if header.mode in ("1", "L", "LA") else 3
-    return Channels(colour, bands - 1 if header.has_transparency_data else None)
+    return Channels(colour, image.bands - 1 if header.has_transparency_data else None)
 
 
 def _check_order(image: Any, kind: str, name: str) -> None:
     """Raise PictureError for pixels that are not stored from top to bottom, and too many."""
     mixed = image.get_typeof("interlaced") and image.get("interlaced")
-    if mixed and image.width * image.height > parts.MAX_PIXELS:
+    if mixed and image.width * image.height > guard.MAX_PIXELS:
         sort = "a progressive" if kind == "JPEG" else "an interlaced"
         raise PictureError(
-            f"{name} is {sort} {kind} of more than {parts.MAX_PIXELS:,} pixels, which cannot be "
+            f"{name} is {sort} {kind} of more than {guard.MAX_PIXELS:,} pixels, which cannot be "
             "read in parts: save it anew from top to bottom"
         )
 
 
 def _check_pieces(image: Any, tags: Any, name: str) -> None:
     """Raise PictureError for a TIFF of strips that take too much memory, or seem to."""
-    compression = tags.get(_COMPRESSION, 1)
-    in_lines = compression not in (_OLD_JPEG, _JPEG) and tags.get(_PLANES, 1) == 1
+    compression = tags.get(COMPRESSION, 1)
+    in_lines = compression not in (OLD_JPEG, JPEG) and tags.get(PLANES, 1) == 1
     if in_lines:  # Decoded line by line, but with the whole encoded strip in memory.
-        largest = 0 if compression == 1 else max(tags.get(_STRIP_BYTES, (0,)))
+        largest = 0 if compression == 1 else max(tags.get(STRIP_BYTES, (0,)))
     else:
         sample_bytes = image.width * image.bands * _dtype(image).itemsize
-        largest = min(tags.get(_STRIP_ROWS, image.height), image.height) * sample_bytes
+        largest = min(tags.get(STRIP_ROWS, image.height), image.height) * sample_bytes
     # libvips refuses tiles that are too large.
-    if largest > _MAX_STRIP and _TILE_WIDTH not in tags:
+    if largest > _MAX_STRIP and TILE_WIDTH not in tags:
         raise PictureError(
             f"{name} is a TIFF in strips of {largest >> 20:,} MiB, too large to be read in "
             "parts: save it anew in tiles or small strips"
         )
-
-
-def _check_png(file: BinaryIO) -> None:
-    """Raise ValueError for a wrong checksum, with which decoders are lenient, or a missing end."""
-    file.seek(len(b"\x89PNG\r\n\x1a\n"))
-    kind = b""
-    while kind != b"IEND":
-        left, kind = struct.unpack(">I4s", file.read(8))
-        checksum = zlib.crc32(kind)
-        while left:
-            piece = file.read(min(left, _PIECE))
-            if not piece:
-                raise ValueError("its end is missing")
-            checksum = zlib.crc32(piece, checksum)
-            left -= len(piece)
-        if file.read(4) != struct.pack(">I", checksum):
-            raise ValueError(f"wrong checksum in {ascii(kind)[2:-1]}")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from dreamray.base.errors import RequestError
 from dreamray.bulk.entry import Entry
-from dreamray.bulk.sources import SOURCE_SUFFIXES, entries
+from dreamray.bulk.sources import entries
+from dreamray.pictures.formats import SOURCE_SUFFIXES
 from dreamray.storage import LocalFile, S3Object, locate, locate_folder
 
 PICTURES = ("a.png", "b/c.JPG", "b/d/e.gif", "f.tiff", "ä.webp")

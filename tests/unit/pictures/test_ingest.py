@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dreamray.base.errors import PictureError, RequestError
+from dreamray.base.errors import ChangedError, PictureError, RequestError
 from dreamray.pictures import Picture, decode
 from dreamray.pictures import ingest as module
 from dreamray.pictures import source_stream as picture_stream
@@ -374,7 +374,7 @@ class TestRefused:
     ) -> None:
         import pyvips
 
-        monkeypatch.setattr(picture_stream.parts, "MAX_PIXELS", 1199)
+        monkeypatch.setattr(picture_stream.guard, "MAX_PIXELS", 1199)
         image = pyvips.Image.new_from_array(noise(40, 30, 3), interpretation="srgb")
         save = image.jpegsave_buffer if kind == "JPEG" else image.pngsave_buffer
         assert "save it anew from top to bottom" in refusal(save(interlace=True))
@@ -508,6 +508,6 @@ class TestComplete:
             return take(*arguments)
 
         monkeypatch.setattr(module, "_take_whole", slowly)
-        with pytest.raises(PictureError, match="changed while it was read: run it again"):
+        with pytest.raises(ChangedError, match="changed while it was read: run it again"):
             ingest(place, folder, warn=ignore)
         assert open_source(folder) is None

@@ -1,0 +1,69 @@
+"""What a JPEG's markers tell before it is decoded: its sort, and how much work it is."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from mmap import mmap
+
+from dreamray.base.errors import PictureError
+from dreamray.pictures.guard import MAX_PIXELS, KindError
+
+_MOST_SCANS = 500
+"""Pictures have ten or so, and a component of each order by itself makes 192."""
+
+_MOST_SCANNED = 16 * MAX_PIXELS
+"""Pixels of all scans together: some ten seconds of decoding."""
+
+_END, _SCAN = 0xD9, 0xDA
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_COMMON = (0xC0, 0xC1, 0xC2)
+_ALONE = {0x01, *range(0xD0, 0xD9)}
+"""Markers that nothing belongs to."""
+
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+
+
+def check_scans(jpeg: bytes | mmap, name: str) -> None:
+    """Raise PictureError for a JPEG that is small, but an endless work to decode.
+
+    `jpeg` is the whole file, or a map of it. What is damaged is left to the decoder.
+    """
+    scans, pixels = 0, 0
+    for marker, segment in _segments(jpeg):
+        if marker in _FRAMES and len(segment) >= 5:
+            height, width = struct.unpack_from(">HH", segment, 1)
+            pixels = max(pixels, height * width)
+        scans += marker == _SCAN
+    if scans > _MOST_SCANS or scans * pixels > max(_MOST_SCANNED, 4 * pixels):
+        raise PictureError(
+            f"{name} is a JPEG of {scans:,} scans, each of which repeats the picture, more than "
+            "are decoded: save it anew"
+        )
+
+
+def check_sort(jpeg: bytes) -> None:
+    """Raise KindError for one of the sorts that decoders are built without."""
+    for marker, segment in _segments(jpeg):
+        if marker in _FRAMES and segment:
+            if segment[0] != 8:
+                raise KindError(f"has {segment[0]} bit samples in a JPEG")
+            if marker not in _COMMON:
+                sort = "lossless" if marker in (0xC3, 0xC7, 0xCB, 0xCF) else "rare"
+                raise KindError(f"has the {sort} compression {marker - 0xC0} of JPEG")
+            return
+
+
+def _segments(jpeg: bytes | mmap) -> Iterator[tuple[int, bytes]]:
+    """Marker and content of each segment of the first picture, up to its end."""
+    at = 2
+    while found := _MARKER.search(jpeg, at):
+        marker, at = found[1][0], found.end()
+        if marker == _END:
+            return
+        if marker in _ALONE:
+            continue
+        size = int.from_bytes(jpeg[at : at + 2], "big")
+        yield marker, jpeg[at + 2 : at + size]
+        at += max(2, size)

@@ -1,0 +1,206 @@
+"""What a TIFF says of itself: whether it is read, which of its channels are what, and what else."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from dreamray.base.errors import PictureError
+from dreamray.base.geometry import Shape
+from dreamray.pictures import parts
+from dreamray.pictures.guard import KindError
+from dreamray.raster.pixels import Pixels
+
+# Tags.
+WIDTH, HEIGHT, COMPRESSION, STRIP_ROWS, STRIP_BYTES, PLANES = 256, 257, 259, 278, 279, 284
+TILE_WIDTH = 322
+_NEW_SUBFILE, _SUBFILE, _BITS, _PHOTOMETRIC, _SAMPLES = 254, 255, 258, 262, 277
+_TILE_OFFSETS, _TILE_BYTES, _SUB_DIRECTORIES, _EXTRA, _SAMPLE_FORMAT = 324, 325, 330, 338, 339
+_DNG_VERSION = 50706
+_XMP = 700
+
+OLD_JPEG, JPEG = 6, 7
+_SEPARATE = 2
+
+# Those that the binary wheel of libvips is built without.
+_COMPRESSIONS = {
+    33003: "JPEG 2000",
+    33004: "JPEG 2000",
+    33005: "JPEG 2000",
+    34712: "JPEG 2000",
+    34661: "JBIG",
+    34892: "lossy DNG",
+    34925: "LZMA",
+    50000: "Zstandard",
+    50001: "WebP",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
+}
+_SPACES = {6: "YCbCr", 8: "Lab", 9: "Lab", 10: "Lab", 32844: "LogL", 32845: "LogLuv"}
+_RAW_SAMPLES = (32803, 34892)
+"""A colour filter's, and what is made of them before development."""
+
+_LAYOUT = (WIDTH, HEIGHT, COMPRESSION, 266, 317, TILE_WIDTH, 323, 347)
+"""What planes share: sizes, compression, order of bits, predictor, tables of JPEG."""
+
+_MOST_SUB_DIRECTORIES = 16
+_MOST_PLANES = 8
+
+
+class Channels(NamedTuple):
+    """Which of an image's channels are what."""
+
+    colour: int
+    """How many of the first are colour: 1, 3 or 4 for grey, RGB or CMYK."""
+    alpha: int | None
+    """Which one is opacity."""
+
+    def split(self, samples: Pixels) -> tuple[Pixels, Pixels | None]:
+        """Colour and alpha of [height, width, channels]; CMYK reduced to 8 bits."""
+        if self.colour == 4:
+            samples = parts.to_depth(samples, np.uint8)
+        return samples[..., : self.colour], None if self.alpha is None else samples[..., self.alpha]
+
+
+def tiff_shape(tags: Any) -> Shape:
+    """Height and width of a directory; ValueError where it has none."""
+    if not (WIDTH in tags and HEIGHT in tags):
+        raise ValueError("its size is missing")
+    return Shape(int(tags[HEIGHT]), int(tags[WIDTH]))
+
+
+def check_tiff(file: bytes | BinaryIO, tags: Any, name: str) -> None:
+    """Raise PictureError for a TIFF whose first directory is not the picture, or not read right."""
+    _check_is_whole(file, tags, name)
+    bits, numbers = max(tags.get(_BITS, (1,))), max(tags.get(_SAMPLE_FORMAT, (1,)))
+    compression, photometric = tags.get(COMPRESSION, 1), tags.get(_PHOTOMETRIC)
+    if photometric not in (None, 0, 1, 2, 3, 5) and (photometric, compression) != (6, JPEG):
+        raise KindError(f"has {_SPACES.get(photometric, 'special')} samples")
+    if numbers not in (1, 4) or bits not in (1, 2, 4, 8, 16):
+        sort = {2: "signed", 3: "floating point", 5: "complex", 6: "complex"}
+        raise KindError(f"has {bits} bit {sort.get(numbers, 'unsigned')} samples")
+    if compression in _COMPRESSIONS:
+        raise KindError(f"has {_COMPRESSIONS[compression]} compression")
+
+
+def _check_is_whole(file: bytes | BinaryIO, tags: Any, name: str) -> None:
+    """Raise PictureError where the first directory is a small copy of what is meant."""
+    shape, others = tiff_shape(tags), _sub_directories(file, tags)
+    samples = {directory.get(_PHOTOMETRIC) for directory in (tags, *others)}
+    if _DNG_VERSION in tags or samples.intersection(_RAW_SAMPLES) or _has_canon_mark(file):
+        raise PictureError(
+            f"{name} is a camera's raw file, of which only a preview could be dreamt: develop it, "
+            "and save the result as TIFF, PNG or JPEG"
+        )
+    is_reduced = tags.get(_NEW_SUBFILE, 0) & 1 or tags.get(_SUBFILE) == 2
+    larger = any(one.get(WIDTH, 0) * one.get(HEIGHT, 0) > shape.pixels for one in others)
+    if is_reduced or larger:
+        raise PictureError(
+            f"{name} begins with a small copy ({shape} pixels) of the picture that is meant: "
+            "save that as a file of its own"
+        )
+
+
+def _sub_directories(file: bytes | BinaryIO, tags: Any) -> list[Any]:
+    found: list[Any] = []
+    offsets = tags.get(_SUB_DIRECTORIES, ())
+    for offset in offsets if isinstance(offsets, tuple) else (offsets,):
+        if len(found) == _MOST_SUB_DIRECTORIES:
+            break
+        try:
+            found.append(parts.tiff_directory(file, offset))
+        except Exception:  # It is not what is dreamt.
+            continue
+    return found
+
+
+def _has_canon_mark(file: bytes | BinaryIO) -> bool:
+    if isinstance(file, bytes):
+        return file[8:10] == b"CR"
+    file.seek(8)
+    return file.read(2) == b"CR"
+
+
+def tiff_channels(image: Any, tags: Any) -> Channels:
+    """The channels of a TIFF that was opened by pyvips."""
+    photometric, bands = tags.get(_PHOTOMETRIC), image.bands
+    if photometric == 5 or image.interpretation == "cmyk":
+        colour = 4
+    else:
+        colour = 1 if photometric in (0, 1) or bands < 3 else 3
+    # An extra channel of kind 0 says nothing of opacity.
+    kinds = tags.get(_EXTRA, (None,))[: bands - colour]
+    alpha = next((colour + i for i, kind in enumerate(kinds) if kind != 0), None)
+    return Channels(colour, alpha if bands > colour else None)
+
+
+def tiff_remarks(image: Any, channels: Channels) -> list[str]:
+    """What is to be told of it, without its name."""
+    remarks = []
+    pages = image.get("n-pages") if image.get_typeof("n-pages") else 1
+    if pages > 1:
+        remarks.append(f"has {pages} pages: only the first is dreamt")
+    left = image.bands - channels.colour - (channels.alpha is not None)
+    if left:
+        beside = "colour" if channels.alpha is None else "colour and opacity"
+        what = "1 channel" if left == 1 else f"{left} channels"
+        remarks.append(f"has {what} beside {beside}: left out")
+    return remarks
+
+
+def tiff_xmp(tags: Any) -> bytes | None:
+    """The XMP of a directory."""
+    xmp = tags.get(_XMP)
+    if isinstance(xmp, tuple):  # Bytes of another type of TIFF's.
+        xmp = bytes(value & 255 for value in xmp if isinstance(value, int))
+    return xmp if isinstance(xmp, bytes) else None
+
+
+def has_tiled_planes(tags: Any) -> bool:
+    """Whether each channel has tiles of its own, which libvips does not read."""
+    return bool(tags.get(PLANES, 1) == _SEPARATE and TILE_WIDTH in tags)
+
+
+def open_tiff(data: bytes, tags: Any) -> Any:
+    """A TIFF as an image of pyvips; `tags` is its first directory."""
+    if not has_tiled_planes(tags) or tags.get(_SAMPLES, 1) == 1:
+        return parts.open_vips(data, "TIFF")
+    count, photometric = tags[_SAMPLES], tags[_PHOTOMETRIC]
+    if photometric not in (0, 1, 2, 5) or count > _MOST_PLANES:
+        raise KindError("has tiles of separate channels that are not RGB")
+    offsets, sizes = tags[_TILE_OFFSETS], tags[_TILE_BYTES]
+    if len(offsets) != len(sizes) or len(offsets) % count:
+        raise ValueError("tiles are missing")
+    tiles = len(offsets) // count
+    planes = [
+        parts.open_vips(
+            _one_plane(data, tags, plane, slice(plane * tiles, (plane + 1) * tiles)), "TIFF"
+        )
+        for plane in range(count)
+    ]
+    return planes[0].bandjoin(planes[1:])
+
+
+def _one_plane(data: bytes, tags: Any, plane: int, tiles: slice) -> bytes:
+    """The same file with a directory behind it of which one channel is the whole picture."""
+    directory = parts.empty_directory(data[:16])
+    for tag in _LAYOUT:
+        if tag in tags:
+            directory.tagtype[tag] = tags.tagtype[tag]
+            directory[tag] = tags[tag]
+    directory[_SAMPLES], directory[PLANES] = 1, 1
+    directory[_BITS] = tags[_BITS][plane : plane + 1]
+    directory[_PHOTOMETRIC] = tags[_PHOTOMETRIC] if plane == 0 and tags[_PHOTOMETRIC] == 0 else 1
+    for tag in (_TILE_OFFSETS, _TILE_BYTES):
+        directory.tagtype[tag] = tags.tagtype[tag]
+        directory[tag] = tags[tag][tiles]
+    big, order = 43 in data[2:4], "little" if data[:2] == b"II" else "big"
+    at = -(-len(data) // 16) * 16
+    out = io.BytesIO(data)
+    out.seek(8 if big else 4)
+    out.write(at.to_bytes(8 if big else 4, order))  # type: ignore[arg-type]
+    out.seek(at)
+    out.write(directory.tobytes(at))
+    return out.getvalue()
