@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from dreamray.base.errors import NotFoundError, PictureError, RequestError
-from dreamray.base.messages import shown
-from dreamray.bulk.bulk_events import BulkListener, PicturesListed
+from dreamray.base.messages import plural, shown
+from dreamray.bulk.bulk_events import BulkListener, PictureDone, PicturesListed
+from dreamray.bulk.clashes import decide
 from dreamray.bulk.digests import request_digest
 from dreamray.bulk.entry import Entry
-from dreamray.bulk.naming import RESERVED, is_text, output_name
+from dreamray.bulk.left_out import Cause, LeftOut, unread_reason
+from dreamray.bulk.naming import RESERVED, claim_of, is_text, output_name
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.report import thumbnail_name
 from dreamray.bulk.request import BulkRequest
@@ -22,7 +24,10 @@ from dreamray.bulk.task import Task, utc_now
 from dreamray.bulk.task_store import TaskRow, TaskStore
 from dreamray.engine.events import Notice
 from dreamray.settings.dream import Dream
-from dreamray.storage import locate
+from dreamray.storage import ListedFile, Location, locate
+
+_NAMED = 3
+"""Results with another name that are told."""
 
 LISTED_EVERY = 2.0
 """Seconds between events of the listing."""
@@ -36,48 +41,50 @@ class BulkPlanner:
         self._store = store
         self._on_event = on_event
         self._dream = functools.lru_cache(maxsize=64)(self._parse)
-        self._left_out = 0
+        self._left_out = LeftOut()
+        self._changed = False
 
-    def find(self, earlier: Iterable[Record]) -> list[Record]:
+    def find(self, earlier: Iterable[Record]) -> bool:
         """List sources and destination; `earlier` is what the manifest has.
 
-        Returns the pictures that have failed by now, as no result can have their name. Raises
-        RequestError for two sources with one result, for settings that are not allowed, and as
-        `entries` does.
+        Pictures that cannot have a result's name, or would have that of another one, have failed
+        then. Returns whether anything is recorded now that the manifest did not have. Raises
+        RequestError for settings that are not allowed, and as `entries` does.
         """
-        wanted, refused = self._wanted, list[Record]()
+        wanted = self._wanted
         self._store.remember(earlier)
         found = entries(wanted.source, wanted.include, wanted.destination, self._leave_out)
-        if clashes := self._store.ask(self._asked(found, refused)):
-            output, one, other = clashes[0]
-            more = f", and {len(clashes) - 1} more such names" if len(clashes) > 1 else ""
-            raise RequestError(
-                f"{shown(one)} and {shown(other)} would both become {shown(output)}{more}; rename "
-                "one, or name the results in a list"
-            )
-        for record in refused:
-            self._store.refuse(record)
-        if self._left_out:
-            files = "1 file is" if self._left_out == 1 else f"{self._left_out} files are"
-            self._on_event(Notice(f"{files} left out, as no pictures by name"))
+        self._store.ask(self._asked(found))
+        self._settle_clashes()
+        for line in self._left_out.lines():
+            self._on_event(Notice(line))
         if not self._store.counts.total:
             self._tell_empty()
         self._store.find(self._results())
-        self._store.settle(overwrite=wanted.overwrite)
-        return refused
+        if again := self._store.settle(overwrite=wanted.overwrite):
+            self._on_event(
+                Notice(
+                    f"{plural(again, 'picture')} that failed for good not tried again: change the "
+                    "file or the settings, or give --overwrite"
+                )
+            )
+        return self._changed
 
     def _tell_empty(self) -> None:
         """A prefix that is used up is all right; one that never had any may be mistyped."""
         place = shown(self._wanted.source)
         if not self._store.knows_any:
-            raise RequestError(f"{place}: there are no pictures; check the name and --include")
+            read = " of a format that is read" if Cause.UNREAD in self._left_out.counts else ""
+            raise RequestError(
+                f"{place}: there are no pictures{read}; check the name and --include"
+            )
         self._on_event(Notice(f"{place} has no pictures"))
 
     def tasks(self) -> Iterator[Task]:
         """What is to be made, in the order of the listing."""
         return map(self._task, self._store.todo())
 
-    def _asked(self, found: Iterator[Entry], refused: list[Record]) -> Iterator[TaskRow]:
+    def _asked(self, found: Iterator[Entry]) -> Iterator[TaskRow]:
         told = time.monotonic()
         for number, entry in enumerate(found, 1):
             if time.monotonic() - told > LISTED_EVERY:
@@ -89,17 +96,57 @@ class BulkPlanner:
                 if not is_text(source):
                     raise PictureError(f"{shown(source)}: its name is not UTF-8: rename it")
             except PictureError as error:
-                name = shown(entry.output or entry.name)
-                refused.append(
-                    Record(name, shown(source), State.FAILED, finished=utc_now(), error=str(error))
-                )
+                self._fail(shown(entry.output or entry.name), source, str(error))
                 continue
             settings = json.dumps(entry.settings, sort_keys=True) if entry.settings else ""
             try:
                 _, request = self._dream(settings)
             except RequestError as error:
                 raise RequestError(f"{entry.line}: {error}") from None
-            yield TaskRow(output, source, entry.fingerprint, request, settings)
+            yield TaskRow(
+                output,
+                source,
+                entry.fingerprint,
+                request,
+                settings,
+                entry.name,
+                claim_of(entry, output),
+            )
+
+    def _settle_clashes(self) -> None:
+        """Give each picture a result's name of its own, or record why it has none."""
+        renamed = list[str]()
+        # Twice: a longer name may be another picture's, too.
+        for _ in range(2):
+            for output, claimants in self._store.clashes():
+                decision = decide(output, claimants)
+                for one in (*decision.dropped, *decision.failed):
+                    self._store.drop(one.number)
+                for one, longer in decision.renamed:
+                    self._store.rename(one.number, longer)
+                    renamed.append(f"{shown(one.name)} becomes {shown(longer)}")
+                for one in decision.failed:
+                    others = [other.source for other in claimants if other != one]
+                    other = next((o for o in others if o != one.source), "another line of the list")
+                    reason = f"{shown(other)} would become {shown(output)}, too"
+                    error = (
+                        f"{shown(one.source)}: {reason}; rename one, or name the results in a list"
+                    )
+                    self._fail(shown(one.source), one.source, error)
+        if renamed:
+            count = plural(len(renamed), "result")
+            more = ", …" if len(renamed) > _NAMED else ""
+            named = ", ".join(renamed[:_NAMED])
+            self._on_event(Notice(f"{count} named longer, as another has its name: {named}{more}"))
+
+    def _fail(self, output: str, source: str, error: str) -> None:
+        self._refuse(Record(output, shown(source), State.FAILED, finished=utc_now(), error=error))
+
+    def _refuse(self, record: Record) -> None:
+        known = self._store.refuse(record)
+        self._changed |= not known
+        if record.state is State.FAILED and not known:
+            self._on_event(PictureDone(record, kept=False, work=0))
 
     def _results(self) -> Iterator[tuple[str, str]]:
         """What the destination has, but for what belongs to runs themselves."""
@@ -133,5 +180,17 @@ class BulkPlanner:
             thumbnail=thumbnail if wanted.thumbnails else None,
         )
 
-    def _leave_out(self) -> None:
-        self._left_out += 1
+    def _leave_out(self, found: ListedFile, place: Location, cause: Cause) -> None:
+        self._left_out.add(found.name, cause)
+        if cause is Cause.UNREAD:
+            name = shown(found.name)
+            self._refuse(
+                Record(
+                    name,
+                    shown(place),
+                    State.SKIPPED,
+                    fingerprint=found.fingerprint,
+                    finished=utc_now(),
+                    note=unread_reason(place.name),
+                )
+            )

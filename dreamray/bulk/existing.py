@@ -6,6 +6,7 @@ import os
 
 from dreamray.base.errors import NotFoundError, PictureError, RequestError
 from dreamray.base.messages import shown
+from dreamray.base.version import __version__
 from dreamray.bulk.digests import DIGEST_KEY, digest_of
 from dreamray.bulk.naming import MANIFEST, REPORT_PAGE
 from dreamray.bulk.record import Record, State
@@ -32,6 +33,15 @@ def is_unchanged(task: Task, fingerprint: str) -> bool:
         return same and earlier.written == task.target.fingerprint()
     except NotFoundError:  # It was removed since.
         return False
+
+
+def fails_again(task: Task, fingerprint: str) -> bool:
+    """Whether this release has found that it fails for good, and nothing has changed since."""
+    earlier = task.earlier
+    if task.overwrite or earlier is None or earlier.state is not State.FAILED:
+        return False
+    known = (earlier.release, earlier.request, earlier.fingerprint)
+    return known == (__version__, task.request, fingerprint)
 
 
 def check_places(task: Task) -> None:
@@ -63,7 +73,7 @@ def is_right(task: Task, digest: str) -> bool:
     done = earlier is not None and earlier.state is State.DONE
     if earlier is not None and done and earlier.source != shown(task.source):
         raise PictureError(
-            f"{shown(task.target)}: there is the dream of another source, {earlier.source}: "
+            f"{shown(task.target)}: there is the dream of another source, {shown(earlier.source)}: "
             "name another destination, or give --overwrite"
         )
     return False

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from dreamray.base.errors import PictureError
 from dreamray.base.messages import shown
+from dreamray.bulk.clashes import Claim
 from dreamray.bulk.entry import Entry
 from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format
 from dreamray.render.workspace import WORK
@@ -46,6 +47,13 @@ def output_name(entry: Entry, format: Format | None) -> str:
             "`output` in a list"
         )
     return name
+
+
+def claim_of(entry: Entry, output: str) -> Claim:
+    """By what right a picture has the name that `output_name` gives."""
+    if entry.output:
+        return Claim.GIVEN
+    return Claim.OWN if output == entry.name else Claim.DERIVED
 
 
 def _named_after(name: str, format: Format | None) -> str:

@@ -16,6 +16,8 @@ class State(enum.StrEnum):
     """Its dream is in the destination."""
     FAILED = "failed"
     """There is no dream of it, and `Record.error` says why."""
+    SKIPPED = "skipped"
+    """It is a picture that was left out, and `Record.note` says why."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Record:
     """When, in UTC: `2026-11-22T18:40:02Z`."""
     error: str = ""
     """Why it failed, in one line."""
+    release: str = ""
+    """Of a failure for good: the release of dreamray that would fail in the same way again."""
     note: str = ""
     """What else the user should know of it."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dreamray.base.errors import DreamrayError, StorageError
-from dreamray.base.messages import shown
+from dreamray.base.messages import plural, shown
 from dreamray.bulk.bulk_events import BulkListener, BulkProgress, PictureDone
 from dreamray.bulk.bulk_planner import BulkPlanner
 from dreamray.bulk.manifest import Manifest
@@ -66,9 +66,9 @@ class BulkScheduler:
 
     def plan(self) -> None:
         """Find out what is to be done; raises as `BulkPlanner.find`."""
-        refused = self._plan.find(self._manifest.read(self._warn))
-        for record in refused:
-            self._record(Outcome(record))
+        self._recorded |= self._plan.find(self._manifest.read(self._warn))
+        for record in self._store.failures(_TOLD + 1):
+            self._tell_failure(record)
 
     def make(self, executor: TaskExecutor) -> None:
         """Have everything made that is to be done, and record it.
@@ -151,12 +151,15 @@ class BulkScheduler:
             self._unkept.append(record)
         self._on_event(PictureDone(record, outcome.kept, outcome.work))
         if record.state is State.FAILED:
-            self._last_error = record.error
-            self._told += 1
-            if self._told <= _TOLD:
-                self._warn(f"failed: {record.error}")
-            elif self._told == _TOLD + 1:
-                self._warn("more failures: they will be in the manifest and the report")
+            self._tell_failure(record)
+
+    def _tell_failure(self, record: Record) -> None:
+        self._last_error = record.error
+        self._told += 1
+        if self._told <= _TOLD:
+            self._warn(f"failed: {record.error}")
+        elif self._told == _TOLD + 1:
+            self._warn("more failures: they will be in the manifest and the report")
 
     def _keep(self) -> None:
         waited = time.monotonic() - self._kept_at > KEEP_EVERY
@@ -174,8 +177,8 @@ class BulkScheduler:
         limit, counts = self._wanted.max_failures, self._store.counts
         if limit is not None and limit.is_passed(counts):
             raise DreamrayError(
-                f"{counts.failed} pictures failed, more than --max-failures {limit}: the last "
-                f"one as {self._last_error}"
+                f"{plural(counts.failed, 'picture')} failed, more than --max-failures {limit}: the "
+                f"last one as {self._last_error}"
             )
         if self._failed_in_a_row >= IN_A_ROW:
             raise StorageError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,12 +9,14 @@ from pathlib import Path
 from dreamray.base.errors import RequestError
 from dreamray.base.messages import shown
 from dreamray.bulk.entry import Entry
+from dreamray.bulk.left_out import Cause, why_left_out
 from dreamray.bulk.lists import LIST_SUFFIXES, read_list
 from dreamray.bulk.naming import REPORT_FOLDER
 from dreamray.pictures.formats import SOURCE_SUFFIXES
 from dreamray.render.workspace import WORK
 from dreamray.storage import (
     Folder,
+    ListedFile,
     LocalFile,
     LocalFolder,
     Location,
@@ -26,14 +27,17 @@ from dreamray.storage import (
 
 
 def entries(
-    source: str, include: tuple[str, ...], but: Folder, leave_out: Callable[[], None]
+    source: str,
+    include: tuple[str, ...],
+    but: Folder,
+    leave_out: Callable[[ListedFile, Location, Cause], None],
 ) -> Iterator[Entry]:
     """The pictures of a source, in a fixed order.
 
-    Of a folder or prefix those whose name or relative path matches one of the patterns in
-    `include`, or without any those that end like pictures; `leave_out` is called for each of
-    the others. What lies in the folder `but` is no source. Raises RequestError for a source
-    that is none, and for a list's line that cannot be read; StorageError as the listing does.
+    Of a folder or prefix those that `why_left_out` does not leave out; `leave_out` is called for
+    each of the others. What lies in the folder `but` is no source. Raises RequestError for a
+    source that is none, and for a list's line that cannot be read; StorageError as the listing
+    does.
     """
     listed = _list_file(source)
     if listed is not None:
@@ -50,22 +54,16 @@ def entries(
     for found in folder.files():
         if (hidden and found.name.startswith(hidden)) or _belongs_to_a_run(found.name):
             continue
-        if _is_included(found.name, include):
+        cause = why_left_out(found.name, include)
+        if cause is None:
             yield Entry(folder.file(found.name), found.name, found.fingerprint)
         else:
-            leave_out()
+            leave_out(found, folder.file(found.name), cause)
 
 
 def _belongs_to_a_run(name: str) -> bool:
     """Whether a file is what runs themselves leave in their destinations, such as thumbnails."""
     return not {REPORT_FOLDER, WORK}.isdisjoint(name.split("/"))
-
-
-def _is_included(name: str, include: tuple[str, ...]) -> bool:
-    if not include:
-        return name.lower().endswith(SOURCE_SUFFIXES)
-    last = name.rpartition("/")[2]
-    return any(fnmatch.fnmatchcase(name if "/" in one else last, one) for one in include)
 
 
 def _list_file(source: str) -> Location | None:

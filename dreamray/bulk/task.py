@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dreamray.base.errors import PictureError
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import shown
+from dreamray.base.version import __version__
 from dreamray.bulk.record import Record, Seconds, State
 from dreamray.engine.activity import Activity
 from dreamray.engine.events import Event, Notice
@@ -65,6 +69,7 @@ class OutcomeBuilder:
         self._seconds = dict.fromkeys(("load", "wait", "dream", "store"), 0.0)
         self._stage, self._since = "load", time.perf_counter()
         self._remarks: list[str] = []
+        self._release = ""
         self.fingerprint = self.sha256 = ""
         self.shape = Shape(0, 0)
         self.work = 0
@@ -107,6 +112,22 @@ class OutcomeBuilder:
         assert self._task.earlier is not None
         return Outcome(self._task.earlier, kept=True)
 
+    def failed_before(self) -> Outcome:
+        """It cannot be made, as an earlier run has found."""
+        assert self._task.earlier is not None
+        return Outcome(self._task.earlier)
+
+    @contextlib.contextmanager
+    def for_good(self) -> Iterator[None]:
+        """What is found to be wrong within lies in the file and the settings, and stays so."""
+        try:
+            yield
+        except PictureError as error:
+            cause = error.__cause__
+            of_machine = isinstance(cause, MemoryError) or getattr(cause, "errno", None) is not None
+            self._release = "" if of_machine else __version__
+            raise
+
     def failed(self, error: str, *, again: bool = False, own: bool = True) -> Outcome:
         """It cannot be made, for the time being or at all: see `Outcome`."""
         source = self._task.source
@@ -131,6 +152,7 @@ class OutcomeBuilder:
             worker=self._worker,
             finished=utc_now(),
             error=error,
+            release=self._release,
             note="; ".join(self._remarks),
         )
 

@@ -22,9 +22,10 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from dreamray.base.errors import DreamrayError, NotFoundError, PictureError, RequestError
+from dreamray.base.geometry import Shape
 from dreamray.base.messages import shown
 from dreamray.bulk.digests import DIGEST_KEY, result_digest
-from dreamray.bulk.existing import check_places, is_right, is_unchanged
+from dreamray.bulk.existing import check_places, fails_again, is_right, is_unchanged
 from dreamray.bulk.report import thumbnail
 from dreamray.bulk.task import WAIT, Outcome, OutcomeBuilder, Task
 from dreamray.engine.activity import Activity, WatchedObjective
@@ -36,6 +37,7 @@ from dreamray.pictures.encoding import Extras, check_output, output_format
 from dreamray.pictures.export import export
 from dreamray.pictures.ingest import Source, file_shape, ingest_file
 from dreamray.plan.memory_model import window_pixels
+from dreamray.plan.octaves import plan_octaves
 from dreamray.plan.planner import budget_of
 from dreamray.raster.lazy import LazyRaster, NormalizedRaster
 from dreamray.raster.pixels import HELD_PIXELS, Pixels, from_tensor
@@ -190,22 +192,28 @@ class TaskRunner:
         builder.fingerprint = task.source.fingerprint()
         if is_unchanged(task, builder.fingerprint):
             return builder.kept()
+        if fails_again(task, builder.fingerprint):
+            return builder.failed_before()
         with contextlib.ExitStack() as held:
             with task.source.as_local_file() as path:
                 name = shown(task.source.name)
-                builder.shape = file_shape(path, name)
+                with builder.for_good():
+                    builder.shape = file_shape(path, name)
+                    self._check_plan(task.dream, builder.shape.within(task.dream.size))
                 pixels = builder.shape.pixels
                 builder.enter(WAIT)
                 held.enter_context(self._held_pixels.acquire(pixels))
                 builder.enter("load")
                 folder = held.enter_context(_work_folder(pixels))
-                original = ingest_file(path, name, builder.fingerprint, folder, task.dream.size)
+                with builder.for_good():
+                    original = ingest_file(path, name, builder.fingerprint, folder, task.dream.size)
             builder.loaded(original)
             digest = result_digest(task.request, original.sha256)
             if task.there and not task.overwrite and is_right(task, digest):
                 return builder.found(task.target.fingerprint())
             format = output_format(task.target.name)
-            check_output(format, original.shape.width, original.shape.height)
+            with builder.for_good():
+                check_output(format, original.shape.width, original.shape.height)
             builder.enter(WAIT)
             dreamt, metadata = self._dream(task, original, CheckpointStore(folder, {}), builder)
             builder.enter("store")
@@ -227,11 +235,15 @@ class TaskRunner:
             )
             return builder.done(task.target.fingerprint())
 
+    def _check_plan(self, dream: Dream, shape: Shape) -> None:
+        """Raise PictureError for a picture that is too small, before the network is loaded."""
+        self._spec.weights.check_reaches(dream.layer_names)
+        plan_octaves(shape, dream)
+
     def _dream(
         self, task: Task, original: Source, store: CheckpointStore, builder: OutcomeBuilder
     ) -> tuple[LazyRaster, dict[str, Any]]:
         """The dream, which lies in the store's folder, and what the result's metadata say."""
-        self._spec.weights.check_reaches(task.dream.layer_names)
         with self._dreaming:
             builder.enter("dream")
             network = self._network(task.dream)

@@ -10,11 +10,13 @@ import contextlib
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from dreamray.base.errors import StorageError
+from dreamray.base.version import __version__
+from dreamray.bulk.clashes import Claim, Claimant
 from dreamray.bulk.record import Record, State
 
 _ROWS = 1000
@@ -22,16 +24,18 @@ _ROWS = 1000
 
 _SCHEMA = """
 CREATE TABLE asked (
-    number INTEGER PRIMARY KEY, output TEXT UNIQUE, source TEXT, fingerprint TEXT,
-    request TEXT, settings TEXT, state TEXT
+    number INTEGER PRIMARY KEY, output TEXT, source TEXT, fingerprint TEXT,
+    request TEXT, settings TEXT, state TEXT, name TEXT, claim INTEGER
 );
+CREATE INDEX asked_output ON asked (output);
 CREATE TABLE found (output TEXT PRIMARY KEY, fingerprint TEXT) WITHOUT ROWID;
 CREATE TABLE records (
-    output TEXT PRIMARY KEY, state TEXT, fingerprint TEXT, request TEXT, written TEXT, line TEXT
+    output TEXT PRIMARY KEY, state TEXT, fingerprint TEXT, request TEXT, written TEXT,
+    release TEXT, line TEXT
 ) WITHOUT ROWID;
 """
 
-_REMEMBER = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?)"
+_REMEMBER = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 _TODO = "todo"
 _KEPT = "kept"
@@ -51,6 +55,10 @@ class TaskRow:
     """Digest of the settings and weights."""
     settings: str
     """Settings of its own, as JSON; empty for none."""
+    name: str = field(default="", compare=False)
+    """What its result is named by."""
+    claim: Claim = field(default=Claim.OWN, compare=False)
+    """By what right it has its result's name."""
     earlier: Record | None = None
     """What an earlier run knew of it."""
     there: bool = False
@@ -94,7 +102,7 @@ class TaskStore:
         except sqlite3.OperationalError as error:
             self._folder.cleanup()
             raise _no_room(error) from None
-        self._counts = dict.fromkeys((_TODO, _KEPT, State.DONE, State.FAILED), 0)
+        self._counts = dict.fromkeys((_TODO, _KEPT, *State), 0)
 
     def __enter__(self) -> Self:
         return self
@@ -107,31 +115,58 @@ class TaskStore:
             if isinstance(error, sqlite3.OperationalError):
                 raise _no_room(error) from None
 
-    def ask(self, pictures: Iterable[TaskRow]) -> list[tuple[str, str, str]]:
-        """Add pictures that are asked for.
-
-        Returns those that cannot be, as another one has the same output: the output, the source
-        that has it, and the one that is left out; at most ten of them.
-        """
-        clashes = []
+    def ask(self, pictures: Iterable[TaskRow]) -> None:
+        """Add pictures that are asked for; `clashes` has those of them with one output."""
         with self._database as database:
             for one in pictures:
-                values = (one.output, one.source, one.fingerprint, one.request, one.settings)
-                try:
-                    database.execute(
-                        "INSERT INTO asked (output, source, fingerprint, request, settings, state)"
-                        " VALUES (?, ?, ?, ?, ?, 'todo')",
-                        values,
-                    )
-                    self._counts[_TODO] += 1
-                except sqlite3.IntegrityError:
-                    (first,) = database.execute(
-                        "SELECT source FROM asked WHERE output = ?", (one.output,)
-                    ).fetchone()
-                    clashes.append((one.output, first, one.source))
-                    if len(clashes) >= 10:
-                        break
-        return clashes
+                database.execute(
+                    "INSERT INTO asked"
+                    " (output, source, fingerprint, request, settings, state, name, claim)"
+                    " VALUES (?, ?, ?, ?, ?, 'todo', ?, ?)",
+                    (
+                        one.output,
+                        one.source,
+                        one.fingerprint,
+                        one.request,
+                        one.settings,
+                        one.name,
+                        one.claim,
+                    ),
+                )
+                self._counts[_TODO] += 1
+
+    def clashes(self) -> Iterator[tuple[str, list[Claimant]]]:
+        """Each output that several pictures have, with these; what is changed meanwhile is not."""
+        outputs = self._database.execute(
+            "SELECT output FROM asked WHERE state = 'todo' GROUP BY output HAVING count(*) > 1"
+        ).fetchall()
+        for (output,) in outputs:
+            rows = self._database.execute(
+                "SELECT number, source, request, name, claim FROM asked"
+                " WHERE output = ? AND state = 'todo'",
+                (output,),
+            )
+            yield (
+                output,
+                [
+                    Claimant(number, source, request, name, Claim(claim))
+                    for number, source, request, name, claim in rows.fetchall()
+                ],
+            )
+
+    def drop(self, number: int) -> None:
+        """Take back a picture that is asked for."""
+        with self._database as database:
+            database.execute("DELETE FROM asked WHERE number = ?", (number,))
+        self._counts[_TODO] -= 1
+
+    def rename(self, number: int, output: str) -> None:
+        """Give another output to a picture that is asked for, in place of one it has to share."""
+        with self._database as database:
+            database.execute(
+                "UPDATE asked SET output = ?, claim = ? WHERE number = ?",
+                (output, Claim.LONGER, number),
+            )
 
     def remember(self, records: Iterable[Record]) -> None:
         """Add what earlier runs recorded; of two records of one output the later one holds."""
@@ -140,8 +175,10 @@ class TaskStore:
 
     @property
     def knows_any(self) -> bool:
-        """Whether earlier runs recorded anything."""
-        rows = self._database.execute("SELECT EXISTS (SELECT 1 FROM records)")
+        """Whether earlier runs recorded any picture that they tried."""
+        rows = self._database.execute(
+            "SELECT EXISTS (SELECT 1 FROM records WHERE state != 'skipped')"
+        )
         return bool(rows.fetchone()[0])
 
     def find(self, outputs: Iterable[tuple[str, str]]) -> None:
@@ -149,26 +186,42 @@ class TaskStore:
         with self._database as database:
             database.executemany("INSERT OR REPLACE INTO found VALUES (?, ?)", outputs)
 
-    def settle(self, *, overwrite: bool) -> None:
-        """Tell which pictures are finished and right, so that they need not be made.
+    def settle(self, *, overwrite: bool) -> int:
+        """Tell which pictures need not be made: they are finished and right, or failed for good.
 
-        They are if the manifest has them as done, the listing has the source and the output
-        with the fingerprints of then, and the settings and weights are the same. With
-        `overwrite` none is.
+        They are finished if the manifest has them as done, the listing has the source and the
+        output with the fingerprints of then, and the settings and weights are the same. They
+        failed for good if the manifest has it from this release, for this source and these
+        settings; their number is returned. With `overwrite` none is either.
         """
         if overwrite:
-            return
+            return 0
+        self._settle(
+            _KEPT, State.DONE, "r.written = (SELECT fingerprint FROM found WHERE output = a.output)"
+        )
+        return self._settle(State.FAILED, State.FAILED, "r.release = :release")
+
+    def _settle(self, state: str, earlier: State, condition: str) -> int:
         with self._database as database:
-            kept = database.execute(
-                "UPDATE asked SET state = 'kept' WHERE output IN ("
+            settled = database.execute(
+                "UPDATE asked SET state = :state WHERE state = 'todo' AND output IN ("
                 " SELECT a.output FROM asked a JOIN records r ON r.output = a.output"
-                " JOIN found f ON f.output = a.output"
-                " WHERE r.state = 'done' AND a.fingerprint != ''"
-                " AND r.fingerprint = a.fingerprint AND r.request = a.request"
-                " AND r.written = f.fingerprint)"
+                " WHERE r.state = :earlier AND a.fingerprint != ''"
+                f" AND r.fingerprint = a.fingerprint AND r.request = a.request AND {condition})",
+                {"state": state, "earlier": earlier, "release": __version__},
             ).rowcount
-        self._counts[_KEPT] += kept
-        self._counts[_TODO] -= kept
+        self._counts[state] += settled
+        self._counts[_TODO] -= settled
+        return settled
+
+    def failures(self, most: int) -> list[Record]:
+        """The first failures in the order of the listing."""
+        rows = self._database.execute(
+            "SELECT line FROM asked a JOIN records r ON r.output = a.output"
+            " WHERE a.state = 'failed' ORDER BY number LIMIT ?",
+            (most,),
+        )
+        return [Record.from_json(line) for (line,) in rows]
 
     def todo(self) -> Iterator[TaskRow]:
         """The pictures to be made, in the order of the listing; a later `note` changes nothing."""
@@ -203,20 +256,36 @@ class TaskStore:
             self._counts[_TODO] -= 1
             self._counts[state] += 1
 
-    def refuse(self, record: Record) -> None:
-        """Record a picture that cannot be asked for at all, as it has no right name."""
+    def refuse(self, record: Record) -> bool:
+        """Record a picture that cannot be asked for at all, or a file that is left out.
+
+        Returns whether an earlier run has recorded the same already.
+        """
         with self._database as database:
-            database.execute(_REMEMBER, _row(record))
-            self._counts[State.FAILED] += database.execute(
-                "INSERT OR IGNORE INTO asked (output, source, state) VALUES (?, ?, 'failed')",
-                (record.output, record.source),
-            ).rowcount
+            known = database.execute(
+                "SELECT line FROM records WHERE output = ?", (record.output,)
+            ).fetchone()
+            is_known = known is not None and record == replace(
+                Record.from_json(known[0]), finished=record.finished
+            )
+            if not is_known:
+                database.execute(_REMEMBER, _row(record))
+            asked = database.execute(
+                "SELECT 1 FROM asked WHERE output = ? AND state = ?", (record.output, record.state)
+            )
+            if asked.fetchone() is None:
+                database.execute(
+                    "INSERT INTO asked (output, source, state) VALUES (?, ?, ?)",
+                    (record.output, record.source, record.state),
+                )
+                self._counts[record.state] += 1
+        return is_known
 
     @property
     def counts(self) -> Counts:
         """How many are what by now."""
         kept, done, failed = (self._counts[s] for s in (_KEPT, State.DONE, State.FAILED))
-        return Counts(sum(self._counts.values()), kept, done, failed)
+        return Counts(kept + done + failed + self._counts[_TODO], kept, done, failed)
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[Reader]:
@@ -240,9 +309,8 @@ class Reader:
         What was not asked for by this run is left out if it is gone from the destination.
         """
         for (line,) in self._database.execute(
-            "SELECT line FROM records r LEFT JOIN asked a ON a.output = r.output"
-            " WHERE a.output IS NOT NULL OR r.output IN (SELECT output FROM found)"
-            " ORDER BY r.output"
+            "SELECT line FROM records WHERE output IN (SELECT output FROM asked)"
+            " OR output IN (SELECT output FROM found) ORDER BY output"
         ):
             yield Record.from_json(line)
 
@@ -261,6 +329,7 @@ def _row(record: Record) -> tuple[str, ...]:
         record.fingerprint,
         record.request,
         record.written,
+        record.release,
         record.to_json(),
     )
 

@@ -214,7 +214,7 @@ def bulk(
     """Dream of a set of pictures. Run again, it makes what is new, has changed or has failed."""
     import time
 
-    from dreamray.base.messages import duration
+    from dreamray.base.messages import duration, plural
     from dreamray.bulk.job import BulkOptions, dream_set
     from dreamray.bulk.request import parse_format, parse_limit
     from dreamray.cli.bulk_progress import BulkBar, BulkLines
@@ -242,8 +242,8 @@ def bulk(
     say(f"{destination}: {counts} in {duration(time.monotonic() - started)}")
     if counts.failed:
         _tell(
-            f"{counts.failed} of {counts.total} pictures failed: see {destination.rstrip('/')}/"
-            "manifest.jsonl; run it again to try them again"
+            f"{counts.failed} of {plural(counts.total, 'picture')} failed: "
+            f"{destination.rstrip('/')}/manifest.jsonl says why; mend that, and run it again"
         )
         raise typer.Exit(1)
 

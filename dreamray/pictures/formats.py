@@ -17,7 +17,7 @@ class SourceFormat(NamedTuple):
 
 
 SOURCE_FORMATS = {
-    "JPEG": SourceFormat("JPEG", (".jpg", ".jpeg")),
+    "JPEG": SourceFormat("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif")),
     "PNG": SourceFormat("PNG", (".png",)),
     "WEBP": SourceFormat("WebP", (".webp",)),
     "TIFF": SourceFormat("TIFF", (".tif", ".tiff")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -71,6 +72,7 @@ def is_visible(names: tuple[str, ...], shape: Shape) -> bool:
     return all(min(m) >= 1 for m in maps) and any(min(m) > 2 * BORDER for m in maps)
 
 
+@functools.lru_cache(maxsize=64)
 def smallest_side(names: tuple[str, ...]) -> int:
     """The least number of pixels a side in which the layers see anything."""
     side = 1

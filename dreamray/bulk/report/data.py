@@ -30,6 +30,9 @@ def row_of(record: Record) -> dict[str, Any]:
     if record.state is State.FAILED:
         row["failed"] = error_of(record)
         row["source"] = record.source
+    elif record.state is State.SKIPPED:
+        row["skipped"] = record.note
+        row["source"] = record.source
     elif not (name := thumbnail_name(record.output)).endswith(f"/{record.output}.jpg"):
         row["thumb"] = name
     if record.width and record.height:

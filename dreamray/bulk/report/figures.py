@@ -109,6 +109,8 @@ class Figures:
         self._started = started
         self.count = 0
         self.failed = 0
+        self.skipped = 0
+        """Pictures that were left out, as their format is not read."""
         self.megapixels = 0.0
         """Dreamt since this run began."""
         self.seconds = Distribution()
@@ -125,6 +127,9 @@ class Figures:
         if record.state is State.FAILED:
             self._count_reason(record)
             self.failed += 1
+            return
+        if record.state is State.SKIPPED:
+            self.skipped += 1
             return
         keep = heapq.heappushpop if len(self._latest) == LATEST else heapq.heappush
         keep(self._latest, (record.finished, self.count, record))

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 
-def plural(count: int, word: str) -> str:
-    """`1 picture`, `2,000 pictures`."""
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
-
-
 def rate(number: float) -> str:
     """`1,234`, `12.3`, `0.12`."""
     digits = 0 if number >= 100 else 1 if number >= 1 else 2

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from dreamray.base.messages import plural
 from dreamray.base.pages import load_templates
 from dreamray.bulk.report.data import PER_PAGE, row_of
 from dreamray.bulk.report.figures import STAGES, Figures
-from dreamray.bulk.report.formats import duration, plural, rate
+from dreamray.bulk.report.formats import duration, rate
 from dreamray.bulk.report.histogram import Histogram
 from dreamray.bulk.report.summary import Summary
 

@@ -20,6 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dreamray.base.errors import DreamrayError, RequestError, StorageError
+from dreamray.base.messages import plural
+from dreamray.base.version import __version__
 from dreamray.bulk import bulk_planner, job, reporting, retry_queue
 from dreamray.bulk import scheduler as run_module
 from dreamray.bulk import task_store as ledger_module
@@ -361,6 +363,67 @@ class TestOneRun:
         assert world.files == {"a.webp", "b/c.webp", "d.webp", "manifest.jsonl"}
 
 
+class TestOneName:
+    """Of several pictures, which costs the others nothing."""
+
+    @pytest.mark.parametrize("extra", [(), ("logo.gif.png",)])
+    def test_is_of_whom_it_is_and_the_others_get_longer_ones(self, world, extra):
+        world.fill("logo.gif", "logo.png", "b.gif", "b.bmp", "c.png", *extra)
+        for _ in range(2):
+            counts = world.run()
+            assert counts.failed == len(extra)
+            assert counts.total == 5 + len(extra)
+            results = {name: (world.destination / name).read_bytes() for name in world.files}
+            del results["manifest.jsonl"]
+            owner = extra[0] if extra else "logo.gif"
+            assert results == {
+                "logo.png": b"dream of logo.png",
+                "logo.gif.png": f"dream of {owner}".encode(),
+                "b.gif.png": b"dream of b.gif",
+                "b.bmp.png": b"dream of b.bmp",
+                "c.png": b"dream of c.png",
+            }
+            assert any("becomes b.bmp.png" in notice for notice in world.notices)
+        assert world.tried == []
+        failed = [one.error for one in world.manifest.values() if one.state is State.FAILED]
+        assert len(failed) == len(extra)
+        assert all("logo.gif.png would become logo.gif.png, too" in error for error in failed)
+
+    def test_that_a_list_gives_to_two_fails_both(self, world):
+        listed = world.fill("a.png", "b.png", "c.png").source / "l.csv"
+        listed.write_text("source,output\na.png,x.png\nb.png,x.png\nc.png,\nc.png,\n")
+        counts = world.run(source=listed)
+        assert counts == Counts(total=3, kept=0, done=1, failed=2)
+        assert world.files == {"c.png", "manifest.jsonl"}
+
+    def test_with_other_settings_of_one_source_fails(self, world):
+        listed = world.fill("a.png", "c.png").source / "l.csv"
+        listed.write_text("source,step\na.png,0.1\na.png,0.2\nc.png,\n")
+        assert world.run(source=listed) == Counts(total=2, kept=0, done=1, failed=1)
+        assert any("another line of the list" in notice for notice in world.notices)
+
+
+class TestLeftOut:
+    def test_what_is_not_read_is_named_and_recorded_and_no_failure(self, world):
+        world.fill("a.png", "._a.png", "raw/b.DNG", "c.psd", "notes.txt")
+        assert world.run() == Counts(total=1, kept=0, done=1, failed=0)
+        skipped = {k: one for k, one in world.manifest.items() if one.state is State.SKIPPED}
+        assert skipped.keys() == {"raw/b.DNG", "c.psd"}
+        assert all("not read" in one.note for one in skipped.values())
+        assert [notice.partition(":")[0] for notice in world.notices] == [
+            "1 file left out (._a.png)",
+            "2 files left out (c.psd, raw/b.DNG)",
+            "1 file left out (notes.txt)",
+        ]
+        (world.source / "c.psd").unlink()
+        world.fill("d.png").run()
+        assert world.manifest.keys() == {"a.png", "d.png", "raw/b.DNG"}
+
+    def test_a_source_of_nothing_else_is_told_why_it_is_refused(self, world):
+        with pytest.raises(RequestError, match="no pictures of a format that is read"):
+            world.fill("a.dng").run()
+
+
 class TestRefusedBeforehand:
     def refused(self, world: World, **options: Any) -> str:
         with pytest.raises(RequestError) as caught:
@@ -369,12 +432,6 @@ class TestRefusedBeforehand:
         assert world.files == set()
         assert not (world.destination / ".dreamray").exists()
         return str(caught.value)
-
-    def test_two_sources_of_one_result(self, world):
-        world.fill("a.gif", "a.png", "b.gif", "b.bmp")
-        message = self.refused(world)
-        assert "in/a.gif and " in message
-        assert "would both become a.png, and 1 more such names" in message
 
     def test_settings_that_are_not_allowed(self, world):
         listed = world.fill("a.png").source / "l.csv"
@@ -546,13 +603,38 @@ class TestSecondRun:
         world.run(lambda task, number: Outcome(task.earlier, kept=True), listed)
         assert world.manifest == before
 
-    def test_records_what_is_refused_anew(self, world, monkeypatch):
-        listed = world.fill("a.png").source / "l.jsonl"
-        listed.write_text('{"source": "a.png", "output": "../x.png"}\n')
+    def test_writes_nothing_of_what_is_refused_or_left_out_as_before(self, world, monkeypatch):
+        world.fill("a.png", "a.dng", "index.html/b.png")
         for time in ("2026-11-22T18:00:00Z", "2026-11-23T18:00:00Z"):
             monkeypatch.setattr(bulk_planner, "utc_now", lambda time=time: time)
-            world.run(source=listed)
-        assert world.manifest["../x.png"].finished == "2026-11-23T18:00:00Z"
+            assert world.run().failed == 1
+            assert any("index.html/b.png" in notice for notice in world.notices)
+            assert any("a.dng" in notice for notice in world.notices)
+        assert {one.finished for one in world.manifest.values()} == {"", "2026-11-22T18:00:00Z"}
+
+    def test_does_not_try_again_what_failed_for_good_and_says_so(self, world):
+        def answer(task: Task, number: int) -> Outcome:
+            if task.output != "b.png":
+                return good(task)
+            outcome = bad(task)
+            record = replace(
+                outcome.record, fingerprint=task.source.fingerprint(), release=__version__
+            )
+            return replace(outcome, record=record)
+
+        assert world.fill("a.png", "b.png").run(answer).failed == 1
+        before = (world.destination / "manifest.jsonl").stat().st_mtime_ns
+        assert world.run(answer) == Counts(total=2, kept=1, done=0, failed=1)
+        assert world.tried == []
+        assert (world.destination / "manifest.jsonl").stat().st_mtime_ns == before
+        assert any("b.png: it failed" in notice for notice in world.notices)
+        assert any("1 picture that failed for good" in notice for notice in world.notices)
+        with pytest.raises(DreamrayError, match="1 picture failed"):
+            world.run(answer, max_failures=Limit(0))
+        assert world.run(answer, overwrite=True).done == 1
+        (world.source / "b.png").write_bytes(b"changed")
+        world.run(good)
+        assert world.tried == ["b.png"]
 
 
 class TestTryingAgain:
@@ -708,7 +790,9 @@ class TestGivingUp:
         world.fill(*self.NAMES)
         with pytest.raises(DreamrayError) as caught:
             world.run(bad, room=1, max_failures=parse_limit(limit))
-        assert f"{failed} pictures failed, more than --max-failures {limit}" in str(caught.value)
+        assert f"{plural(failed, 'picture')} failed, more than --max-failures {limit}" in str(
+            caught.value
+        )
         assert "it failed" in str(caught.value)
         assert len(world.tried) == failed
         assert len(world.manifest) == failed

@@ -24,7 +24,7 @@ def found(
     source: object,
     include: tuple[str, ...] = (),
     but: object = "/nowhere",
-    leave_out: Callable[[], None] = lambda: None,
+    leave_out: Callable[..., None] = lambda *left: None,
 ) -> list[Entry]:
     return list(entries(str(source), include, locate_folder(str(but)), leave_out))
 
@@ -61,7 +61,7 @@ class TestFolder:
     def test_has_what_ends_like_a_picture_however_deep_and_the_others_are_counted(self, tmp_path):
         left: list[int] = []
         entries_found = found(
-            filled(tmp_path, *PICTURES, *OTHERS), leave_out=lambda: left.append(1)
+            filled(tmp_path, *PICTURES, *OTHERS), leave_out=lambda *one: left.append(1)
         )
         assert [entry.name for entry in entries_found] == sorted(PICTURES, key=str.encode)
         assert len(left) == len(OTHERS)
@@ -164,7 +164,7 @@ class TestPrefix:
         for key in keys:
             S3Object(bucket, key).write(b"x")
         left: list[int] = []
-        entries_found = found(f"s3://{bucket}/in{end}", leave_out=lambda: left.append(1))
+        entries_found = found(f"s3://{bucket}/in{end}", leave_out=lambda *one: left.append(1))
         assert [entry.name for entry in entries_found] == ["a.png", "b/c.jpg"]
         assert [str(entry.source) for entry in entries_found] == [
             f"s3://{bucket}/in/a.png",
@@ -244,6 +244,51 @@ class TestList:
         assert second.output is None
         assert second.settings == {}
 
+    @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+    @pytest.mark.parametrize(
+        "header",
+        ["source,output,octave_scale", 'Source , "OUTPUT",Octave Scale', "{sep}\r\n{plain}"],
+    )
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+    def test_csv_is_read_however_programs_write_it(
+        self, tmp_path, separator, header, encoding, ends
+    ):
+        plain = "source,output,octave_scale"
+        lines = [header.format(sep="sep=,", plain=plain), '"ä b.png",x.png,1.5', ",,", "c.png,,"]
+        text = "\n".join(lines).replace(",", separator).replace("\r\n", "\n") + "\n"
+        path = listed(tmp_path, "l.csv", text.replace("\n", ends).encode(encoding))
+        first, second = found(path)
+        assert first == Entry(
+            LocalFile(tmp_path / "ä b.png"),
+            "ä b.png",
+            output="x.png",
+            settings={"octave_scale": "1.5"},
+        )
+        assert second == Entry(LocalFile(tmp_path / "c.png"), "c.png")
+        assert second.line.endswith(f"line {text.count(chr(10))}")
+
+    def test_decimal_commas_are_read_where_commas_do_not_part_the_columns(self, tmp_path):
+        text = "source;step;layer\na.png;0,02;mixed4[1,2]=1\n"
+        (entry,) = found(listed(tmp_path, "l.csv", text))
+        assert entry.settings == {"step": "0.02", "layers": {"mixed4[1,2]": 1.0}}
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("a.png\nb.png\n", ["line 1", "no column is called source", "a.png"]),
+            ("a.png;x.png\n", ["line 1", "no column is called source", "semicolons"]),
+            ("\nsource\na.png\n", ["line 1", "names are missing"]),
+            ("source:output\na.png:b.png\n", ["line 1", "source:output"]),
+            ("source,,\na.png,,x\n", ["line 2", "without a name"]),
+            ("sep=;\nsource;output\na.png;b.png;c\n", ["line 3", "more fields"]),
+            ("s\0o\0u\0r\0c\0e\0", ["line 1", "no column is called source"]),
+        ],
+    )
+    def test_csv_that_cannot_be_meant_is_refused_with_the_reason(self, tmp_path, text, words):
+        path = listed(tmp_path, "l.csv", text)
+        refused(lambda: found(path), "l.csv", *words)
+
     @pytest.mark.parametrize(
         "layers",
         [
@@ -268,15 +313,18 @@ class TestList:
             ("l.csv", ",x.png", ["line 2", "names no source"]),
             ("l.csv", "a.png,x.png,0.02", ["line 2", "more fields"]),
             ("l.csv", '"a.png', ["end of data"]),
-            ("l.csv", "x" * 200_000, ["field limit"]),
-            ("l.jsonl", "a.png", ["line 2", "names no source"]),
-            ("l.jsonl", "[1]", ["line 2", "names no source"]),
+            ("l.csv", "x" * 200_000, ["line 2", "field larger"]),
+            ("l.txt", "x" * 1_100_000, ["line 2", "over a million characters"]),
+            ("l.jsonl", "a.png", ["line 2", "no object of JSON", "Expecting value"]),
+            ("l.jsonl", "[1]", ["line 2", "no object of JSON", "another kind"]),
+            ("l.jsonl", '{"source": "a.png", "seed": ' + "9" * 5000 + "}", ["5,000 characters"]),
+            ("l.jsonl", '{"source": "a.png", "Source": "b.png"}', ["line 2", "twice"]),
             ("l.jsonl", '{"source": 5}', ["line 2", "names no source"]),
             ("l.jsonl", '{"source": ""}', ["line 2", "names no source"]),
-            ("l.jsonl", '{"source": "a.png", "output": 7}', ["line 2", "names no source"]),
+            ("l.jsonl", '{"source": "a.png", "output": 7}', ["line 2", "output: 7"]),
             ("l.jsonl", '{"source": "a.png", "stepp": 1}', ["line 2", "stepp", "octave_scale"]),
             ("l.jsonl", '{"source": "a.png", "threads": 1}', ["line 2", "threads"]),
-            ("l.jsonl", '{"source": "a.png", "\\n": 1}', ["line 2", "\\n"]),
+            ("l.jsonl", '{"source": "a.png", "x\\u0007": 1}', ["line 2", "x\\x07"]),
             ("l.jsonl", '{"source": "a.png", "layer": "mixed4"}', ["line 2", "NAME=WEIGHT"]),
             ("l.jsonl", '{"source": "a\\u0000b.png"}', ["line 2", "no path"]),
             ("l.jsonl", '{"source": "s3://b/' + "k" * 2000 + '"}', ["line 2", "1024"]),
@@ -313,7 +361,7 @@ class TestList:
 
     @pytest.mark.parametrize("name", ["l.txt", "l.csv", "l.jsonl"])
     @pytest.mark.parametrize(
-        "data", [b"\xff\xfea\0.\0p\0", b"\x89PNG\r\n\x1a\n\xff", b"caf\xe9.png"]
+        "data", [b"\xff\xfea\0.\0\0", b"\x89PNG\r\n\x1a\n\xff", b"caf\xe9.png"]
     )
     def test_what_is_no_utf_8_is_refused(self, tmp_path, name, data):
         refused(lambda: found(listed(tmp_path, name, data)), name)
@@ -325,7 +373,7 @@ class TestList:
     def test_is_read_as_it_goes_on(self, tmp_path):
         """A million lines are not held: the error at the end comes after the first entries."""
         path = listed(tmp_path, "l.jsonl", '{"source": "a.png"}\n' * 3 + "nothing\n")
-        going = entries(str(path), (), locate_folder("/nowhere"), lambda: None)
+        going = entries(str(path), (), locate_folder("/nowhere"), lambda *left: None)
         assert [next(going).name for _ in range(3)] == ["a.png"] * 3
         refused(lambda: next(going), "line 4")
 

@@ -20,7 +20,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dreamray.base.errors import PictureError
 from dreamray.base.geometry import Raster
+from dreamray.base.version import __version__
 from dreamray.bulk import job, task_runner
 from dreamray.bulk.digests import DIGEST_KEY, request_digest
 from dreamray.bulk.job import BulkOptions, dream_set
@@ -494,6 +496,33 @@ class TestBadPictures:
     def test_fail_in_one_line_and_leave_nothing(self, bench, name):
         bench.put(name, BAD[name])
         self.failed(bench, bench.make(name, "a.png"))
+
+    @pytest.mark.parametrize("name", BAD, ids=range(len(BAD)))
+    def test_fail_for_good_without_a_network_and_are_not_read_again_until_they_change(
+        self, bench, name, monkeypatch
+    ):
+        bench.put(name, BAD[name])
+        monkeypatch.setattr(PlainTools, "engine", None)
+        record = bench.make(name, "a.png").record
+        assert record.release == __version__
+        with monkeypatch.context() as patch:
+            patch.setattr(task_runner, "file_shape", None)
+            assert bench.make(name, "a.png", earlier=record) == Outcome(record)
+        for more in ({"overwrite": True}, {"dream": DREAM.replace(seed=1)}):
+            assert (
+                bench.make(name, "a.png", earlier=record, **more).record.seconds != record.seconds
+            )
+        bench.put(name, BAD[name] + b"changed")
+        changed = bench.make(name, "a.png", earlier=record).record
+        assert changed.fingerprint != record.fingerprint
+
+    def test_that_may_not_be_read_fail_but_not_for_good(self, bench, monkeypatch):
+        def fail(*_: object) -> None:
+            raise PictureError("a.png is damaged") from OSError(5, "I/O error")
+
+        bench.put("a.png", PICTURES["colour.png"])
+        monkeypatch.setattr(task_runner, "file_shape", fail)
+        assert bench.make("a.png", "a.png").record.release == ""
 
     def test_fail_in_a_line_that_does_nothing_to_a_terminal(self, bench):
         bench.put("a\x1b[31m.png", b"no picture")

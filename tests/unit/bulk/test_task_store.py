@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from dreamray.base.errors import StorageError
+from dreamray.base.version import __version__
 from dreamray.bulk.record import Record, Seconds, State
 from dreamray.bulk.task_store import Counts, TaskRow, TaskStore
 
@@ -44,29 +45,25 @@ def records(ledger: TaskStore) -> list[Record]:
 class TestAsking:
     def test_everything_asked_for_is_to_be_done_in_order(self, ledger):
         outputs = ["b.png", "a.png", "c/ä.png"]
-        assert ledger.ask(map(asked, outputs)) == []
+        ledger.ask(map(asked, outputs))
         assert [*ledger.todo()] == list(map(asked, outputs))
+        assert [*ledger.clashes()] == []
         assert ledger.counts == Counts(total=3, kept=0, done=0, failed=0)
 
-    def test_two_sources_of_one_output_are_told(self, ledger):
+    def test_pictures_of_one_output_are_told_and_can_be_told_apart(self, ledger):
         same = [TaskRow("x.png", f"/in/{name}", "", "", "") for name in ("1.gif", "2.gif", "3.gif")]
-        clashes = ledger.ask([asked("a.png"), *same])
-        assert clashes == [("x.png", "/in/1.gif", "/in/2.gif"), ("x.png", "/in/1.gif", "/in/3.gif")]
-
-    def test_at_most_ten_of_them_and_the_listing_ends_there(self, ledger):
-        seen: list[int] = []
-
-        def same() -> Iterator[TaskRow]:
-            for number in range(100):
-                seen.append(number)
-                yield asked("x.png")
-
-        assert len(ledger.ask(same())) == 10
-        assert len(seen) == 11
+        ledger.ask([asked("a.png"), *same])
+        ((output, claimants),) = ledger.clashes()
+        assert (output, [one.source for one in claimants]) == ("x.png", [s.source for s in same])
+        ledger.drop(claimants[0].number)
+        ledger.rename(claimants[1].number, "y.png")
+        assert [*ledger.clashes()] == []
+        assert todo(ledger) == ["a.png", "y.png", "x.png"]
+        assert ledger.counts.total == 3
 
     def test_outputs_that_differ_in_capitals_are_two(self, ledger):
-        assert ledger.ask(map(asked, ["a.png", "A.png"])) == []
-        assert ledger.counts.total == 2
+        ledger.ask(map(asked, ["a.png", "A.png"]))
+        assert [*ledger.clashes()] == []
 
 
 class TestSettling:
@@ -134,6 +131,18 @@ class TestSettling:
         ledger.find([("a.png", "w1"), ("b.png", "w1")])
         assert self.settled(ledger) == ["a.png"]
 
+    def test_what_failed_for_good_is_not_tried_again_until_something_changes(self, ledger):
+        names = ["same", "other file", "other settings", "other release", "not for good", "list"]
+        more = {"fingerprint": "f0"}, {"request": "r0"}, {"release": "0.0.1"}, {"release": ""}, {}
+        ledger.ask([*map(asked, names[:-1]), asked("list", fingerprint="")])
+        for name, changed in zip(names, ({}, *more), strict=True):
+            ledger.remember([record(name, State.FAILED, **{"release": __version__} | changed)])
+        assert ledger.settle(overwrite=True) == 0
+        assert ledger.settle(overwrite=False) == 1
+        assert todo(ledger) == names[1:]
+        assert ledger.counts == Counts(total=6, kept=0, done=0, failed=1)
+        assert [one.output for one in ledger.failures(9)] == ["same"]
+
     def test_what_was_refused_is_never_kept(self, ledger):
         ledger.refuse(record("../a.png", State.FAILED))
         ledger.remember([record("../a.png")])
@@ -176,9 +185,10 @@ class TestGoingOn:
         assert ledger.counts == Counts(total=3, kept=1, done=1, failed=0)
         assert ledger.counts.left == 1
 
-    def test_a_refused_name_is_counted_once(self, ledger):
-        for _ in range(2):
-            ledger.refuse(record("../a.png", State.FAILED))
+    def test_a_refused_name_is_counted_once_and_known_the_second_time(self, ledger):
+        for known in (False, True):
+            failed = record("../a.png", State.FAILED, finished=f"at {known}")
+            assert ledger.refuse(failed) is known
         assert ledger.counts == Counts(total=1, kept=0, done=0, failed=1)
 
 
@@ -242,6 +252,12 @@ class TestReading:
         thread.join()
         assert seen == [[f"{number:04}.png" for number in range(250)]]
         assert len(records(ledger)) == 500
+
+    def test_what_is_left_out_is_recorded_but_is_no_picture(self, ledger):
+        ledger.refuse(record("a.dng", State.SKIPPED))
+        assert [one.output for one in records(ledger)] == ["a.dng"]
+        assert todo(ledger) == []
+        assert ledger.counts.total == 0
 
     def test_counts_are_told_in_words(self):
         assert str(Counts(9, 0, 9, 0)) == "9 of 9 pictures dreamt"
@@ -318,13 +334,12 @@ class Books(RuleBasedStateMachine):
 
     @initialize(
         wanted=st.lists(st.integers(0, 30), max_size=30),
-        earlier=st.dictionaries(st.integers(0, 40), st.sampled_from([*State])),
+        earlier=st.dictionaries(st.integers(0, 40), st.sampled_from([State.DONE, State.FAILED])),
         there=st.sets(st.integers(0, 40)),
         overwrite=st.booleans(),
     )
     def plan(self, wanted, earlier, there, overwrite):
-        clashes = self.ledger.ask(asked(f"{n}.png") for n in dict.fromkeys(wanted))
-        assert not clashes
+        self.ledger.ask(asked(f"{n}.png") for n in dict.fromkeys(wanted))
         self.ledger.remember(record(f"{n}.png", state) for n, state in earlier.items())
         self.ledger.find((f"{n}.png", "w1") for n in there)
         self.ledger.settle(overwrite=overwrite)
@@ -344,7 +359,7 @@ class Books(RuleBasedStateMachine):
             assert self.drawn == self.wanted
 
     @precondition(lambda self: self.drawn)
-    @rule(data=st.data(), state=st.sampled_from([*State]), kept=st.booleans())
+    @rule(data=st.data(), state=st.sampled_from([State.DONE, State.FAILED]), kept=st.booleans())
     def note(self, data, state, kept):
         output = data.draw(st.sampled_from(self.drawn))
         self.ledger.note(record(output, state), kept=kept)

@@ -211,7 +211,6 @@ class TestRefusals:
             (("in", "out", "--format", "gif"), ("--format", "png, jpeg, webp, tiff")),
             (("in", "out", "--max-failures", "-1"), ("--max-failures", "5%")),
             (("in", "out", "--max-failures", "120%"), ("--max-failures", "5%")),
-            (("clash", "out"), ("would both become", "1.png")),
             (("bad.csv", "out"), ("bad.csv", "line 2", "stepp")),
             (("far.txt", "out", "--step", "x"), ("step",)),
         ],
@@ -225,8 +224,6 @@ class TestRefusals:
         monkeypatch: Any,
     ) -> None:
         save(tmp_path / "in" / "1.png", 1)
-        save(tmp_path / "clash" / "1.gif", 1)
-        save(tmp_path / "clash" / "1.png", 1)
         (tmp_path / "bad.csv").write_text("source,stepp\na.png,1\n")
         (tmp_path / "far.txt").write_text("a.png\n")
         monkeypatch.chdir(tmp_path)

@@ -47,6 +47,7 @@ function when(utc) {
 
 function thumbnail(row) {
   if (row.failed) return element("p", { class: "thumb none failed" }, printable(row.failed));
+  if (row.skipped) return element("p", { class: "thumb none" }, printable(row.skipped));
   const image = element("img", {
     loading: "lazy", decoding: "async", width: 320, height: 120,
     alt: `${printable(row.output)}, before and after`,
@@ -74,7 +75,7 @@ function stack(seconds) {
 
 function named(row) {
   const text = element("bdi", {}, printable(split(row.output)[1] || row.output));
-  if (row.failed || !reachable(row.output)) return text;
+  if (row.failed || row.skipped || !reachable(row.output)) return text;
   return element("a", { href: address(row.output) }, text);
 }
 
