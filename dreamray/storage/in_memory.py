@@ -58,7 +58,7 @@ class MemoryFolder(Folder):
         return MemoryFolder(f"{self.name}/{name}", self._memory)
 
     @override
-    def files(self) -> Iterator[ListedFile]:
+    def files(self, *, clean: bool = False) -> Iterator[ListedFile]:
         inside = f"{self.name}/"
         paths = [path for path in list(self._memory.files) if path.startswith(inside)]
         for path in sorted(paths, key=os.fsencode):
@@ -72,6 +72,14 @@ class MemoryFolder(Folder):
             for path in list(self._memory.files):
                 if path.startswith(f"{self.name}/"):
                     del self._memory.files[path]
+
+    @override
+    def remove_if_empty(self) -> None:
+        """It is nothing but what is in it."""
+
+    @override
+    def remove_leftovers(self) -> None:
+        """There are none."""
 
     @override
     def check_writable(self) -> None:

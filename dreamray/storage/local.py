@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
@@ -14,10 +12,12 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from dreamray.base.errors import DreamrayError, NotFoundError, RequestError, StorageError
+from dreamray.base.errors import NotFoundError, RequestError
 from dreamray.base.messages import shown
 from dreamray.storage.exclusive import lock, place
-from dreamray.storage.listing import PART, fingerprint, walk
+from dreamray.storage.handles import check_no_link, open_folder, status_of
+from dreamray.storage.listing import fingerprint, walk
+from dreamray.storage.local_errors import translate
 from dreamray.storage.pipes import MOST, read_pieces, too_large
 from dreamray.storage.places import (
     Folder,
@@ -27,6 +27,7 @@ from dreamray.storage.places import (
     no_room,
     temporary_file,
 )
+from dreamray.storage.temporary import hold, new_part, remove_dead
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,11 @@ class LocalFile(Location):
     """A file of this machine."""
 
     path: Path
-    makes_folders: bool = field(default=False, compare=False, repr=False)
-    """Whether writing makes the folders on the way, as it does for what lies in a `Folder`.
+    root: Path | None = field(default=None, compare=False, repr=False)
+    """The folder that somebody named, if this lies below it, and not the file itself.
 
-    Elsewhere a folder that is not there is rather a mistyped one.
+    Writing then makes the folders on the way, and follows no symbolic link from there on.
+    Elsewhere a folder that is not there is rather a mistyped one, and a link is the user's own.
     """
 
     def __str__(self) -> str:
@@ -51,7 +53,8 @@ class LocalFile(Location):
     @property
     @override
     def folder(self) -> LocalFolder:
-        return LocalFolder(self.path.parent)
+        above = self.path.parent
+        return LocalFolder(above, None if above == self.root else self.root)
 
     @override
     def read(self, limit: int | None = None) -> bytes:
@@ -86,20 +89,28 @@ class LocalFile(Location):
     def write(self, data: bytes, metadata: Mapping[str, str] = {}) -> None:
         """A temporary file beside it, synced to disk, then renamed."""
         check_metadata(metadata)
-        with self._replacing() as part:
-            part.write_bytes(data)
+        with self._writing() as (folder, name), _part_for(folder, name) as (part, descriptor):
+            _put(descriptor, data)
+            os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
 
     @override
     def write_file(self, path: Path, metadata: Mapping[str, str] = {}) -> None:
         """The file is moved, from another file system it is copied."""
         check_metadata(metadata)
-        with self._replacing() as part:
-            rights = stat.S_IMODE(part.stat().st_mode)
-            try:
-                path.replace(part)
-            except OSError:
-                shutil.copyfile(path, part)
-            part.chmod(rights)
+        with self._writing() as (folder, name), _part_for(folder, name) as (part, descriptor):
+            rights = stat.S_IMODE(os.fstat(descriptor).st_mode)
+            with path.open("rb") as file:
+                hold(file.fileno())
+                try:
+                    os.rename(path, part, dst_dir_fd=folder)
+                except OSError:
+                    with os.fdopen(os.dup(descriptor), "wb") as copy:
+                        shutil.copyfileobj(file, copy)
+                    os.fsync(descriptor)
+                else:
+                    os.fchmod(file.fileno(), rights)
+                    os.fsync(file.fileno())
+                os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
 
     @override
     def metadata(self) -> dict[str, str]:
@@ -109,34 +120,33 @@ class LocalFile(Location):
     @override
     def create_if_absent(self, data: bytes) -> bool:
         """A finished temporary file gets this name as a second one."""
-        with self._writing() as target, self._part_for(target) as part:
-            part.write_bytes(data)
-            _sync(part)
-            return place(part, target)
+        with self._writing() as (folder, name), _part_for(folder, name) as (part, descriptor):
+            _put(descriptor, data)
+            return place(folder, part, name)
 
     @override
     def compare_and_swap(self, expected: bytes, data: bytes | None) -> bool:
         """The file is locked (`flock`) while it is compared."""
-        with self._writing() as target, lock(target) as held:
+        with self._writing() as (folder, name), lock(folder, name) as held:
             if held is None or os.read(held, len(expected) + 1) != expected:
                 return False
             if data is None:
-                target.unlink()
+                os.unlink(name, dir_fd=folder)
                 return True
-            with self._part_for(target) as part:
-                part.write_bytes(data)
-                _sync(part)
-                part.replace(target)
+            with _part_for(folder, name) as (part, descriptor):
+                _put(descriptor, data)
+                os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
             return True
 
     @override
     def remove(self) -> None:
         try:
-            self.path.unlink()
+            with open_folder(self.path.parent, self.root) as folder:
+                os.unlink(self.path.name, dir_fd=folder)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
-            raise _translate_os_error(self, self.path.parent, error, "removing") from None
+            raise translate(self, self.path.parent, error, "removing") from None
 
     @override
     def exists(self) -> bool:
@@ -155,12 +165,12 @@ class LocalFile(Location):
     @override
     def check_writable(self) -> None:
         """Tries it with an empty temporary file."""
-        if self.makes_folders:
+        if self.root is not None:
             self.folder.check_writable()
             if not self.path.parent.is_dir():
                 return
-        with self._writing() as target:
-            _probe(target.parent)
+        with self._writing(make=False) as (folder, _), new_part(folder):
+            pass
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -171,55 +181,34 @@ class LocalFile(Location):
         except IsADirectoryError:
             raise RequestError(f"{shown(self)}: this is a folder; name a file in it") from None
         except OSError as error:
-            raise _translate_os_error(self, self.path.parent, error, "reading") from None
+            raise translate(self, self.path.parent, error, "reading") from None
 
     @contextmanager
-    def _writing(self) -> Iterator[Path]:
-        """Gives the file to replace, behind any symbolic link, after a look at what is there."""
-        try:
-            target = Path(os.path.realpath(self.path))
-            try:
-                mode = target.stat().st_mode
-            except FileNotFoundError:
-                mode = stat.S_IFREG
-            if stat.S_ISDIR(mode):
-                raise RequestError(f"{shown(self)}: this is a folder; add the name of a file")
-            # Renaming over /dev/null or a pipe would destroy it.
-            if not stat.S_ISREG(mode):
-                raise RequestError(f"{shown(self)}: this is no regular file; choose another name")
-            yield target
-        except FileNotFoundError:
-            folder = shown(self.path.parent)
-            raise RequestError(f"{shown(self)}: no folder {folder}; create it first") from None
-        except OSError as error:
-            raise _translate_os_error(self, self.path.parent, error, "writing") from None
+    def _writing(self, *, make: bool = True) -> Iterator[tuple[int, str]]:
+        """The open folder, and the name in it, to write; after a look at what is there.
 
-    @contextmanager
-    def _replacing(self) -> Iterator[Path]:
-        """Gives an empty file, with the rights of the target, that replaces it in the end.
-
-        It is synced to disk first: for blocks of some MiB that costs next to nothing, and a
-        checkpoint outlives even a power failure.
+        A file that somebody named may be a link: then it is what that leads to.
         """
-        with self._writing() as target, self._part_for(target) as part:
-            yield part
-            _sync(part)
-            part.replace(target)
-
-    @contextmanager
-    def _part_for(self, target: Path) -> Iterator[Path]:
-        """Gives an empty temporary file beside the target, with its rights; gone in the end."""
-        if self.makes_folders:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        part = _part_in(target.parent)
         try:
-            # Mode 0o666 leaves the rights to the umask, as for any other new file.
-            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-            with suppress(FileNotFoundError):  # What is replaced keeps its rights.
-                part.chmod(stat.S_IMODE(target.stat().st_mode))
-            yield part
-        finally:
-            part.unlink(missing_ok=True)
+            path = Path(os.path.realpath(self.path)) if self.root is None else self.path
+            with open_folder(path.parent, self.root, make=make) as folder:
+                name = path.name or "."
+                status = status_of(folder, name)
+                mode = stat.S_IFREG if status is None else status.st_mode
+                if stat.S_ISDIR(mode):
+                    raise RequestError(f"{shown(self)}: this is a folder; add the name of a file")
+                check_no_link(folder, name)
+                # Renaming over /dev/null or a pipe would destroy it.
+                if not stat.S_ISREG(mode):
+                    raise RequestError(
+                        f"{shown(self)}: this is no regular file; choose another name"
+                    )
+                yield folder, name
+        except FileNotFoundError:
+            folder_name = shown(self.path.parent)
+            raise RequestError(f"{shown(self)}: no folder {folder_name}; create it first") from None
+        except OSError as error:
+            raise translate(self, self.path.parent, error, "writing") from None
 
     def _is_special(self) -> bool:
         """Whether this is a pipe or a device."""
@@ -237,92 +226,93 @@ class LocalFile(Location):
                     raise too_large(self.path)
 
 
+@contextmanager
+def _part_for(folder: int, name: str) -> Iterator[tuple[str, int]]:
+    """A new temporary file with the rights of what it is to replace: its name and descriptor."""
+    with new_part(folder) as (part, descriptor):
+        replaced = status_of(folder, name)
+        if replaced is not None:
+            os.fchmod(descriptor, stat.S_IMODE(replaced.st_mode))
+        yield part, descriptor
+
+
+def _put(descriptor: int, data: bytes) -> None:
+    """Write it all, synced to disk.
+
+    For blocks of some MiB that costs next to nothing, and a checkpoint outlives even a power
+    failure.
+    """
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+    os.fsync(descriptor)
+
+
 @dataclass(frozen=True)
 class LocalFolder(Folder):
     """A folder of this machine."""
 
     path: Path
+    root: Path | None = field(default=None, compare=False, repr=False)
+    """The folder that somebody named, if this lies below it: no link is followed from there."""
 
     def __str__(self) -> str:
         return str(self.path)
 
     @override
     def file(self, name: str) -> LocalFile:
-        return LocalFile(self.path / name, makes_folders=True)
+        return LocalFile(self.path / name, self.root or self.path)
 
     @override
     def folder(self, name: str) -> LocalFolder:
-        return LocalFolder(self.path / name)
+        return LocalFolder(self.path / name, self.root or self.path)
 
     @override
-    def files(self) -> Iterator[ListedFile]:
+    def files(self, *, clean: bool = False) -> Iterator[ListedFile]:
         try:
-            yield from walk(self.path)
+            yield from walk(self.path, clean=clean)
         except FileNotFoundError:
             raise NotFoundError(f"{shown(self)}: no such folder; check the path") from None
         except OSError as error:
             place = Path(error.filename or self.path)
-            raise _translate_os_error(place, place, error, "reading") from None
+            raise translate(place, place, error, "reading") from None
 
     @override
     def remove(self) -> None:
         try:
-            if self.path.is_symlink():
-                self.path.unlink()
-            # Where others remove or write at the same time, it takes more than one round.
-            while self.path.exists():
-                with suppress(FileNotFoundError):
-                    shutil.rmtree(self.path)
+            with open_folder(self.path.parent, self.root) as above:
+                name = self.path.name
+                status = status_of(above, name)
+                if status is not None and stat.S_ISLNK(status.st_mode):
+                    os.unlink(name, dir_fd=above)
+                # Where others remove or write at the same time, it takes more than one round.
+                while status_of(above, name) is not None:
+                    with suppress(FileNotFoundError):
+                        shutil.rmtree(name, dir_fd=above)
+        except FileNotFoundError:
+            pass
         except OSError as error:
-            raise _translate_os_error(self, self.path, error, "removing") from None
+            raise translate(self, self.path, error, "removing") from None
+
+    @override
+    def remove_if_empty(self) -> None:
+        with suppress(OSError), open_folder(self.path.parent, self.root) as above:
+            os.rmdir(self.path.name, dir_fd=above)
+
+    @override
+    def remove_leftovers(self) -> None:
+        """They are known by their names, and by nobody having locked them."""
+        remove_dead(self.path)
 
     @override
     def check_writable(self) -> None:
         """Tries it in the nearest folder that is there."""
+        nearest = self.path if self.root else Path(os.path.realpath(self.path))
         try:
-            nearest = Path(os.path.realpath(self.path))
-            while not nearest.exists():
+            while not os.path.lexists(nearest):
                 nearest = nearest.parent
-            _probe(nearest)
+            root = self.root if self.root and nearest.is_relative_to(self.root) else None
+            with open_folder(nearest, root) as folder, new_part(folder):
+                pass
         except OSError as error:
-            raise _translate_os_error(self, nearest, error, "writing") from None
-
-
-def _part_in(folder: Path) -> Path:
-    """The path of a new temporary file."""
-    # A short name of its own: the target's may already be as long as names can be.
-    return folder / PART.replace("*", secrets.token_hex(8))
-
-
-def _sync(part: Path) -> None:
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _probe(folder: Path) -> None:
-    """Raise OSError if nothing can be written into a folder."""
-    probe = _part_in(folder)
-    try:
-        # Asking for the rights would not do: root has them all, a read-only mount none.
-        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    finally:
-        probe.unlink(missing_ok=True)
-
-
-def _translate_os_error(place: object, folder: Path, error: OSError, doing: str) -> DreamrayError:
-    """An operating system's error about a place in a folder, as our own."""
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    match error.errno:
-        case errno.ENOTDIR | errno.EEXIST:
-            return RequestError(f"{shown(place)}: {shown(folder)} is not a folder; check the path")
-        case errno.EISDIR:
-            return RequestError(f"{shown(place)}: this is a folder; name a file in it")
-        case errno.EACCES | errno.EPERM | errno.EROFS:
-            return RequestError(f"{shown(place)}: {reason}; check its rights and its folder's")
-        case errno.ENAMETOOLONG | errno.ELOOP | errno.EINVAL:
-            return RequestError(f"{shown(place)}: {reason}; check the path")
-        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
-            return StorageError(f"{shown(place)}: {reason}; free some space, then run it again")
-    return StorageError(
-        f"{shown(place)}: {doing} failed: {reason}; check the disk, then run it again"
-    )
+            raise translate(self, nearest, error, "writing") from None

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dreamray.base.errors import StorageError
 from dreamray.base.messages import shown
+from dreamray.storage.temporary import scratch_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +141,10 @@ class Folder(ABC):
         """A folder in this folder; `name` may lead further down."""
 
     @abstractmethod
-    def files(self) -> Iterator[ListedFile]:
+    def files(self, *, clean: bool = False) -> Iterator[ListedFile]:
         """Every file below this folder, in the order of the bytes of their names.
+
+        With `clean`, what writes of killed processes have left in it is removed on the way.
 
         S3 lists them in the order that the storage has, without the keys that end in a slash.
         A local folder leaves out unfinished writes, broken links and what is no regular file;
@@ -162,6 +163,17 @@ class Folder(ABC):
         """Remove the folder with everything in it; that there is none is no error.
 
         Symbolic links are removed, never followed. Raises as `Location.write`.
+        """
+
+    @abstractmethod
+    def remove_if_empty(self) -> None:
+        """Remove the folder if nothing is in it; that it stays is no error."""
+
+    @abstractmethod
+    def remove_leftovers(self) -> None:
+        """Remove what writes of killed processes have left in it, not in folders below.
+
+        Of S3 there is nothing to see: uploads that were not finished are the storage's to end.
         """
 
     @abstractmethod
@@ -192,14 +204,12 @@ def temporary_file(wanted: Location) -> Iterator[Path]:
 
     Raises StorageError where there is no room for temporary folders.
     """
-    try:
-        folder = tempfile.mkdtemp(prefix="dreamray-")
-    except OSError as error:
-        raise no_room(wanted, error) from None
-    try:
-        yield Path(folder, "copy")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with ExitStack() as held:
+        try:
+            folder = held.enter_context(scratch_folder())
+        except OSError as error:
+            raise no_room(wanted, error) from None
+        yield folder / "copy"
 
 
 def no_room(wanted: Location, error: OSError) -> StorageError:

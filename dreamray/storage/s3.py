@@ -169,7 +169,7 @@ class S3Folder(Folder):
         return S3Folder(self.bucket, self._inside + name)
 
     @override
-    def files(self) -> Iterator[ListedFile]:
+    def files(self, *, clean: bool = False) -> Iterator[ListedFile]:
         """In pages of 1000."""
         from dreamray.storage import s3_client as s3
         from dreamray.storage.s3_errors import errors_told
@@ -184,6 +184,14 @@ class S3Folder(Folder):
 
         with errors_told(shown(self), "s3:ListBucket and s3:DeleteObject"):
             s3.delete_all(self.bucket, self._inside)
+
+    @override
+    def remove_if_empty(self) -> None:
+        """It is nothing but what is in it."""
+
+    @override
+    def remove_leftovers(self) -> None:
+        """There are none."""
 
     @override
     def check_writable(self) -> None:

@@ -390,14 +390,14 @@ class TestLocal:
     ) -> None:
         made, place = tmp_path / "made", LocalFile(tmp_path / "a.png")
         made.write_bytes(b"dream")
-        replace = Path.replace
+        rename = os.rename
 
-        def across(self: Path, target: Path) -> Path:
-            if self == made:
+        def across(source: Any, target: Any, **handles: int) -> None:
+            if source == made:
                 raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-            return replace(self, target)
+            rename(source, target, **handles)
 
-        monkeypatch.setattr(Path, "replace", across)
+        monkeypatch.setattr(os, "rename", across)
         place.write_file(made)
         assert place.read() == b"dream"
         assert names(tmp_path) == ["a.png", "made"]
@@ -626,10 +626,10 @@ class TestLocalConditions:
     def test_without_hard_links_one_of_many_creates_it(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
     ) -> None:
-        def refuse(self: Path, target: Path) -> None:
+        def refuse(*names: str, **handles: int) -> None:
             raise OSError(code, os.strerror(code))
 
-        monkeypatch.setattr(Path, "hardlink_to", refuse)
+        monkeypatch.setattr(os, "link", refuse)
         won: list[int] = []
 
         def create(who: int) -> None:
@@ -647,13 +647,13 @@ class TestLocalConditions:
     def test_a_link_whose_answer_was_lost_is_its_own(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        link = Path.hardlink_to
+        link = os.link
 
-        def again(self: Path, target: Path) -> None:
-            link(self, target)
-            link(self, target)
+        def again(*names: Any, **handles: Any) -> None:
+            link(*names, **handles)
+            link(*names, **handles)
 
-        monkeypatch.setattr(Path, "hardlink_to", again)
+        monkeypatch.setattr(os, "link", again)
         assert LocalFile(tmp_path / "a").create_if_absent(b"x") is True
         assert names(tmp_path) == ["a"]
 
