@@ -101,7 +101,7 @@ def dream_set(
     spec = TaskRunnerSpec(base, execution, options.batch)
     work = folder.folder(WORK)
     with (
-        _remove_if_empty(work),
+        _remove_if_empty(work, folder),
         hold_lease(work, warn) as lease,
         TaskStore() as store,
         contextlib.ExitStack() as closing,
@@ -164,13 +164,11 @@ def _task_executor(spec: TaskRunnerSpec, pictures: int, warn: Warn) -> Iterator[
 
 
 @contextlib.contextmanager
-def _remove_if_empty(work: Folder) -> Iterator[None]:
-    made = isinstance(work, LocalFolder) and not work.path.parent.exists()
+def _remove_if_empty(work: Folder, destination: Folder) -> Iterator[None]:
+    made = isinstance(destination, LocalFolder) and not destination.path.exists()
     try:
         yield
     finally:
-        if isinstance(work, LocalFolder):
-            with contextlib.suppress(OSError):
-                work.path.rmdir()
-                if made:
-                    work.path.parent.rmdir()
+        work.remove_if_empty()
+        if made:
+            destination.remove_if_empty()

@@ -43,6 +43,10 @@ app = typer.Typer(
 )
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only remarks.")]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace what is there also where dreamray has not made it."),
+]
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="A picture: a path or s3:// URI.")]
 Output = Annotated[
     str, typer.Argument(metavar="OUTPUT", help="The result: a path or s3:// URI; format by suffix.")
@@ -145,6 +149,7 @@ def render(
     preview: Annotated[
         bool, typer.Option("--preview", help="After each octave write OUTPUT.preview.jpg.")
     ] = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Dream of one picture. Run again after an interruption, it goes on from where it was."""
@@ -159,7 +164,7 @@ def render(
         _make_ready(given, quiet) as (request, show),
         request.renderer(show) as renderer,
     ):
-        options = RenderOptions(fresh=fresh, work=keep_work, preview=preview)
+        options = RenderOptions(fresh=fresh, work=keep_work, preview=preview, overwrite=overwrite)
         rendered = render_picture(source, output, renderer, show, options)
     say(f"{rendered.output}: {rendered.shape} in {duration(time.monotonic() - started)}")
 
@@ -191,7 +196,7 @@ def bulk(
         typer.Option(metavar="png|jpeg|webp|tiff", help="Of all results. Default: as the source."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Make all anew, whatever is there.")
+        bool, typer.Option("--overwrite", help="Make all anew, whatever is there, but the sources.")
     ] = False,
     max_failures: Annotated[
         str | None,
@@ -262,6 +267,7 @@ def sweep(
             "repeatable. The default are the experiments of the Deep Dream paper.",
         ),
     ] = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """A contact sheet of dreams, one setting changed at a time.
@@ -275,7 +281,7 @@ def sweep(
         small = request.of_size(SIZE)
         experiments = parse_experiments(vary or [], small.dream)
         with small.renderer(show) as renderer:
-            count = render_sheet(source, output, renderer, experiments, show)
+            count = render_sheet(source, output, renderer, experiments, show, overwrite=overwrite)
     say(f"{output}: {count} dreams")
 
 

@@ -9,6 +9,8 @@
 | `png_source`, `tiff_source`, `jpeg_source`, `heif_source` | what a format says of itself |
 | `export`, `png_stream`, `jpeg_stream`, `tiff_stream` | a result of any size |
 | `deep_zoom`, `viewer` | a result as tiles, and the page that shows them |
+| `deep_zoom_placement` | both in the place of older ones |
+| `outputs` | what may be replaced, for every output |
 | `metadata` | the settings of a dream inside its picture |
 | `reduction` | a smaller picture |
 | `guard` | decoders held in check, and their errors in one line |

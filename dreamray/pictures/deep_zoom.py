@@ -7,11 +7,8 @@ them, `index.html` or, where that is somebody else's, `dream.html`.
 
 from __future__ import annotations
 
-import functools
 import html
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -20,11 +17,12 @@ import numpy as np
 
 from dreamray.base.messages import Warn, shown
 from dreamray.pictures import parts, viewer
+from dreamray.pictures.deep_zoom_placement import FinishedDeepZoom, put_in_place
 from dreamray.pictures.encoding import PNG_LEVEL, Extras, Format, save
 from dreamray.pictures.metadata import XML_NAMESPACE, metadata_text
 from dreamray.pictures.strips import FinishedRaster, in_order, levels_of, pyramid, read_strips
 from dreamray.raster.pixels import Pixels
-from dreamray.storage import Folder, LocalFolder, Location
+from dreamray.storage import Location
 
 TILE = 254
 """Pixels a side of a tile; with an overlap on both sides it is 256."""
@@ -33,8 +31,6 @@ OVERLAP = 1
 
 _VIEWER = "viewer"
 _JPEG_QUALITY = 90
-_UPLOADS = 16
-"""Files that are sent at the same time."""
 
 _NAMESPACE = "http://schemas.microsoft.com/deepzoom/2008"
 _DESCRIPTION = f"""\
@@ -53,13 +49,15 @@ def write(
     metadata: Mapping[str, Any] | None,
     scratch: Path,
     *,
+    check: Callable[[], None],
     progress: Callable[[float], None],
     warn: Warn,
 ) -> None:
     """Write a result as the Deep Zoom whose description is `target`, complete or not at all.
 
     Tiles have 8 bits and the source's colour profile. An older result of the same name is
-    replaced as a whole. `scratch` is an empty folder, on the disk of a local target.
+    replaced as a whole. `scratch` is an empty folder, on the disk of a local target; `check`
+    raises where the result must not be put in its place any more.
 
     Raises RequestError or StorageError where it cannot be written.
     """
@@ -67,8 +65,7 @@ def write(
     tiles = scratch / "tiles"
     _write_tiles(tiles, result, encoding, progress)
     bundled = viewer.copy_script(tiles / _VIEWER)
-    stem = PurePosixPath(target.name).stem
-    files = f"{stem}_files"
+    files = f"{PurePosixPath(target.name).stem}_files"
     page, note = viewer.place_of(target)
     shown_page = viewer.page(
         viewer.DeepZoomImage(target.name, files, result.shape, encoding.suffix, TILE, OVERLAP),
@@ -78,9 +75,8 @@ def write(
     text = "" if metadata is None else metadata_text(metadata)
     size = result.shape
     description = _DESCRIPTION % (encoding.suffix, size.width, size.height, html.escape(text))
-    with _place_files(tiles, target, files, scratch):
-        page.write(shown_page)
-        target.write(description.encode())
+    finished = FinishedDeepZoom(tiles, description.encode(), shown_page)
+    put_in_place(finished, target, page, scratch, check=check)
     warn(f"{shown(page)} shows it in a browser{note}")
 
 
@@ -152,46 +148,3 @@ def _rows_of_tiles(strips: Iterable[tuple[int, Pixels]]) -> Iterator[_Row]:
 def _cut(row: Pixels) -> Iterator[Pixels]:
     for left in range(0, row.shape[1], TILE):
         yield row[:, max(0, left - OVERLAP) : left + TILE + OVERLAP]
-
-
-@contextmanager
-def _place_files(tiles: Path, target: Location, files: str, scratch: Path) -> Iterator[None]:
-    """The tiles in their place beside the target, instead of older ones.
-
-    If what follows fails they go away again: tiles without a description are no result.
-    """
-    folder = target.folder.folder(files)
-    if isinstance(folder, LocalFolder):
-        with _move_files(tiles, folder.path, scratch / "older"):
-            yield
-        return
-    # Objects cannot be renamed all at once: while the tiles come there is no result.
-    target.remove()
-    folder.remove()
-    try:
-        paths = (path for path in sorted(tiles.rglob("*")) if path.is_file())
-        for _ in in_order(functools.partial(_send, tiles, folder), paths, _UPLOADS):
-            pass
-        yield
-    except BaseException:
-        folder.remove()
-        raise
-
-
-def _send(tiles: Path, folder: Folder, path: Path) -> None:
-    folder.file(path.relative_to(tiles).as_posix()).write_file(path)
-
-
-@contextmanager
-def _move_files(tiles: Path, place: Path, older: Path) -> Iterator[None]:
-    if os.path.lexists(place):
-        place.rename(older)
-    try:
-        tiles.rename(place)
-        yield
-    except BaseException:
-        if place.exists():
-            place.rename(tiles)
-        if os.path.lexists(older):
-            older.rename(place)
-        raise

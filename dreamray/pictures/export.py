@@ -33,6 +33,7 @@ from dreamray.pictures.metadata import metadata_text
 from dreamray.pictures.strips import FinishedRaster, read_strips
 from dreamray.raster.pixels import HELD_PIXELS
 from dreamray.storage import LocalFile, Location
+from dreamray.storage.temporary import scratch_folder
 
 __all__ = ["Extras", "FinishedRaster", "export"]
 
@@ -45,6 +46,7 @@ def export(
     metadata: Mapping[str, Any] | None,
     *,
     object_metadata: Mapping[str, str] = {},
+    check: Callable[[], None] = lambda: None,
     progress: Callable[[float], None] = lambda share: None,
     warn: Warn = lambda remark: None,
 ) -> None:
@@ -53,6 +55,7 @@ def export(
     The bytes depend on the arguments alone, not on the machine's number of processors. 16 bit
     and alpha are kept in PNG and TIFF; a TIFF above `HELD_PIXELS` is a tiled, pyramidal BigTIFF.
     `object_metadata` goes with the file where its storage keeps any, but not with a Deep Zoom.
+    `check` is called before anything is put in its place, and raises where that must not be.
     `progress` is told the share of the result that has been read, `warn` notices for the user.
 
     That a large one cannot be written is known before any of it is read.
@@ -64,16 +67,21 @@ def export(
     text = None if metadata is None else metadata_text(metadata)
     small = result.shape.pixels <= HELD_PIXELS
     if format is Format.WEBP or (small and format is not Format.DEEP_ZOOM):
-        target.write(_encode_held(result, extras, format, metadata, progress), object_metadata)
+        data = _encode_held(result, extras, format, metadata, progress)
+        check()
+        target.write(data, object_metadata)
         return
     target.check_writable()
     if format is Format.DEEP_ZOOM:
         with _scratch(target) as folder:
-            deep_zoom.write(result, extras, target, metadata, folder, progress=progress, warn=warn)
+            deep_zoom.write(
+                result, extras, target, metadata, folder, check=check, progress=progress, warn=warn
+            )
     else:
         with _scratch(target) as folder:
             file = folder / "result"
             _stream(file, result, extras, format, text, progress)
+            check()
             target.write_file(file, object_metadata)
 
 
@@ -119,13 +127,13 @@ def _stream(
 @contextmanager
 def _scratch(target: Location) -> Iterator[Path]:
     """A temporary folder, from which a file can be moved to a local target."""
-    beside = target.path.parent if isinstance(target, LocalFile) else None
+    beside = (target.root or target.path.parent) if isinstance(target, LocalFile) else None
     place = shown(beside or tempfile.gettempdir())
     try:
         if beside:
             beside.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".dreamray-", dir=beside) as folder:
-            yield Path(folder)
+        with scratch_folder(beside) as folder:
+            yield folder
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else one_line(error)
         raise StorageError(

@@ -8,6 +8,9 @@ import numpy as np
 from PIL import Image
 
 from dreamray.base.geometry import Region
+from dreamray.base.version import __version__
+from dreamray.pictures.encoding import Extras, jpeg_exif
+from dreamray.pictures.metadata import metadata_text
 from dreamray.raster.lazy import LazyRaster, ResizedRaster, read
 from dreamray.raster.pixels import from_tensor
 from dreamray.storage import Location
@@ -23,14 +26,18 @@ def preview_of(target: Location) -> Location:
 
 
 def write_preview(view: LazyRaster, target: Location) -> Location:
-    """Write a JPEG of a raster beside a result; return its place. Raises as `Location.write`."""
+    """Write a JPEG of a raster beside a result; return its place. Raises as `Location.write`.
+
+    It says whose it is, so that the next one may take its place.
+    """
     shape = view.shape.within(LONGEST)
     # Twice as fine first, as resampling alone would leave most pixels out.
     fine = ResizedRaster(view, view.shape.within(2 * LONGEST))
     pixels = from_tensor(read(fine, Region.whole(fine.shape)), np.uint8)
     image = Image.fromarray(pixels).resize((shape.width, shape.height), Image.Resampling.BOX)
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=88)
+    exif = jpeg_exif(Extras(), metadata_text({"version": __version__, "preview": True}))
+    image.save(file, "JPEG", quality=88, exif=exif)
     place = preview_of(target)
     place.write(file.getvalue())
     return place

@@ -66,6 +66,11 @@ def place_of(description: Location) -> tuple[Location, str]:
     return page, "" if page is pages[0] else f" (there is an {INDEX} of something else)"
 
 
+def is_page_of(description: Location, page: Location) -> bool:
+    """Whether a page that is there is the one of this Deep Zoom."""
+    return _owner(page) == shown(description.name)
+
+
 def copy_script(folder: Path) -> bool:
     """Copy OpenSeadragon with its licence into a new folder; false if it is not bundled."""
     if not (BUNDLED / SCRIPT).is_file():

@@ -12,12 +12,15 @@ from typing import Any
 
 from dreamray.base.errors import DreamrayError
 from dreamray.base.geometry import Shape
+from dreamray.base.version import __version__
 from dreamray.engine.events import Event, Listener, Notice, OctaveDone, Transfer, ignore
 from dreamray.pictures import ingest
-from dreamray.pictures.encoding import Extras, check_output, output_format
+from dreamray.pictures.deep_zoom_placement import check_place
+from dreamray.pictures.encoding import Extras, Format, check_output, output_format
 from dreamray.pictures.export import export
 from dreamray.pictures.ingest import Source
-from dreamray.pictures.preview import write_preview
+from dreamray.pictures.outputs import OBJECT_MARK, check_not_read, check_output_place, is_dream
+from dreamray.pictures.preview import preview_of, write_preview
 from dreamray.raster.lazy import NormalizedRaster
 from dreamray.render.checkpoint import RECORD, CheckpointStore
 from dreamray.render.provenance import describe, resume_key
@@ -46,6 +49,8 @@ class RenderOptions:
     """Leave the work where it is when all is done."""
     preview: bool = False
     """Write a small picture after each octave."""
+    overwrite: bool = False
+    """Replace what is in the result's place also where dreamray has not made it."""
 
 
 def render_picture(
@@ -63,10 +68,12 @@ def render_picture(
     """
     target = locate(output)
     format = output_format(target.name)
-    target.check_writable()
     place = locate(source)
     fingerprint = place.fingerprint()
     base, folder = work_folder(target, renderer.execution.work)
+    outputs = _Outputs(target, format, place, folder, options)
+    outputs.check()
+    target.check_writable()
     folder.check_writable()
     renderer.load()
     if options.fresh:
@@ -81,7 +88,7 @@ def render_picture(
         note = store.resume(len(plan.stages), lambda: renderer.executor(plan).about())
         if note:
             on_event(Notice(note))
-        handle = _with_previews(on_event, target) if options.preview else on_event
+        handle = _with_previews(on_event, outputs) if options.preview else on_event
         dreamt = renderer.dream_raster(NormalizedRaster(original.colour), plan, store, handle)
         metadata = describe(renderer, original.sha256, plan, store.environment)
         export(
@@ -90,6 +97,8 @@ def render_picture(
             target,
             format,
             metadata,
+            object_metadata={OBJECT_MARK: __version__},
+            check=outputs.check_result,
             progress=lambda share: on_event(Transfer("writing", share)),
             warn=lambda remark: on_event(Notice(remark)),
         )
@@ -133,12 +142,53 @@ def _has_same_content(place: Location, known: Source) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == known.sha256
 
 
-def _with_previews(on_event: Listener, target: Location) -> Listener:
+@dataclass(frozen=True)
+class _Outputs:
+    """All that a render writes."""
+
+    target: Location
+    format: Format
+    source: Location
+    work: Folder
+    options: RenderOptions
+
+    def check(self) -> None:
+        """Raise RequestError where what is not dreamray's would be lost."""
+        check_not_read(self.work, [self.source])
+        self.check_result()
+        if self.options.preview:
+            self.check_preview()
+
+    def check_result(self) -> None:
+        """The same for the result alone: something may have come there meanwhile."""
+        check = self._check_deep_zoom if self.format is Format.DEEP_ZOOM else self._check_picture
+        check(self.target)
+
+    def check_preview(self) -> None:
+        """The same for the preview."""
+        self._check_picture(preview_of(self.target))
+
+    def _check_picture(self, place: Location) -> None:
+        check_output_place(
+            place, is_dream, overwrite=self.options.overwrite, sources=[self.source], hint=_HINT
+        )
+
+    def _check_deep_zoom(self, place: Location) -> None:
+        check_place(place, overwrite=self.options.overwrite, sources=[self.source])
+
+
+_HINT = (
+    "for several pictures give a folder as the last one (`dreamray render a.jpg b.jpg folder/`), "
+)
+
+
+def _with_previews(on_event: Listener, outputs: _Outputs) -> Listener:
     def handle(event: Event) -> None:
         on_event(event)
         if isinstance(event, OctaveDone):
             try:
-                place = write_preview(event.result, target)
+                outputs.check_preview()
+                place = write_preview(event.result, outputs.target)
             except DreamrayError as error:  # The picture itself is worth going on with.
                 on_event(Notice(f"no preview: {error}"))
             else:

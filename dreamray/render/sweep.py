@@ -15,6 +15,7 @@ from dreamray.base.geometry import Shape
 from dreamray.engine.events import Listener, Notice, ignore
 from dreamray.pictures import Picture
 from dreamray.pictures.encoding import PICTURE_SUFFIXES
+from dreamray.pictures.outputs import check_output_place, is_dream
 from dreamray.pictures.reduction import reduce_array
 from dreamray.plan.planner import Planner
 from dreamray.render.provenance import describe
@@ -88,15 +89,23 @@ def render_sheet(
     renderer: Renderer,
     rows: list[list[Experiment]],
     on_event: Listener = ignore,
+    *,
+    overwrite: bool = False,
 ) -> int:
     """Dream each experiment of a picture reduced to the dream's size, and write them as one sheet.
 
     The original and the dream without change come first. The network is built once for each
-    choice of layers. Returns the number of dreams.
+    choice of layers. Returns the number of dreams. With `overwrite` what dreamray has not made
+    is replaced, too.
     """
     target = locate(output)
     format = pictures.output_format(target.name, PICTURE_SUFFIXES)
     target.check_writable()
+
+    def check() -> None:
+        check_output_place(target, is_dream, overwrite=overwrite, sources=[locate(source)])
+
+    check()
     picture = read_picture(source, on_event)
     renderer.load()
     small = _reduce(picture.pixels, renderer.dream.size)
@@ -133,6 +142,7 @@ def render_sheet(
         )
     ]
     plain = Picture(small, None, picture.icc_profile, None, picture.sha256, ())
+    check()
     target.write(pictures.encode(_paste(sheet, shape), plain, format, metadata))
     return len(cells)
 

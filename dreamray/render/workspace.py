@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 
@@ -36,5 +35,4 @@ def discard(folder: Folder, base: Folder) -> None:
     folder.file(ingest.RECORD).remove()
     folder.remove()
     if isinstance(base, LocalFolder) and base.path.name == WORK:
-        with contextlib.suppress(OSError):  # Other work is in it.
-            base.path.rmdir()
+        base.remove_if_empty()

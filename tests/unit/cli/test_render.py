@@ -194,7 +194,7 @@ def test_a_full_disk_fails_in_one_line_and_keeps_what_was_there(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    ended = run("render", picture, folder / "a.png", *LITTLE, "--quiet")
+    ended = run("render", picture, folder / "a.png", *LITTLE, "--quiet", "--overwrite")
     refused(ended, 1, "a.png", "No space left")
     assert [p.name for p in folder.iterdir()] == ["a.png"]
     assert (folder / "a.png").read_bytes() == b"the picture of yesterday"
