@@ -184,7 +184,7 @@ def tiff_carried(source: Any, image: Any, tags: Any, channels: Channels) -> Carr
         exif=source,
         xmp=tiff_xmp(tags),
         icc_profile=tags.get(parts.ICC_PROFILE),
-        remarks=tuple(tiff_remarks(image, channels)),
+        remarks=tuple(tiff_remarks(image, tags, channels)),
     )
 
 

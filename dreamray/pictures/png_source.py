@@ -104,6 +104,8 @@ def read_png(file: BinaryIO) -> Png:
                     texts.setdefault(keyword, text)
         else:
             chunks.setdefault(kind, content)
+    if b"IDAT" not in chunks:
+        raise ValueError("its pixels are missing")
     shape, depth, colour, interlaced = _header(
         SIGNATURE
         + struct.pack(">I", len(chunks.get(b"IHDR", b"")))
@@ -166,7 +168,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         is_sound = file.read(4) == struct.pack(">I", checksum)
         if not is_sound and not kind[0] & 0x20:  # A capital: nothing is shown without it.
             raise ValueError(f"wrong checksum in {ascii(kind)[2:-1]}")
-        if is_sound and kept:
+        if is_sound and (kept or kind == b"IDAT"):
             yield kind, content.getvalue()
 
 

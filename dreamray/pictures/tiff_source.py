@@ -94,13 +94,32 @@ def _check_is_whole(file: bytes | BinaryIO, tags: Any, name: str) -> None:
             f"{name} is a camera's raw file, of which only a preview could be dreamt: develop it, "
             "and save the result as TIFF, PNG or JPEG"
         )
-    is_reduced = tags.get(_NEW_SUBFILE, 0) & 1 or tags.get(_SUBFILE) == 2
-    larger = any(one.get(WIDTH, 0) * one.get(HEIGHT, 0) > shape.pixels for one in others)
-    if is_reduced or larger:
+    following = _following(file, tags) if _is_reduced(tags) else []
+    if any(
+        one.get(WIDTH, 0) * one.get(HEIGHT, 0) > shape.pixels and not _is_reduced(one)
+        for one in (*others, *following)
+    ):
         raise PictureError(
             f"{name} begins with a small copy ({shape} pixels) of the picture that is meant: "
             "save that as a file of its own"
         )
+
+
+def _is_reduced(tags: Any) -> bool:
+    """Whether a directory calls itself a small copy of another picture."""
+    return bool(tags.get(_NEW_SUBFILE, 0) & 1 or tags.get(_SUBFILE) == 2)
+
+
+def _following(file: bytes | BinaryIO, tags: Any) -> list[Any]:
+    """The directories of the next pages."""
+    found: list[Any] = []
+    try:
+        while tags.next and len(found) < _MOST_SUB_DIRECTORIES:
+            tags = parts.tiff_directory(file, tags.next)
+            found.append(tags)
+    except Exception:  # They are not what is dreamt.
+        return found
+    return found
 
 
 def _sub_directories(file: bytes | BinaryIO, tags: Any) -> list[Any]:
@@ -136,9 +155,9 @@ def tiff_channels(image: Any, tags: Any) -> Channels:
     return Channels(colour, alpha if bands > colour else None)
 
 
-def tiff_remarks(image: Any, channels: Channels) -> list[str]:
+def tiff_remarks(image: Any, tags: Any, channels: Channels) -> list[str]:
     """What is to be told of it, without its name."""
-    remarks = []
+    remarks = ["calls itself a small copy of another picture"] if _is_reduced(tags) else []
     pages = image.get("n-pages") if image.get_typeof("n-pages") else 1
     if pages > 1:
         remarks.append(f"has {pages} pages: only the first is dreamt")

@@ -203,13 +203,39 @@ class TestTiff:
         ("tags", "words"),
         [
             ({"t50706": bytes([1, 4, 0, 0])}, "raw file"),
-            ({"t254": 1}, "begins with a small copy (6x5 pixels)"),
-            ({"t255": 2}, "begins with a small copy"),
+            ({"t262": 32803}, "raw file"),
         ],
     )
-    def test_a_small_copy_is_not_the_picture(self, read: Read, tags: dict, words: str) -> None:
-        with pytest.raises(PictureError, match=words.replace("(", r"\(").replace(")", r"\)")):
+    def test_a_raw_file_is_named(self, read: Read, tags: dict, words: str) -> None:
+        with pytest.raises(PictureError, match=words):
             read(tiff(noise(5, 6, 3), 2, **tags))
+
+    @pytest.mark.parametrize(("kind", "refused"), [(0, True), (1, False)])
+    def test_a_small_copy_of_what_lies_below_is_not_the_picture(
+        self, read: Read, kind: int, refused: bool
+    ) -> None:
+        """But of a larger copy that is itself one, such as a preview, it is no part."""
+        small, whole = tiff(noise(5, 6, 3), 2, t330=0), tiff(noise(50, 60, 3), 2, t254=kind)
+        at = small.index(struct.pack("<HHI", 330, 4, 1)) + 8
+        offset = -(-len(small) // 16) * 16
+        data = small[:at] + struct.pack("<I", offset + 8) + small[at + 4 :].ljust(offset - at - 4)
+        if refused:
+            with pytest.raises(PictureError, match=r"begins with a small copy .6x5 pixels"):
+                read(data + whole)
+        else:
+            assert read(data + whole).pixels.shape == (5, 6, 3)
+
+    def test_a_small_copy_before_its_picture_is_not_the_picture(self, read: Read) -> None:
+        out, pages = io.BytesIO(), [Image.new("RGB", (6, 5)), Image.new("RGB", (60, 50))]
+        pages[0].save(out, "TIFF", save_all=True, append_images=pages[1:], tiffinfo={254: 1})
+        data = out.getvalue()
+        assert "2 pages" in "".join(read(unmarked(data, after=2)).notes)
+        with pytest.raises(PictureError, match="begins with a small copy"):
+            read(unmarked(data, after=1))
+
+    def test_a_small_copy_of_nothing_is_the_picture(self, read: Read) -> None:
+        (note,) = read(tiff(noise(5, 6, 3), 2, t254=1)).notes
+        assert "calls itself a small copy" in note
 
     @pytest.mark.parametrize("big", [False, True])
     @pytest.mark.parametrize("order", ["<", ">"])
@@ -218,6 +244,13 @@ class TestTiff:
         """Also tiles of each channel by itself, which libvips does not read."""
         samples = noise(32, 48, 3)
         np.testing.assert_array_equal(held(tiled(samples, order, big, planes)).pixels, samples)
+
+
+def unmarked(data: bytes, after: int) -> bytes:
+    """Without the mark of small copies in all directories but the first ones."""
+    mark = struct.pack("<HHII", 254, 4, 1, 1)
+    kept = mark.join(data.split(mark)[: after + 1])
+    return kept + data[len(kept) :].replace(mark, struct.pack("<HHII", 254, 4, 1, 0))
 
 
 def tiled(samples: np.ndarray, order: str, big: bool, planes: int) -> bytes:
