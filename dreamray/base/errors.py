@@ -20,6 +20,10 @@ class NotFoundError(RequestError):
     """There is no such file, folder, object or bucket."""
 
 
+class UnreadableError(RequestError):
+    """One file or object may not be read, for its rights or its state; others may."""
+
+
 class WeightsError(RequestError):
     """The weights cannot be had, or are not what they should be."""
 

@@ -2,7 +2,7 @@
 
 Endpoint, region, profile, credentials, roles and the number of attempts come from boto3's
 usual places (`AWS_ENDPOINT_URL_S3`, `AWS_PROFILE`, `AWS_MAX_ATTEMPTS`, ...). boto3 is imported
-when the first object is used.
+when the first object is used. How long a storage is waited for is in `dreamray.storage.patience`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class S3Object(Location):
 
     @override
     def read(self, limit: int | None = None) -> bytes:
-        from dreamray.storage import s3_client as s3
+        from dreamray.storage import s3_objects as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:GetObject"):
@@ -57,7 +57,7 @@ class S3Object(Location):
     @contextmanager
     @override
     def as_local_file(self) -> Iterator[Path]:
-        from dreamray.storage import s3_client as s3
+        from dreamray.storage import s3_objects as s3
         from dreamray.storage.s3_errors import errors_told
 
         with temporary_file(self) as path:
@@ -70,7 +70,7 @@ class S3Object(Location):
 
     @override
     def write(self, data: bytes, metadata: Mapping[str, str] = {}) -> None:
-        from dreamray.storage import s3_client as s3
+        from dreamray.storage import s3_objects as s3
         from dreamray.storage.s3_errors import errors_told
 
         check_metadata(metadata)
@@ -79,7 +79,7 @@ class S3Object(Location):
 
     @override
     def write_file(self, path: Path, metadata: Mapping[str, str] = {}) -> None:
-        from dreamray.storage import s3_client as s3
+        from dreamray.storage import s3_objects as s3
         from dreamray.storage.s3_errors import errors_told
 
         check_metadata(metadata)
@@ -89,7 +89,7 @@ class S3Object(Location):
     @override
     def metadata(self) -> dict[str, str]:
         """The object's metadata."""
-        from dreamray.storage import s3_client as s3
+        from dreamray.storage import s3_objects as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:GetObject"):
@@ -97,7 +97,7 @@ class S3Object(Location):
 
     @override
     def create_if_absent(self, data: bytes) -> bool:
-        from dreamray.storage import s3_client as s3
+        from dreamray.storage import s3_objects as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:GetObject, s3:ListBucket and s3:PutObject"):
@@ -105,7 +105,7 @@ class S3Object(Location):
 
     @override
     def compare_and_swap(self, expected: bytes, data: bytes | None) -> bool:
-        from dreamray.storage import s3_client as s3
+        from dreamray.storage import s3_objects as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:GetObject, s3:PutObject and s3:DeleteObject"):
@@ -113,7 +113,7 @@ class S3Object(Location):
 
     @override
     def remove(self) -> None:
-        from dreamray.storage import s3_client as s3
+        from dreamray.storage import s3_objects as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:DeleteObject"):
@@ -121,7 +121,7 @@ class S3Object(Location):
 
     @override
     def exists(self) -> bool:
-        from dreamray.storage import s3_client as s3
+        from dreamray.storage import s3_objects as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:GetObject"):
@@ -130,7 +130,7 @@ class S3Object(Location):
     @override
     def fingerprint(self) -> str:
         """The size, and the storage's own ETag."""
-        from dreamray.storage import s3_client as s3
+        from dreamray.storage import s3_objects as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:GetObject"):
@@ -139,7 +139,7 @@ class S3Object(Location):
     @override
     def check_writable(self) -> None:
         """The bucket answers, and knows the credentials."""
-        from dreamray.storage import s3_client as s3
+        from dreamray.storage import s3_listing as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:ListBucket"):
@@ -171,7 +171,7 @@ class S3Folder(Folder):
     @override
     def files(self, *, clean: bool = False) -> Iterator[ListedFile]:
         """In pages of 1000."""
-        from dreamray.storage import s3_client as s3
+        from dreamray.storage import s3_listing as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:ListBucket"):
@@ -179,7 +179,7 @@ class S3Folder(Folder):
 
     @override
     def remove(self) -> None:
-        from dreamray.storage import s3_client as s3
+        from dreamray.storage import s3_listing as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:ListBucket and s3:DeleteObject"):
@@ -196,7 +196,7 @@ class S3Folder(Folder):
     @override
     def check_writable(self) -> None:
         """The bucket answers, and knows the credentials."""
-        from dreamray.storage import s3_client as s3
+        from dreamray.storage import s3_listing as s3
         from dreamray.storage.s3_errors import errors_told
 
         with errors_told(shown(self), "s3:ListBucket"):

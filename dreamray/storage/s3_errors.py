@@ -9,26 +9,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 from boto3.exceptions import Boto3Error
 from botocore import exceptions as boto
 from urllib3.exceptions import HTTPError
 
-from dreamray.base.errors import DreamrayError, NotFoundError, RequestError, StorageError
-from dreamray.storage.s3_client import client, code_of, status_of
+from dreamray.base.errors import (
+    DreamrayError,
+    NotFoundError,
+    RequestError,
+    StorageError,
+    UnreadableError,
+)
+from dreamray.storage.patience import StalledError
+from dreamray.storage.s3_client import code_of, endpoint, patience, status_of
+from dreamray.storage.s3_listing import ListingError
 
 
 @contextmanager
 def errors_told(place: str, permission: str) -> Iterator[None]:
     """Tell boto's errors about an object, in a call that needs a permission, as our own.
 
-    RequestError where the user has to change something, StorageError where trying again may do.
+    RequestError where the user has to change something, of which UnreadableError is about this
+    object alone; StorageError where trying again may do.
     """
     try:
         yield
     except boto.ClientError as error:
         raise _refusal(place, error, permission) from None
+    except StalledError as error:
+        raise StorageError(
+            f"{place}: the storage at {endpoint()} makes no progress ({error}); check it and the "
+            "network, then run it again"
+        ) from None
+    except ListingError as error:
+        raise StorageError(
+            f"{place}: {error}, so that some would be left out; tell whoever runs the storage at "
+            f"{endpoint()}"
+        ) from None
     # A ValueError: the endpoint is none.
     except (boto.BotoCoreError, Boto3Error, HTTPError, ValueError) as error:
         raise _no_answer(place, error) from None
@@ -50,6 +68,10 @@ _WRONG = {
     "AuthorizationHeaderMalformed": _REGION,
 }
 _BUSY = "the storage asks for fewer requests; run it again later or with fewer workers"
+_CHANGED_ON_THE_WAY = (
+    "what arrives there is not what was sent (its checksum is another); check the network and "
+    "what stands between, then run it again"
+)
 _MISSING = {"NoSuchKey", "404"}
 _FAILED = {
     # The answer to a HEAD request has no room for a code.
@@ -59,22 +81,43 @@ _FAILED = {
     "SlowDown": _BUSY,
     "ServiceUnavailable": _BUSY,
     "TooManyRequests": _BUSY,
-    "XAmzContentSHA256Mismatch": "the storage does not know boto3's checksums; set "
-    "AWS_REQUEST_CHECKSUM_CALCULATION=when_required",
+    "BadDigest": _CHANGED_ON_THE_WAY,
+    "XAmzContentChecksumMismatch": _CHANGED_ON_THE_WAY,
+    "XAmzContentSHA256Mismatch": _CHANGED_ON_THE_WAY,
+    "PreconditionFailed": "it was replaced while it was read; run it again",
 }
+_OWN = {
+    "InvalidObjectState": "it is archived; restore it, then run it again",
+    "ObjectNotInActiveTierError": "it is archived; restore it, then run it again",
+    "MethodNotAllowed": "it was deleted, and only its marker is there; check the key",
+}
+"""What is said of one object that is to be read."""
 
 
 def _refusal(place: str, error: Any, permission: str) -> DreamrayError:
     """The storage answered, and the answer was no."""
     code, status = code_of(error), status_of(error)
+    reading = permission == "s3:GetObject"
+    if code == "SignatureDoesNotMatch" and patience().answered:
+        return StorageError(
+            f"{place}: the storage refuses this request's signature, and took that of others: it "
+            "is changed on its way, as by a proxy, or the secret key was replaced; mend that, then "
+            "run it again"
+        )
     if code in _WRONG:
         kind = NotFoundError if code in _MISSING else RequestError
         return kind(f"{place}: {_WRONG[code]}")
     if code in _FAILED:
         return StorageError(f"{place}: {_FAILED[code]}")
+    if reading and code in _OWN:
+        return UnreadableError(f"{place}: {_OWN[code]}")
     if status in (401, 403) or code == "AccessDenied":
-        return RequestError(
-            f"{place}: access denied; allow {permission} on the bucket, or {_CREDENTIALS}"
+        kind = UnreadableError if reading and status == 403 else RequestError
+        return kind(f"{place}: access denied; allow {permission} on the bucket, or {_CREDENTIALS}")
+    if reading and 400 <= status < 500 and status not in (408, 429):
+        return UnreadableError(
+            f"{place}: the storage does not give it out ({code or f'HTTP {status}'}); it may be "
+            "encrypted with a key of its owner's: store it without, or leave it out"
         )
     return StorageError(
         f"{place}: the storage answered {code or 'nothing'} (HTTP {status}); "
@@ -103,12 +146,12 @@ def _no_answer(place: str, error: Exception) -> DreamrayError:
             )
         case boto.SSLError() if "CERTIFICATE_VERIFY_FAILED" in str(error):
             return RequestError(
-                f"{place}: the certificate of {_endpoint()} is not trusted; set AWS_CA_BUNDLE "
+                f"{place}: the certificate of {endpoint()} is not trusted; set AWS_CA_BUNDLE "
                 "to your CA's file"
             )
         case boto.SSLError():
             return RequestError(
-                f"{place}: no secure connection with {_endpoint()}; check AWS_ENDPOINT_URL_S3 "
+                f"{place}: no secure connection with {endpoint()}; check AWS_ENDPOINT_URL_S3 "
                 "and the file that AWS_CA_BUNDLE names"
             )
         case boto.FlexibleChecksumError():
@@ -116,17 +159,16 @@ def _no_answer(place: str, error: Exception) -> DreamrayError:
                 f"{place}: what arrives is not what was stored (its checksum is another); check "
                 "the network and the storage, then run it again"
             )
+        case boto.IncompleteReadError():
+            return StorageError(
+                f"{place}: the answer from {endpoint()} breaks off; check the storage and the "
+                "network, then run it again"
+            )
         case boto.HTTPClientError() | boto.ConnectionError() | HTTPError():
             return StorageError(
-                f"{place}: no answer from {_endpoint()} ({type(error).__name__}); "
+                f"{place}: no answer from {endpoint()} ({type(error).__name__}); "
                 "check AWS_ENDPOINT_URL_S3 and the network"
             )
     return StorageError(
         f"{place}: the storage cannot be used ({type(error).__name__}); check boto3's settings"
     )
-
-
-def _endpoint() -> str:
-    """The host and port that requests go to, without any user and password."""
-    parts = urlsplit(client().meta.endpoint_url)
-    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)

@@ -138,9 +138,22 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Monk
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    s3.client.cache_clear()
+    s3.forget()
     yield monkeypatch
-    s3.client.cache_clear()
+    s3.forget()
+
+
+@pytest.fixture
+def patient(aws: pytest.MonkeyPatch) -> list[float]:
+    """Requests are made again, as where nothing is said, but at once; gives the pauses."""
+    from dreamray.storage import s3_client as s3
+
+    pauses: list[float] = []
+    aws.delenv("AWS_MAX_ATTEMPTS")
+    s3.forget()
+    aws.setattr(s3.patience(), "sleep", pauses.append)
+    aws.setattr(s3.patience(), "clock", lambda: time.monotonic() + sum(pauses))
+    return pauses
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from botocore.retries.standard import ExponentialBackoff
 
 from dreamray.storage import S3Folder, S3Object
 from tests.fakes.flaky_proxy import Fault, FlakyProxy
@@ -113,14 +112,14 @@ def test_it_is_a_program(target: str) -> None:
 
 
 @pytest.fixture
-def flaky(bucket: str, s3_url: str, aws: pytest.MonkeyPatch) -> Iterator[FlakyProxy]:
+def flaky(
+    bucket: str, s3_url: str, aws: pytest.MonkeyPatch, patient: list[float]
+) -> Iterator[FlakyProxy]:
     """Between boto3 and an S3 server, a tenth of the requests is spoiled."""
     from dreamray.storage import s3_client as s3
 
     with FlakyProxy(s3_url.removeprefix("http://"), share=0.1, seed=5, delay=0.05) as proxy:
         aws.setenv("AWS_ENDPOINT_URL_S3", f"http://{proxy.address}")
-        aws.delenv("AWS_MAX_ATTEMPTS")
-        aws.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0)
         s3.client.cache_clear()
         yield proxy
         aws.setenv("AWS_ENDPOINT_URL_S3", s3_url)
