@@ -89,6 +89,11 @@ class OutcomeBuilder:
         self.sha256, self.shape = original.sha256, original.shape
         self._remarks += original.notes
 
+    @property
+    def stage(self) -> str:
+        """Where it is: see `Seconds`."""
+        return self._stage
+
     def enter(self, stage: str) -> None:
         """From now on its time goes into another stage: see `Seconds`."""
         now = time.perf_counter()

@@ -21,7 +21,13 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from dreamray.base.errors import DreamrayError, NotFoundError, PictureError, RequestError
+from dreamray.base.errors import (
+    DreamrayError,
+    NotFoundError,
+    PictureError,
+    RequestError,
+    UnreadableError,
+)
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import shown
 from dreamray.bulk.digests import DIGEST_KEY, result_digest
@@ -183,19 +189,21 @@ class TaskRunner:
         except DreamrayError as error:
             return builder.failed(str(error), again=True, own=False)
         except Exception as error:  # One picture's surprise must not end the run.
-            return builder.failed(f"{type(error).__name__}: {error}", again=True, own=False)
+            own = builder.stage == "load"  # It is what decodes it that fails.
+            return builder.failed(f"{type(error).__name__}: {error}", again=True, own=own)
         finally:
             self._activity.end(task.output)
 
     def _make(self, task: Task, builder: OutcomeBuilder) -> Outcome:
         check_places(task)
-        builder.fingerprint = task.source.fingerprint()
+        with _as_its_own():
+            builder.fingerprint = task.source.fingerprint()
         if is_unchanged(task, builder.fingerprint):
             return builder.kept()
         if fails_again(task, builder.fingerprint):
             return builder.failed_before()
         with contextlib.ExitStack() as held:
-            with task.source.as_local_file() as path:
+            with _as_its_own(), task.source.as_local_file() as path:
                 name = shown(task.source.name)
                 with builder.for_good():
                     builder.shape = file_shape(path, name)
@@ -280,6 +288,18 @@ class TaskRunner:
                 self._in_use.add(self._networks[key].objective)
             self._networks[key] = self._networks.pop(key)  # The last one is the last to go.
             return self._networks[key]
+
+
+@contextlib.contextmanager
+def _as_its_own() -> Iterator[None]:
+    """Tell that a source may not be read as what it is, its own failure.
+
+    That of a result which may not be read is the destination's.
+    """
+    try:
+        yield
+    except UnreadableError as error:
+        raise PictureError(str(error)) from None
 
 
 @contextlib.contextmanager

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +15,8 @@ import typer
 from dreamray.base.errors import DreamrayError
 from dreamray.base.messages import shown
 from dreamray.base.version import __version__
+from dreamray.cli import interruption
+from dreamray.cli.interruption import INTERRUPTED
 from dreamray.cli.options import CliOptions, with_settings
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ class LogLevel(StrEnum):
     WARNING = "warning"
     INFO = "info"
 
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C or a termination signal."""
 
 app = typer.Typer(
     help="Deep Dreams of pictures of any size.",
@@ -58,16 +55,14 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # A name must not end what was done.
             stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, _interrupt)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # Else it is to be ignored.
-        signal.signal(signal.SIGINT, _interrupt)
+    interruption.watch()
     try:
         app()
     except DreamrayError as error:
         _tell(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        _tell("interrupted")
+        interruption.say()
         sys.exit(INTERRUPTED)
 
 
@@ -76,12 +71,8 @@ def _tell(text: str) -> None:
         sys.stderr.write(f"dreamray: {text}\n")
 
 
-_interrupted = threading.Event()
-
-
-def _interrupt(number: int, frame: object) -> None:
-    _interrupted.set()
-    raise KeyboardInterrupt
+def _again(but: str) -> str:
+    return f"the same command{f' without {but}' if but else ''} goes on from what is done"
 
 
 def _stopping(on_event: Listener) -> Listener:
@@ -93,7 +84,7 @@ def _stopping(on_event: Listener) -> Listener:
 
     def handle(event: Event) -> None:
         on_event(event)
-        if isinstance(event, StepDone | TileDone) and _interrupted.is_set():
+        if isinstance(event, StepDone | TileDone) and interruption.has_come():
             raise KeyboardInterrupt
 
     return handle
@@ -160,6 +151,7 @@ def render(
     from dreamray.render.files import RenderOptions, render_picture
 
     started = time.monotonic()
+    interruption.goes_on(_again("--fresh" if fresh else ""))
     with (
         _make_ready(given, quiet) as (request, show),
         request.renderer(show) as renderer,
@@ -224,8 +216,11 @@ def bulk(
     from dreamray.bulk.request import parse_format, parse_limit
     from dreamray.cli.bulk_progress import BulkBar, BulkLines
     from dreamray.cli.progress import reporter, say
+    from dreamray.engine.events import Notice
+    from dreamray.storage import told_to
 
     started = time.monotonic()
+    interruption.goes_on(_again("--overwrite" if overwrite else ""))
     with _in_request(given) as request:
         options = BulkOptions(
             include=tuple(include or ()),
@@ -235,7 +230,10 @@ def bulk(
             batch=batch,
             report=report,
         )
-        with reporter(quiet=quiet, bar=BulkBar, lines=BulkLines) as show:
+        with (
+            reporter(quiet=quiet, bar=BulkBar, lines=BulkLines) as show,
+            told_to(lambda text: show(Notice(text))),
+        ):
             counts = dream_set(
                 source,
                 destination,
@@ -362,8 +360,14 @@ def show(
 def _make_ready(given: CliOptions, quiet: bool) -> Iterator[tuple[MergedSettings, Listener]]:
     """The request understood, the process made ready, and progress shown meanwhile."""
     from dreamray.cli.progress import reporter
+    from dreamray.engine.events import Notice
+    from dreamray.storage import told_to
 
-    with _in_request(given) as request, reporter(quiet=quiet) as show:
+    with (
+        _in_request(given) as request,
+        reporter(quiet=quiet) as show,
+        told_to(lambda text: show(Notice(text))),
+    ):
         yield request, _stopping(show)
 
 
@@ -378,5 +382,5 @@ def _in_request(given: CliOptions) -> Iterator[MergedSettings]:
     try:
         yield request
     except KeyboardInterrupt:
-        _tell("interrupted")
+        interruption.say()
         raise typer.Exit(INTERRUPTED) from None

@@ -8,17 +8,21 @@ written after all that it speaks of.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dreamray.base.errors import DreamrayError
 from dreamray.base.geometry import Shape
 from dreamray.base.parsing import parse_json
 from dreamray.plan.tiles import TilePlan
 from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
 from dreamray.storage import Folder, LocalFolder
+
+_log = logging.getLogger(__name__)
 
 BLOCK = 512
 """Longest side of the blocks of an octave, in pixels: 3 MiB."""
@@ -143,7 +147,7 @@ class CheckpointStore:
         }
         self.folder.file(RECORD).write(json.dumps(record, indent=1).encode())
         if before.image is not None and before.image != checkpoint.image:
-            self.folder.folder(before.image.name).remove()
+            self._tidy(before.image.name)
 
     def go_on(self, **changes: Any) -> None:
         """Record the present checkpoint with some changes."""
@@ -174,7 +178,14 @@ class CheckpointStore:
 
     def remove_windows(self, octave: int) -> None:
         """Remove the rasters of an octave's tiles that were dreamt by themselves."""
-        self.folder.folder(f"octave-{octave + 1}-alone").remove()
+        self._tidy(f"octave-{octave + 1}-alone")
+
+    def _tidy(self, name: str) -> None:
+        """Remove what nobody needs any more; what stays goes with all the work, in the end."""
+        try:
+            self.folder.folder(name).remove()
+        except DreamrayError as error:
+            _log.info("%s stays: %s", name, error)
 
     def _start_afresh(self, changed: Sequence[str]) -> str:
         return f"{self.folder} holds work with another {' and '.join(changed)}: starting afresh"

@@ -26,7 +26,7 @@ from dreamray.render.checkpoint import RECORD, CheckpointStore
 from dreamray.render.provenance import describe, resume_key
 from dreamray.render.renderer import Renderer
 from dreamray.render.result import DreamtPixels
-from dreamray.render.workspace import discard, is_worth_keeping, work_folder
+from dreamray.render.workspace import discard, discard_soon, is_worth_keeping, work_folder
 from dreamray.storage import Folder, Location, locate
 
 
@@ -105,10 +105,13 @@ def render_picture(
     except BaseException:
         # What an earlier run left is kept, whatever this one came to.
         if not earlier and not is_worth_keeping(store, original):
-            discard(folder, base)
+            discard_soon(folder, base)
         raise
     if not options.work:
-        discard(folder, base)
+        try:
+            discard(folder, base)
+        except DreamrayError as error:  # The picture is there.
+            on_event(Notice(f"{folder}: this work is done, and stays: {error}"))
     return RenderResult(str(target), original.shape, metadata)
 
 
@@ -132,7 +135,7 @@ def _open_source(
     try:
         return ingest.ingest(place, folder, warn=lambda note: on_event(Notice(note)), size=size)
     except BaseException:
-        discard(folder, base)
+        discard_soon(folder, base)
         raise
 
 

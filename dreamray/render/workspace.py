@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 
+from dreamray.base.errors import DreamrayError
 from dreamray.pictures import ingest
 from dreamray.pictures.ingest import Source
 from dreamray.raster.pixels import HELD_PIXELS
 from dreamray.render.checkpoint import RECORD, CheckpointStore
-from dreamray.storage import Folder, LocalFile, LocalFolder, Location, locate_folder
+from dreamray.storage import Folder, LocalFile, LocalFolder, Location, locate_folder, within
 
 WORK = ".dreamray"
 """The folder beside the output where work is kept, if nothing else is said."""
+
+_SOON = 10.0
+"""Seconds that tidying up after a failure may take."""
 
 
 def work_folder(target: Location, work: str | None) -> tuple[Folder, Folder]:
@@ -36,3 +41,9 @@ def discard(folder: Folder, base: Folder) -> None:
     folder.remove()
     if isinstance(base, LocalFolder) and base.path.name == WORK:
         base.remove_if_empty()
+
+
+def discard_soon(folder: Folder, base: Folder) -> None:
+    """`discard` after a failure: that says more than another one here, and is not kept waiting."""
+    with contextlib.suppress(DreamrayError), within(_SOON):
+        discard(folder, base)

@@ -19,6 +19,8 @@ from dreamray.base.errors import RequestError
 from dreamray.base.messages import shown
 from dreamray.storage.in_memory import MemoryFile, MemoryFolder
 from dreamray.storage.local import LocalFile, LocalFolder
+from dreamray.storage.notices import told_to
+from dreamray.storage.patience import within
 from dreamray.storage.places import Folder, ListedFile, Location
 from dreamray.storage.s3 import S3Folder, S3Object
 
@@ -34,6 +36,8 @@ __all__ = [
     "S3Object",
     "locate",
     "locate_folder",
+    "told_to",
+    "within",
 ]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")

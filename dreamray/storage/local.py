@@ -12,7 +12,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from dreamray.base.errors import NotFoundError, RequestError
+from dreamray.base.errors import NotFoundError, RequestError, UnreadableError
 from dreamray.base.messages import shown
 from dreamray.storage.exclusive import lock, place
 from dreamray.storage.handles import check_no_link, open_folder, status_of
@@ -179,7 +179,7 @@ class LocalFile(Location):
         except FileNotFoundError:
             raise NotFoundError(f"{shown(self)}: no such file; check the path") from None
         except IsADirectoryError:
-            raise RequestError(f"{shown(self)}: this is a folder; name a file in it") from None
+            raise UnreadableError(f"{shown(self)}: this is a folder; name a file in it") from None
         except OSError as error:
             raise translate(self, self.path.parent, error, "reading") from None
 

@@ -6,7 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-from dreamray.base.errors import DreamrayError, RequestError, StorageError
+from dreamray.base.errors import DreamrayError, RequestError, StorageError, UnreadableError
 from dreamray.base.messages import shown
 from dreamray.storage.exclusive import LockedError
 from dreamray.storage.handles import LinkError, OutsideError
@@ -27,15 +27,16 @@ def translate(place: object, folder: Path, error: OSError, doing: str) -> Dreamr
     reason = os.strerror(error.errno) if error.errno else str(error)
     if isinstance(error, LockedError):
         return StorageError(f"{shown(place)}: {error.strerror}; end it, then run this again")
+    kind = UnreadableError if doing == "reading" else RequestError
     match error.errno:
         case errno.ENOTDIR | errno.EEXIST:
-            return RequestError(f"{shown(place)}: {shown(folder)} is not a folder; check the path")
+            return kind(f"{shown(place)}: {shown(folder)} is not a folder; check the path")
         case errno.EISDIR:
-            return RequestError(f"{shown(place)}: this is a folder; name a file in it")
+            return kind(f"{shown(place)}: this is a folder; name a file in it")
         case errno.EACCES | errno.EPERM | errno.EROFS:
-            return RequestError(f"{shown(place)}: {reason}; check its rights and its folder's")
+            return kind(f"{shown(place)}: {reason}; check its rights and its folder's")
         case errno.ENAMETOOLONG | errno.ELOOP | errno.EINVAL:
-            return RequestError(f"{shown(place)}: {reason}; check the path")
+            return kind(f"{shown(place)}: {reason}; check the path")
         case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
             return StorageError(f"{shown(place)}: {reason}; free some space, then run it again")
     return StorageError(

@@ -23,7 +23,6 @@ _ABOUT_THE_BUCKET = {
     "AccessDenied",
     "NoSuchBucket",
     "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
     "ExpiredToken",
     "InvalidToken",
     "RequestTimeTooSkewed",

@@ -56,6 +56,7 @@ def run(
             with pytest.raises(SystemExit) as ended:
                 app.main()
         finally:
+            signal.set_wakeup_fd(-1)
             for number, handler in before.items():
                 signal.signal(number, handler)
         captured = capsys.readouterr()

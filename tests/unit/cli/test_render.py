@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dreamray.cli import app
+from dreamray.cli import app, interruption
 from dreamray.engine.events import Event, Notice, StepDone
 from dreamray.pictures import decode
 from dreamray.settings.dream import Dream
@@ -365,7 +365,9 @@ def test_an_interrupted_render_leaves_nothing_half_written(
         assert process.stderr.readline().startswith("octave 1/3")
         process.send_signal(number)
         assert process.wait(60) == 130
-        assert process.stderr.read() == "dreamray: interrupted\n"
+        assert process.stderr.read() == (
+            "dreamray: interrupted; the same command goes on from what is done\n"
+        )
     assert not list(folder.iterdir())
 
 
@@ -373,12 +375,12 @@ def test_an_interruption_that_gets_lost_ends_the_render_at_the_next_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Python drops what is raised within some callbacks."""
-    monkeypatch.setattr(app, "_interrupted", threading.Event())
+    monkeypatch.setattr(interruption, "_interrupted", threading.Event())
     heard: list[Event] = []
     on_event = app._stopping(heard.append)
     on_event(StepDone(0, 0, 1.0, True))
     with contextlib.suppress(KeyboardInterrupt):
-        app._interrupt(signal.SIGINT, None)
+        interruption._interrupt(signal.SIGINT, None)
     on_event(Notice("clearing up"))
     with pytest.raises(KeyboardInterrupt):
         on_event(StepDone(0, 1, 1.0, True))

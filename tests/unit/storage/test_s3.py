@@ -271,10 +271,11 @@ class TestS3:
             answer: Any = {"Error": errors[0], "ResponseMetadata": {"HTTPStatusCode": 403}}
             raise ClientError(answer, "DeleteObject")
 
-        with monkeypatch.context() as patch, pytest.raises(DreamrayError) as error:
+        with monkeypatch.context() as patch:
             patch.setattr(s3.client(), "delete_objects", lambda **_: {"Errors": errors})
             patch.setattr(s3.client(), "delete_object", refuse)
-            S3Folder(bucket, "many").remove()
+            with pytest.raises(DreamrayError) as error:
+                S3Folder(bucket, "many").remove()
         one_line(error, "s3://dreams/many", "access denied", "s3:DeleteObject")
 
     def test_no_room_for_a_copy(self, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
