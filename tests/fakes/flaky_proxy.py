@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import enum
 import http.client
+import io
 import random
+import re
 import socket
 import struct
 import threading
-import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -37,13 +38,25 @@ class Fault(enum.StrEnum):
     """The connection breaks in the middle of the answer's body; without a body, before it."""
     DELAY = "delay"
     """It is passed on after some time."""
+    HANG = "hang"
+    """It is not answered, and no more of it is read, but the connection stays."""
+    STALL = "stall"
+    """The answer stops in the middle of its body, or head, but the connection stays."""
+    TRICKLE = "trickle"
+    """The answer comes byte by byte."""
+
+
+PASSING = (Fault.SLOW_DOWN, Fault.RESET, Fault.LOST, Fault.HALF, Fault.DELAY)
+"""Those that a second request may not meet."""
 
 
 class FlakyProxy:
     """A proxy before `target` ("host:port"), from the start of the context to its end.
 
     A `share` of the requests, 0 to 1, meets one of the `faults`; which ones depends on the seed
-    and on the order in which the requests come. `delay` is in seconds.
+    and on the order in which the requests come. `delay` is in seconds, also that between the
+    bytes of a trickle. With `only`, those alone whose method and path match that expression.
+    All of that may be changed while it goes on.
     """
 
     def __init__(
@@ -54,11 +67,13 @@ class FlakyProxy:
         *,
         port: int = 0,
         delay: float = 0.2,
-        faults: tuple[Fault, ...] = tuple(Fault),
+        faults: tuple[Fault, ...] = PASSING,
+        only: str = "",
     ) -> None:
         self.done: Counter[str] = Counter()
         """How many requests there were ("requests"), and how many of each fault."""
-        self._share, self._delay, self._faults = share, delay, faults
+        self.share, self.delay, self.faults, self.only = share, delay, faults, only
+        self._ended = threading.Event()
         self._random, self._lock = random.Random(seed), threading.Lock()
         host, _, target_port = target.rpartition(":")
         handler = type("Handler", (_Handler,), {"proxy": self, "target": (host, int(target_port))})
@@ -69,22 +84,25 @@ class FlakyProxy:
         """Where it listens: "host:port"."""
         return f"127.0.0.1:{self._server.server_port}"
 
-    def fate(self) -> Fault | None:
-        """What the next request meets."""
+    def fate(self, request: str = "") -> Fault | None:
+        """What the next request meets, of this method and path."""
         with self._lock:
-            spoiled = self._random.random() < self._share
-            fault = self._random.choice(self._faults) if spoiled else None
+            spoiled = self._random.random() < self.share
+            spoiled = spoiled and re.search(self.only, request) is not None
+            fault = self._random.choice(self.faults) if spoiled else None
             self.done.update(["requests"] + [str(fault)] * spoiled)
             return fault
 
-    def wait(self) -> None:
-        time.sleep(self._delay)
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the delay, or so long; whether the proxy goes on."""
+        return not self._ended.wait(self.delay if seconds is None else seconds)
 
     def __enter__(self) -> FlakyProxy:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._ended.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -96,8 +114,12 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 60
 
     def do_GET(self) -> None:
+        fault = self.proxy.fate(f"{self.command} {self.path}")
+        if fault is Fault.HANG:
+            self.proxy.wait(3600)
+            self._reset()
+            return
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fault = self.proxy.fate()
         match fault:
             case Fault.SLOW_DOWN:
                 self._answer(503, [], _SLOW_DOWN)
@@ -113,6 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault is Fault.HALF:
             self._answer(status, headers, answer, len(answer) // 2)
             self._reset()
+        elif fault in (Fault.STALL, Fault.TRICKLE):
+            self._answer_slowly(status, headers, answer, fault)
         else:
             self._answer(status, headers, answer)
 
@@ -146,6 +170,25 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", length)
         self.end_headers()
         self.wfile.write(body[:sent])
+
+    def _answer_slowly(
+        self, status: int, headers: list[tuple[str, str]], body: bytes, fault: Fault
+    ) -> None:
+        """An answer that never ends."""
+        out, self.wfile = self.wfile, io.BytesIO()
+        self._answer(status, headers, body)
+        text, self.wfile = self.wfile.getvalue(), out
+        try:
+            if fault is Fault.STALL:
+                self.wfile.write(text[: len(text) - len(body) // 2 if body else len(text) // 2])
+                self.proxy.wait(3600)
+            for at in range(len(text)):
+                self.wfile.write(text[at : at + 1])
+                if not self.proxy.wait():
+                    break
+        except OSError:  # Nobody waits any more.
+            pass
+        self._reset()
 
     def _reset(self) -> None:
         """End the connection with RST, as a server does that dies."""

@@ -128,19 +128,24 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Monk
     """
     from dreamray.storage import s3_client as s3
 
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "dummy-key-id")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "dummy-secret")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    set_dummy_keys(monkeypatch, tmp_path)
     s3.forget()
     yield monkeypatch
     s3.forget()
+
+
+def set_dummy_keys(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Boto3's settings: dummy keys and one attempt, nothing of the machine's own."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION"):
+        patch.delenv(name, raising=False)
+    patch.setenv("AWS_CONFIG_FILE", str(folder / "no-config"))
+    patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "no-credentials"))
+    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    patch.setenv("AWS_ACCESS_KEY_ID", "dummy-key-id")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "dummy-secret")
+    patch.setenv("AWS_REGION", "us-east-1")
+    patch.setenv("AWS_MAX_ATTEMPTS", "1")
+    patch.setenv("NO_PROXY", "127.0.0.1,localhost")
 
 
 @pytest.fixture
@@ -148,11 +153,18 @@ def patient(aws: pytest.MonkeyPatch) -> list[float]:
     """Requests are made again, as where nothing is said, but at once; gives the pauses."""
     from dreamray.storage import s3_client as s3
 
-    pauses: list[float] = []
     aws.delenv("AWS_MAX_ATTEMPTS")
     s3.forget()
-    aws.setattr(s3.patience(), "sleep", pauses.append)
-    aws.setattr(s3.patience(), "clock", lambda: time.monotonic() + sum(pauses))
+    return waiting_in_no_time(aws)
+
+
+def waiting_in_no_time(patch: pytest.MonkeyPatch) -> list[float]:
+    """Have the patience with the storage end as if it had waited; gives the pauses."""
+    from dreamray.storage import s3_client as s3
+
+    pauses: list[float] = []
+    patch.setattr(s3.patience(), "sleep", pauses.append)
+    patch.setattr(s3.patience(), "clock", lambda: time.monotonic() + sum(pauses))
     return pauses
 
 
