@@ -11,7 +11,10 @@ Warn = Callable[[str], None]
 
 def shown(place: object) -> str:
     """A path or URI as it stands in a message: on one line, whatever its characters are."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(place))
+    text = str(place)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 _BRIEF = reprlib.Repr()

@@ -17,7 +17,7 @@ from dreamray.bulk.entry import Entry
 from dreamray.bulk.left_out import Cause, LeftOut, unread_reason
 from dreamray.bulk.naming import RESERVED, claim_of, is_text, output_name
 from dreamray.bulk.record import Record, State
-from dreamray.bulk.report import thumbnail_name
+from dreamray.bulk.report import thumbnails_of
 from dreamray.bulk.request import BulkRequest
 from dreamray.bulk.sources import entries
 from dreamray.bulk.task import Task, utc_now
@@ -167,7 +167,7 @@ class BulkPlanner:
     def _task(self, row: TaskRow) -> Task:
         wanted = self._wanted
         dream, _ = self._dream(row.settings)
-        thumbnail = wanted.destination.file(thumbnail_name(row.output))
+        thumbnails = thumbnails_of(wanted.destination, row.output)
         return Task(
             output=row.output,
             source=locate(row.source),
@@ -177,7 +177,7 @@ class BulkPlanner:
             earlier=row.earlier,
             there=row.there,
             overwrite=wanted.overwrite,
-            thumbnail=thumbnail if wanted.thumbnails else None,
+            thumbnails=thumbnails if wanted.thumbnails else None,
         )
 
     def _leave_out(self, found: ListedFile, place: Location, cause: Cause) -> None:

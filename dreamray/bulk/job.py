@@ -96,6 +96,7 @@ def dream_set(
         overwrite=options.overwrite,
         max_failures=options.max_failures,
         thumbnails=options.report,
+        weights_name=loaded.name,
     )
     base = EngineSpec(dream, loaded, execution.precision, execution.threads)
     spec = TaskRunnerSpec(base, execution, options.batch)

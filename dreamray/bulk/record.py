@@ -27,15 +27,15 @@ class Seconds:
     load: float = 0.0
     """Fetching and decoding."""
     wait: float = 0.0
-    """Until those before it were dreamt."""
+    """For its turn: until those before it were dreamt, and the network was loaded."""
     dream: float = 0.0
     store: float = 0.0
     """Encoding and storing."""
 
     @property
-    def total(self) -> float:
-        """From the first byte read to the last one stored."""
-        return self.load + self.wait + self.dream + self.store
+    def own(self) -> float:
+        """What the picture itself took: without waiting for its turn."""
+        return self.load + self.dream + self.store
 
 
 @dataclass(frozen=True)

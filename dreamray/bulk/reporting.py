@@ -78,7 +78,7 @@ class Reporting:
     def _update(self, summary: Summary) -> None:
         self._check()
         with self._store.reader() as reader:
-            self._report.update(summary, reader.records())
+            self._report.update(summary, reader.pictures())
 
     def _count(self, event: PictureDone) -> None:
         record = event.record
@@ -96,7 +96,7 @@ class Reporting:
     def _summary(self) -> Summary:
         wanted, counts = self._wanted, self._store.counts
         execution = wanted.execution
-        about = {"weights": execution.weights, **execution.visible}
+        about = {"weights": shown(wanted.weights_name), **execution.visible}
         settings = wanted.dream.to_yaml() + "".join(f"{k}: {v}\n" for k, v in about.items())
         return Summary(
             destination=shown(wanted.destination),
@@ -110,5 +110,7 @@ class Reporting:
             started=self._started,
             as_of=utc_now(),
             settings=settings,
+            weights=wanted.weights_name,
+            weights_sha256=wanted.weights_sha256,
             workers=tuple(sorted(self._workers.values(), key=lambda one: one.name)),
         )

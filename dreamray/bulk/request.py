@@ -72,3 +72,5 @@ class BulkRequest:
     overwrite: bool = False
     max_failures: Limit | None = None
     thumbnails: bool = True
+    weights_name: str = ""
+    """What the weights are, whatever they were asked for as."""

@@ -12,6 +12,7 @@ from dreamray.base.geometry import Shape
 from dreamray.base.messages import shown
 from dreamray.base.version import __version__
 from dreamray.bulk.record import Record, Seconds, State
+from dreamray.bulk.report import Thumbnails
 from dreamray.engine.activity import Activity
 from dreamray.engine.events import Event, Notice
 from dreamray.pictures.ingest import Source
@@ -20,6 +21,9 @@ from dreamray.storage import Location
 
 WAIT = "wait"
 """The stage of a picture in which others are worked at."""
+
+NETWORK = "network"
+"""That in which it waits for the network, which the first picture of a process loads."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ class Task:
     """Whether the listing of the destination has the target."""
     overwrite: bool = False
     """Make it anew, whatever is there."""
-    thumbnail: Location | None = None
-    """Where the report wants one."""
+    thumbnails: Thumbnails | None = None
+    """Where the report wants them."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class OutcomeBuilder:
     def enter(self, stage: str) -> None:
         """From now on its time goes into another stage: see `Seconds`."""
         now = time.perf_counter()
-        self._seconds[self._stage] += now - self._since
+        self._seconds[WAIT if self._stage == NETWORK else self._stage] += now - self._since
         self._stage, self._since = stage, now
         if stage == WAIT:
             self._activity.end(self._task.output)

@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import numpy as np
-
 from dreamray.base.errors import (
     DreamrayError,
     NotFoundError,
@@ -32,8 +30,7 @@ from dreamray.base.geometry import Shape
 from dreamray.base.messages import shown
 from dreamray.bulk.digests import DIGEST_KEY, result_digest
 from dreamray.bulk.existing import check_places, fails_again, is_right, is_unchanged
-from dreamray.bulk.report import thumbnail
-from dreamray.bulk.task import WAIT, Outcome, OutcomeBuilder, Task
+from dreamray.bulk.task import NETWORK, WAIT, Outcome, OutcomeBuilder, Task
 from dreamray.engine.activity import Activity, WatchedObjective
 from dreamray.engine.batching import SharedObjective, StoppedError
 from dreamray.engine.interfaces import BatchObjective, Engine
@@ -46,7 +43,7 @@ from dreamray.plan.memory_model import window_pixels
 from dreamray.plan.octaves import plan_octaves
 from dreamray.plan.planner import budget_of
 from dreamray.raster.lazy import LazyRaster, NormalizedRaster
-from dreamray.raster.pixels import HELD_PIXELS, Pixels, from_tensor
+from dreamray.raster.pixels import HELD_PIXELS
 from dreamray.render.checkpoint import CheckpointStore
 from dreamray.render.provenance import describe
 from dreamray.render.renderer import Renderer
@@ -57,10 +54,6 @@ from dreamray.storage import Folder, LocalFolder, MemoryFolder
 
 _MOST_NETWORKS = 2
 """Kept at a time, where pictures have layers of their own."""
-
-_SAMPLES = 1000
-"""Rows and columns of a picture, at most twice as many, that its thumbnail is made from."""
-
 
 AHEAD = 3
 """Pictures that are loaded or stored, beside those that are dreamt."""
@@ -225,12 +218,12 @@ class TaskRunner:
             builder.enter(WAIT)
             dreamt, metadata = self._dream(task, original, CheckpointStore(folder, {}), builder)
             builder.enter("store")
-            if task.thumbnail is not None:  # Before the result: it is complete with it.
-                before, after = map(_sample_pixels, (NormalizedRaster(original.colour), dreamt))
+            if task.thumbnails is not None:  # Before the result: it is complete with them.
+                before = NormalizedRaster(original.colour)
                 try:
-                    task.thumbnail.write(thumbnail(before, after))
+                    task.thumbnails.write(before, dreamt, original.icc_profile)
                 except DreamrayError as error:
-                    builder.remark(f"no thumbnail: {error}")
+                    builder.remark(f"no thumbnails: {error}")
             extras = Extras(original.icc_profile, original.exif)
             object_metadata = {DIGEST_KEY: digest}
             export(
@@ -253,8 +246,9 @@ class TaskRunner:
     ) -> tuple[LazyRaster, dict[str, Any]]:
         """The dream, which lies in the store's folder, and what the result's metadata say."""
         with self._dreaming:
-            builder.enter("dream")
+            builder.enter(NETWORK)
             network = self._network(task.dream)
+            builder.enter("dream")
             watched = WatchedObjective(network.objective, self._activity, task.output)
             renderer = Renderer(
                 task.dream,
@@ -310,9 +304,3 @@ def _work_folder(pixels: int) -> Iterator[Folder]:
         return
     with tempfile.TemporaryDirectory(prefix="dreamray-") as path:
         yield LocalFolder(Path(path))
-
-
-def _sample_pixels(view: LazyRaster) -> Pixels:
-    """Some rows and columns of a raster, uint8 [height, width, 3]."""
-    rows, columns = (np.arange(0, side, max(1, side // _SAMPLES)) for side in view.shape)
-    return from_tensor(view.points(rows, columns))

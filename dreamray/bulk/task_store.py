@@ -18,6 +18,7 @@ from dreamray.base.errors import StorageError
 from dreamray.base.version import __version__
 from dreamray.bulk.clashes import Claim, Claimant
 from dreamray.bulk.record import Record, State
+from dreamray.bulk.report import ReportEntry
 
 _ROWS = 1000
 """Read at a time."""
@@ -308,11 +309,19 @@ class Reader:
 
         What was not asked for by this run is left out if it is gone from the destination.
         """
-        for (line,) in self._database.execute(
-            "SELECT line FROM records WHERE output IN (SELECT output FROM asked)"
-            " OR output IN (SELECT output FROM found) ORDER BY output"
+        for known in self.pictures():
+            yield known.record
+
+    def pictures(self) -> Iterator[ReportEntry]:
+        """As `records`, with what this run knows of each beside it."""
+        for line, state, source in self._database.execute(
+            "SELECT line, a.state, a.source FROM records r LEFT JOIN asked a ON a.output = r.output"
+            " WHERE a.output IS NOT NULL OR r.output IN (SELECT output FROM found)"
+            " GROUP BY r.output ORDER BY r.output"
         ):
-            yield Record.from_json(line)
+            # None: this run has not asked for it.
+            kept = state in (_KEPT, _TODO, None)
+            yield ReportEntry(Record.from_json(line), kept, source or "")
 
 
 def _no_room(error: Exception) -> StorageError:

@@ -1,23 +1,26 @@
-"""The report of a bulk run: a static page in the destination, with thumbnails.
+"""The report of a bulk run: a gallery of its pictures and dreams, as a static page.
 
     report = Report(destination)
-    report.update(summary, records)  # every so often, and once at the end
+    report.update(summary, entries)  # every so often, and once at the end
 
 writes `index.html` and, in `dreamray-report`, the data that it shows, 500 pictures a file. A
 browser opens it from a disk, from S3 or from any web server. The workers add the thumbnails:
 
-    destination.file(thumbnail_name(output)).write(thumbnail(before, after))
+    thumbnails_of(destination, output).write(before, after, icc_profile)
 """
 
+from dreamray.bulk.report.data import Group, ReportEntry
 from dreamray.bulk.report.summary import RunState, Summary, WorkerFigures
-from dreamray.bulk.report.thumbnails import thumbnail, thumbnail_name
+from dreamray.bulk.report.thumbnails import Thumbnails, thumbnails_of
 from dreamray.bulk.report.writer import Report
 
 __all__ = [
+    "Group",
     "Report",
+    "ReportEntry",
     "RunState",
     "Summary",
+    "Thumbnails",
     "WorkerFigures",
-    "thumbnail",
-    "thumbnail_name",
+    "thumbnails_of",
 ]

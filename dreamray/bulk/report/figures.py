@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 import re
 from collections import Counter
@@ -10,18 +9,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from dreamray.base.messages import shown
-from dreamray.bulk.record import Record, Seconds, State
+from dreamray.bulk.record import Record, State
 
-STAGES = tuple(Seconds.__dataclass_fields__)
-"""Of a picture, in their order."""
+STAGES = ("load", "dream", "store")
+"""Of a picture's own time, in their order."""
 
 MOST_REASONS = 100
 """Different reasons that are told apart."""
 EXAMPLES = 3
 """Pictures named for each reason."""
-
-LATEST = 4
-"""Dreams that are kept in mind."""
 
 LONGEST_ERROR = 1000
 """What is longer is cut off."""
@@ -99,7 +95,7 @@ class Reason:
     """With `…` in place of numbers that differ between them."""
     count: int = 0
     examples: list[tuple[int, str]] = field(default_factory=list)
-    """The first ones: where in the list of failures, from 0, and the output."""
+    """The first ones: where among all pictures, from 0, and the output."""
 
 
 class Figures:
@@ -114,10 +110,11 @@ class Figures:
         self.megapixels = 0.0
         """Dreamt since this run began."""
         self.seconds = Distribution()
-        """From the first byte read to the last one stored, of pictures that were dreamt."""
+        """Of pictures that were dreamt, each one's own: without waiting for its turn."""
+        self.waits = Distribution()
+        """How long they waited for their turn."""
         self.stages: Mapping[str, Distribution] = {stage: Distribution() for stage in STAGES}
         self._reasons: dict[str, Reason] = {}
-        self._latest: list[tuple[str, int, Record]] = []
         self.other_reasons = 0
         """Failures for reasons beyond the first `MOST_REASONS`."""
 
@@ -131,18 +128,13 @@ class Figures:
         if record.state is State.SKIPPED:
             self.skipped += 1
             return
-        keep = heapq.heappushpop if len(self._latest) == LATEST else heapq.heappush
-        keep(self._latest, (record.finished, self.count, record))
         if record.finished >= self._started:
             self.megapixels += record.width * record.height / 1e6
-        if record.seconds.total > 0:
-            self.seconds.add(record.seconds.total)
+        if record.seconds.own > 0:
+            self.seconds.add(record.seconds.own)
+            self.waits.add(record.seconds.wait)
             for stage, spread in self.stages.items():
                 spread.add(getattr(record.seconds, stage))
-
-    def latest(self) -> list[Record]:
-        """The dreams that were finished last, the newest first."""
-        return [record for _, _, record in sorted(self._latest, reverse=True)]
 
     def reasons(self) -> Iterator[Reason]:
         """The commonest first."""
@@ -159,7 +151,7 @@ class Figures:
             reason.text = masked
         reason.count += 1
         if len(reason.examples) < EXAMPLES:
-            reason.examples.append((self.failed, record.output))
+            reason.examples.append((self.count - 1, record.output))
 
 
 def error_of(record: Record) -> str:

@@ -52,6 +52,9 @@ class Summary:
     """The moment, in UTC."""
     settings: str
     """YAML."""
+    weights: str
+    """The name of those that it dreams with."""
+    weights_sha256: str
     workers: tuple[WorkerFigures, ...] = ()
     note: str = ""
     """One line; why the run was stopped."""

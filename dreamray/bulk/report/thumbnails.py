@@ -1,62 +1,94 @@
-"""Thumbnails: a picture and its dream side by side."""
+"""Thumbnails: small JPEGs of a picture and of its dream.
+
+Measured on dreams of 540 x 360: WebP of the same looks has the same 43 kB, and takes 40 times as
+long to make.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from dreamray.base.geometry import Shape
 from dreamray.bulk.naming import REPORT_FOLDER
+from dreamray.raster.lazy import LazyRaster
+from dreamray.raster.pixels import from_tensor
+from dreamray.storage import Folder, Location
 
-WIDTH, HEIGHT = 160, 120
-"""Of each half, in pixels, at most."""
+WIDTH, HEIGHT = 480, 360
+"""A thumbnail covers these pixels, where its picture has as many: twice what a card shows."""
 
-# Pixels are left out first until this many remain for each one of the thumbnail: averaging
-# all 40 million of a photo would take a hundred times as long, and nobody could tell.
-_FINER = 6
-_OPTIONS = {"quality": 70, "optimize": True}
+LONGEST = 1440
+"""Of a thumbnail's sides, in pixels."""
 
-_FOLDER = f"{REPORT_FOLDER}/thumbs"
+_FINER = 2
+"""Rows and columns that are read for each one of a thumbnail, at least."""
+
+_LARGEST_PROFILE = 4096
+"""Bytes; with a larger one a thumbnail would be mostly profile."""
+
 _LONGEST_NAME = 240
 _LONGEST_PATH = 900
 
 
-def thumbnail(before: npt.NDArray[np.generic], after: npt.NDArray[np.generic]) -> bytes:
-    """A JPEG of two pictures, [h, w, 3], uint8 or uint16: `before` left, `after` right.
+class Thumbnails(NamedTuple):
+    """Where the thumbnails of one picture lie."""
 
-    Both are of one size, within 160 x 120 pixels; small pictures are not enlarged.
-    """
-    height, width = before.shape[:2]
-    scale = min(1.0, WIDTH / width, HEIGHT / height)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    both = Image.new("RGB", (2 * size[0], size[1]))
-    both.paste(_reduce(before, size), (0, 0))
-    both.paste(_reduce(after, size), (size[0], 0))
-    file = io.BytesIO()
-    both.save(file, "JPEG", **_OPTIONS)
-    return file.getvalue()
+    before: Location
+    after: Location
+
+    def write(self, before: LazyRaster, after: LazyRaster, icc_profile: bytes | None) -> None:
+        """Write both; raises as `Location.write`."""
+        self.before.write(thumbnail(before, icc_profile))
+        self.after.write(thumbnail(after, icc_profile))
+
+
+def thumbnails_of(destination: Folder, output: str) -> Thumbnails:
+    """Those of a result, by its name relative to the destination."""
+    folder, name = destination.folder(REPORT_FOLDER), thumbnail_name(output)
+    return Thumbnails(*(folder.folder(side).file(name) for side in Thumbnails._fields))
 
 
 def thumbnail_name(output: str) -> str:
-    """Where the thumbnail of an output goes, relative to the destination."""
+    """The name of an output's thumbnails, in a folder of their own each."""
+    if is_named_plainly(output):
+        return f"{output}.jpg"
+    return f"{hashlib.sha256(output.encode(errors='surrogateescape')).hexdigest()}.jpg"
+
+
+def is_named_plainly(output: str) -> bool:
+    """Whether the thumbnails are named like it: neither led elsewhere by that, nor too long."""
     parts = output.split("/")
     longest = max(len(part.encode(errors="surrogateescape")) for part in parts)
     whole = len(output.encode(errors="surrogateescape"))
-    # These would lead out of the folder, or not be accepted by file systems and S3.
-    if longest > _LONGEST_NAME or whole > _LONGEST_PATH or {"", ".", ".."} & {*parts}:
-        digest = hashlib.sha256(output.encode(errors="surrogateescape")).hexdigest()
-        return f"{_FOLDER}/{digest}.jpg"
-    return f"{_FOLDER}/{output}.jpg"
+    return longest <= _LONGEST_NAME and whole <= _LONGEST_PATH and not {"", ".", ".."} & {*parts}
 
 
-def _reduce(pixels: npt.NDArray[np.generic], size: tuple[int, int]) -> Image.Image:
-    height, width = pixels.shape[:2]
-    down, across = max(1, height // (_FINER * size[1])), max(1, width // (_FINER * size[0]))
-    few = pixels[::down, ::across]
-    if few.dtype == np.uint16:
-        few = few >> np.uint16(8)  # type: ignore[operator]
-    image = Image.fromarray(np.ascontiguousarray(few, np.uint8))
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+def thumbnail(view: LazyRaster, icc_profile: bytes | None = None) -> bytes:
+    """A JPEG of a picture, not enlarged, in the colours of the profile."""
+    size = thumbnail_shape(view.shape)
+    # Few of a large picture's pixels are read: averaging all 40 million would take a hundred
+    # times as long, and nobody could tell.
+    rows, columns = (
+        np.arange(0, side, max(1, side // (_FINER * small)))
+        for side, small in zip(view.shape, size, strict=True)
+    )
+    pixels: npt.NDArray[np.generic] = from_tensor(view.points(rows, columns))
+    image = Image.fromarray(pixels).resize((size.width, size.height), Image.Resampling.LANCZOS)
+    if icc_profile is not None and len(icc_profile) > _LARGEST_PROFILE:
+        icc_profile = None
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=75, optimize=True, icc_profile=icc_profile)
+    return file.getvalue()
+
+
+def thumbnail_shape(shape: Shape) -> Shape:
+    """Of a picture's thumbnail."""
+    covering = max(WIDTH / shape.width, HEIGHT / shape.height)
+    scale = min(1.0, covering, LONGEST / max(shape))
+    return Shape(*(max(1, round(side * scale)) for side in shape))

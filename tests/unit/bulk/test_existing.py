@@ -20,7 +20,7 @@ from dreamray.storage import LocalFile, LocalFolder
 
 
 def summary() -> Summary:
-    return Summary("out", "in", RunState.FINISHED, 0, 0, 0, 0, 1.0, "", "", "")
+    return Summary("out", "in", RunState.FINISHED, 0, 0, 0, 0, 1.0, "", "", "", "", "")
 
 
 class TestClaim:
@@ -85,7 +85,7 @@ class TestPlaces:
 
 
 def test_what_runs_leave_in_their_destinations_are_no_sources(tmp_path: Path) -> None:
-    for name in "a.png", "x/b.png", "dreamray-report/thumbs/a.png.jpg", "x/.dreamray/c.png":
+    for name in "a.png", "x/b.png", "dreamray-report/after/a.png.jpg", "x/.dreamray/c.png":
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).write_bytes(b"")
     found = entries(str(tmp_path / "in"), (), LocalFolder(tmp_path / "out"), lambda: None)

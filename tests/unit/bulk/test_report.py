@@ -1,93 +1,42 @@
-"""The report of a bulk run: what it tells, its files, hostile names, and a browser's view of it."""
+"""The report of a bulk run: what it tells, its files, hostile names."""
 
-import functools
-import http.server
 import io
 import itertools
 import json
-import os
 import re
-import shutil
-import subprocess
-import threading
-import time
 import tracemalloc
-from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from html.parser import HTMLParser
-from urllib.parse import unquote_to_bytes
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from dreamray.base.errors import StorageError
+from dreamray.base.geometry import Shape
 from dreamray.bulk.record import Record, Seconds, State
-from dreamray.bulk.report import (
-    Report,
-    RunState,
-    Summary,
-    WorkerFigures,
-    thumbnail,
-    thumbnail_name,
-)
-from dreamray.bulk.report.data import PER_PAGE
+from dreamray.bulk.report import Report, RunState, WorkerFigures, thumbnails_of
+from dreamray.bulk.report.data import PER_PART
 from dreamray.bulk.report.figures import MOST_REASONS, Distribution, Figures, reason_of
 from dreamray.bulk.report.formats import duration
-from dreamray.storage import LocalFolder, MemoryFolder
-
-STARTED = "2026-11-22T18:00:00Z"
-BEFORE, AFTER = "2026-11-21T10:00:00Z", "2026-11-22T18:30:00Z"
-ATTACK = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1>\"'&amp;</script><!--"
-HOSTILE = [
-    "quotes \"double\" 'single' `back`.png",
-    "<img src=x onerror=window.hacked=1>.png",
-    "a folder #1/100%/what? a+b & c.png",
-    "%41%2e%2e.png",
-    "javascript:window.hacked=1.png",
-    "new\nline\ttab\r.png",
-    "turned \u202egnp.exe",
-    "夢/été/\U0001f43b.png",
-    "not UTF-8 \udcff\udc80.png",
-    "back\\slash.png",
-    "${x} $title {{y}}.png",
-    "n" * 250 + ".png",
-]
-
-
-def done(output, **more):
-    values = {"width": 400, "height": 300, "seconds": Seconds(0.1, 0.2, 1.5, 0.2)}
-    values |= {"worker": "host/1", "finished": AFTER}
-    return Record(output, f"/in/{output}", State.DONE, **values | more)
-
-
-def failed(output, error="{source}: this is no picture; look at it", **more):
-    source = f"/in/{output}"
-    return Record(output, source, State.FAILED, error=error.format(source=source), **more)
-
-
-def many(count, **more):
-    for i in range(count):
-        name = f"folder/{i:06}.png"
-        yield failed(name, **more) if i % 10 == 3 else done(name, **more)
-
-
-def summary(state=RunState.RUNNING, **more):
-    counts = {"total": 100, "done": 60, "kept": 10, "failed": 5}
-    values = counts | {"destination": "/out", "source": "/in", "settings": "dream:\n  octaves: 3\n"}
-    values |= {"seconds": 120.0, "started": STARTED, "as_of": AFTER}
-    return Summary(state=state, **values | more)
+from dreamray.bulk.report.links import address, link_to
+from dreamray.bulk.report.thumbnails import thumbnail, thumbnail_shape
+from dreamray.raster.lazy import ArrayRaster
+from dreamray.raster.pixels import to_tensor
+from dreamray.storage import LocalFolder, MemoryFolder, S3Folder
+from tests.support.reports import AFTER, ATTACK, BEFORE, STARTED, done, entry, failed, many, summary
 
 
 def rows_in(path):
     """What a data file hands to the page."""
-    call = re.fullmatch(r'dreamrayPage\("(\w+)", (\d+), (\[.*\])\);\n', path.read_text(), re.S)
-    assert path.name == f"{call[1]}-{int(call[2]):05}.js"
-    return json.loads(call[3])
+    call = re.fullmatch(r"dreamrayPart\((\d+), (\[.*\])\);\n", path.read_text(), re.S)
+    assert path.name == f"pictures-{int(call[1]):05}.js"
+    return json.loads(call[2])
 
 
-def data_files(folder, name):
-    return sorted((folder / "dreamray-report").glob(f"{name}-*.js"))
+def data_files(folder):
+    return sorted((folder / "dreamray-report").glob("pictures-*.js"))
 
 
 class Parts(HTMLParser):
@@ -109,27 +58,35 @@ class Parts(HTMLParser):
 
 class TestFiles:
     def test_every_picture_is_in_one_data_file_in_order(self, tmp_path):
-        records = list(many(2 * PER_PAGE + 1))
-        Report(LocalFolder(tmp_path)).update(summary(), iter(records))
-        pages = [rows_in(path) for path in data_files(tmp_path, "records")]
-        assert [len(page) for page in pages] == [PER_PAGE, PER_PAGE, 1]
-        rows = [row for page in pages for row in page]
-        assert [row["output"] for row in rows] == [record.output for record in records]
+        entries = list(many(2 * PER_PART + 1))
+        Report(LocalFolder(tmp_path)).update(summary(), iter(entries))
+        parts = [rows_in(path) for path in data_files(tmp_path)]
+        assert [len(part) for part in parts] == [PER_PART, PER_PART, 1]
+        rows = [row for part in parts for row in part]
+        assert [row["output"] for row in rows] == [entry.record.output for entry in entries]
+        for key in ("link", "waited"):
+            assert rows[0].pop(key)
         assert rows[0] == {
             "output": "folder/000000.png",
             "size": [400, 300],
-            "seconds": [0.1, 0.2, 1.5, 0.2],
+            "seconds": [0.1, 1.5, 0.2],
             "worker": "host/1",
             "finished": AFTER,
         }
 
-    def test_failures_are_in_files_of_their_own_too(self, tmp_path):
-        Report(LocalFolder(tmp_path)).update(summary(), many(50))
-        (path,) = data_files(tmp_path, "failures")
+    def test_what_failed_and_what_was_kept_is_told_and_counted(self, tmp_path):
+        entries = [done("a.png"), done("b.png", kept=True), failed("c.png"), done("d.png")]
+        entries += [entry(Record("e.jxl", "/in/e.jxl", State.SKIPPED, note="not read"))]
+        Report(LocalFolder(tmp_path)).update(summary(), entries)
+        (path,) = data_files(tmp_path)
         rows = rows_in(path)
-        assert [row["output"] for row in rows] == [f"folder/{i:06}.png" for i in range(3, 50, 10)]
-        assert rows[0]["failed"] == "this is no picture; look at it"
-        assert rows[0]["source"] == "/in/folder/000003.png"
+        assert [row.get("group") for row in rows] == [None, "kept", "failed", None, "left out"]
+        assert rows[2]["error"] == "this is no picture; look at it"
+        config = json.loads(
+            re.search(r'id="config">(.*?)</script>', (tmp_path / "index.html").read_text())[1]
+        )
+        assert config["groups"] == ["dreamt", "kept", "failed", "left out"]
+        assert config["parts"] == [[2, 1, 1, 1]]
 
     def test_without_any_picture_there_is_a_page(self, tmp_path):
         Report(LocalFolder(tmp_path)).update(summary(total=0, done=0, kept=0, failed=0), [])
@@ -137,24 +94,26 @@ class TestFiles:
 
     def test_files_that_did_not_change_are_not_written_again(self, tmp_path):
         report = Report(LocalFolder(tmp_path))
-        records = list(many(3 * PER_PAGE))
-        report.update(summary(), records)
-        before = {path: path.stat().st_ino for path in data_files(tmp_path, "*")}
-        records[PER_PAGE] = replace(records[PER_PAGE], attempts=2)
-        report.update(summary(), records)
-        changed = {path.name for path, inode in before.items() if path.stat().st_ino != inode}
-        assert changed == {"records-00002.js"}
+        entries = list(many(3 * PER_PART))
+        report.update(summary(), entries)
+        folder = tmp_path / "dreamray-report"
+        before = {path: path.stat().st_ino for path in folder.iterdir()}
+        changed = replace(entries[PER_PART].record, attempts=2)
+        entries[PER_PART] = entry(changed)
+        report.update(summary(), entries)
+        written = {path.name for path, inode in before.items() if path.stat().st_ino != inode}
+        assert written == {"pictures-00002.js", "pictures-00002.html"}
 
     def test_a_file_that_could_not_be_written_is_written_the_next_time(self, tmp_path, monkeypatch):
         report = Report(LocalFolder(tmp_path))
         report.update(summary(), many(10))
-        path = tmp_path / "dreamray-report" / "records-00001.js"
+        path = tmp_path / "dreamray-report" / "pictures-00001.js"
         first = path.read_bytes()
 
         with monkeypatch.context() as patch:
             # The storage may have written it all the same.
             def fails(self, data):
-                self.path.write_bytes(data)
+                path.write_bytes(data)
                 raise StorageError("no answer")
 
             patch.setattr("dreamray.storage.LocalFile.write", fails)
@@ -177,25 +136,38 @@ class TestFiles:
         assert (tmp_path / "index.html").read_bytes() == before
 
     def test_files_of_a_larger_earlier_run_go_when_the_run_ends(self, tmp_path):
-        Report(LocalFolder(tmp_path)).update(summary(), many(4 * PER_PAGE))
+        Report(LocalFolder(tmp_path)).update(summary(), many(4 * PER_PART))
         report = Report(LocalFolder(tmp_path))
         report.update(summary(), many(3))
-        assert len(data_files(tmp_path, "records")) == 4
+        assert len(data_files(tmp_path)) == 4
         report.update(summary(RunState.STOPPED), many(3))
-        assert [path.name for path in data_files(tmp_path, "*")] == ["records-00001.js"]
+        left = sorted(path.name for path in (tmp_path / "dreamray-report").iterdir())
+        assert left == ["pictures-00001.html", "pictures-00001.js"]
+
+    def test_a_report_of_an_earlier_release_is_replaced_and_leaves_nothing(self, tmp_path):
+        folder = tmp_path / "dreamray-report"
+        (folder / "thumbs" / "folder").mkdir(parents=True)
+        names = ("records-00001.js", "records-00002.js", "failures-00001.js", "thumbs/folder/a.jpg")
+        for name in names:
+            (folder / name).write_bytes(b"old")
+        page = tmp_path / "index.html"
+        page.write_text('<meta name="dreamray" content="report">')
+        Report(LocalFolder(tmp_path)).update(summary(), many(1))
+        assert "report" not in re.search(r'name="dreamray" content="(.*?)"', page.read_text())[1]
+        left = sorted(path.name for path in folder.iterdir())
+        assert left == ["pictures-00001.html", "pictures-00001.js"]
 
     @pytest.mark.slow
     def test_memory_does_not_grow_with_the_number_of_pictures(self, tmp_path):
         report = Report(LocalFolder(tmp_path))
-        report.update(summary(), many(1))  # The templates are loaded once.
-        counts = (10 * PER_PAGE, 30 * PER_PAGE)
+        report.update(summary(), many(PER_PART))  # The templates are loaded once.
+        counts = (4 * PER_PART, 12 * PER_PART)
         peaks = []
         for count in counts:
             tracemalloc.start()
             report.update(summary(), many(count))
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
-        assert len(data_files(tmp_path, "records")) == 30
         # A single row has over 200 bytes.
         assert (peaks[1] - peaks[0]) / (counts[1] - counts[0]) < 10
 
@@ -213,6 +185,7 @@ class TestPage:
             destination=ATTACK,
             source=ATTACK,
             settings=ATTACK,
+            weights=ATTACK,
             note=ATTACK,
             version=ATTACK,
             workers=(WorkerFigures(ATTACK, 1, 1, 9.0),),
@@ -223,7 +196,7 @@ class TestPage:
 
     def test_nothing_is_loaded_from_elsewhere(self):
         links = [v for n, v in Parts(self.page()).attributes if n in ("src", "href", "action")]
-        assert all(link.startswith(("#", "data:")) for link in links)
+        assert all(link.startswith(("#", "data:", "./")) for link in links)
 
     def test_counts_state_pace_workers_and_settings_are_told(self):
         records = [done("a.png", width=4000, height=3000), done("b.png", finished=BEFORE)]
@@ -235,6 +208,7 @@ class TestPage:
             "elapsed2 minpictures / min32.5megapixels / min6.0time leftabout 1 min",
             "host/130232.01 min50 %",
             "dream: octaves: 3",
+            f"weights imagenet, sha256 {'ab' * 32}",
         ):
             assert part in text
 
@@ -284,299 +258,102 @@ class TestFigures:
     def test_failures_for_one_reason_are_counted_together(self):
         figures = Figures(STARTED)
         for i in range(5):
-            figures.add(done(f"{i}.png"))
-            figures.add(failed(f"{i}.png", error=f"{{source}}: {i}00 x 7 pixels are too many"))
-        figures.add(failed("odd name.png", error="cannot read odd name.png; try again"))
+            figures.add(done(f"{i}.png").record)
+            figures.add(
+                failed(f"{i}.png", error=f"{{source}}: {i}00 x 7 pixels are too many").record
+            )
+        figures.add(failed("odd name.png", error="cannot read odd name.png; try again").record)
         common, rare = figures.reasons()
         assert (common.text, common.count) == ("… x … pixels are too many", 5)
-        assert common.examples == [(0, "0.png"), (1, "1.png"), (2, "2.png")]
-        assert (rare.text, rare.examples) == ("cannot read …; try again", [(5, "odd name.png")])
+        assert common.examples == [(1, "0.png"), (3, "1.png"), (5, "2.png")]
+        assert (rare.text, rare.examples) == ("cannot read …; try again", [(10, "odd name.png")])
 
     def test_a_reason_keeps_its_numbers_where_they_are_the_same(self):
-        assert reason_of(failed("a.png", error="{source}: 3 attempts")) == "3 attempts"
+        assert reason_of(failed("a.png", error="{source}: 3 attempts").record) == "3 attempts"
 
     def test_reasons_without_end_are_counted_without_being_held(self):
         figures = Figures(STARTED)
         for i in range(MOST_REASONS + 50):
             word = "".join(chr(97 + int(digit)) for digit in str(i))
-            figures.add(failed("picture.png", error=f"broken {word}"))
+            figures.add(failed("picture.png", error=f"broken {word}").record)
         assert len(list(figures.reasons())) == MOST_REASONS
         assert figures.other_reasons == 50
 
-    def test_the_latest_dreams_are_known(self):
+    def test_waiting_is_no_time_of_a_picture(self):
         figures = Figures(STARTED)
-        for i in (3, 9, 1, 7, 5, 8):
-            figures.add(done(f"{i}.png", finished=f"2026-11-22T18:0{i}:00Z"))
-        assert [record.output for record in figures.latest()] == [f"{i}.png" for i in (9, 8, 7, 5)]
+        figures.add(done("a.png", seconds=Seconds(load=1, wait=1000, dream=2, store=1)).record)
+        assert figures.seconds.mean == 4
+        assert figures.waits.mean == 1000
+
+
+class TestLinks:
+    @pytest.mark.parametrize(
+        ("destination", "source", "link"),
+        [
+            (LocalFolder(Path("/data/dreams")), "/data/photos/a b.jpg", "../photos/a b.jpg"),
+            (LocalFolder(Path("/data/dreams")), "/data/dreams/x/a.jpg", "x/a.jpg"),
+            (LocalFolder(Path("/data/dreams")), "s3://bucket/a.jpg", None),
+            (LocalFolder(Path("/data/dreams")), "a.jpg", None),
+            (S3Folder("bucket", "dreams/1"), "s3://bucket/photos/a.jpg", "../../photos/a.jpg"),
+            (S3Folder("bucket", ""), "s3://bucket/photos/a.jpg", "photos/a.jpg"),
+            (S3Folder("bucket", "dreams"), "s3://other/photos/a.jpg", None),
+            (S3Folder("bucket", "dreams"), "s3://bucket/../a.jpg", None),
+            (S3Folder("bucket", "dreams"), "s3://bucket/a//b.jpg", None),
+            (S3Folder("bucket", "a//b"), "s3://bucket/a.jpg", None),
+            (S3Folder("bucket", "dreams"), "/data/photos/a.jpg", None),
+            (MemoryFolder(), "/data/photos/a.jpg", None),
+        ],
+    )
+    def test_lead_to_sources_that_a_browser_comes_to(self, destination, source, link):
+        assert link_to(destination, source) == link
+
+    def test_are_no_schemes_and_keep_every_byte(self):
+        assert address("javascript:a/b #?%.png") == "./javascript%3Aa/b%20%23%3F%25.png"
+        assert address("\udcff\u5922") == "./%FF%E5%A4%A2"
 
 
 class TestThumbnails:
-    def made(self, before, after=None):
-        data = thumbnail(before, before if after is None else after)
-        return np.asarray(Image.open(io.BytesIO(data))).astype(int)
-
-    def test_before_is_left_and_after_right(self):
-        before, after = np.zeros((2, 600, 800, 3), np.uint8)
-        before[..., 0] = 200
-        after[..., 2] = 200
-        both = self.made(before, after)
-        assert both.shape == (120, 320, 3)
-        assert abs(both[:, :150] - (200, 0, 0)).max() < 12
-        assert abs(both[:, 170:] - (0, 0, 200)).max() < 12
+    def made(self, pixels):
+        image = Image.open(io.BytesIO(thumbnail(ArrayRaster(to_tensor(pixels)))))
+        return np.asarray(image).astype(int)
 
     @pytest.mark.parametrize(
         ("shape", "expected"),
-        [((300, 100), (120, 40)), ((100, 1000), (16, 160)), ((1, 5000), (1, 160)),
-         ((5000, 1), (120, 1)), ((30, 40), (30, 40)), ((1, 1), (1, 1))],
+        [((3000, 4000), (360, 480)), ((2000, 3000), (360, 540)), ((3000, 2000), (720, 480)),
+         ((1000, 1000), (480, 480)), ((300, 100), (300, 100)), ((1, 5000), (1, 1440)),
+         ((500, 50_000), (14, 1440)), ((5000, 1), (1440, 1)), ((1, 1), (1, 1))],
     )  # fmt: skip
-    def test_any_shape_is_fitted_and_none_is_enlarged(self, shape, expected):
-        height, width = expected
-        assert self.made(np.full((*shape, 3), 90, np.uint8)).shape == (height, 2 * width, 3)
+    def test_cover_480_x_360_pixels_where_there_are_as_many(self, shape, expected):
+        assert thumbnail_shape(Shape(*shape)) == expected
 
-    def test_16_bits_look_as_8(self, scene):
-        np.testing.assert_array_equal(
-            self.made(scene), self.made(scene.astype(np.uint16) * 257, scene)
-        )
+    def test_any_shape_is_made(self):
+        for shape in (1, 5000), (5000, 1), (1, 1), (700, 900):
+            made = self.made(np.full((*shape, 3), 90, np.uint8))
+            assert made.shape[:2] == thumbnail_shape(Shape(*shape))
+            assert abs(made - 90).max() < 3
 
     def test_large_pictures_are_reduced_without_jagged_edges(self, scene):
-        exact = Image.fromarray(scene).resize((160, 112), Image.Resampling.LANCZOS)
         large = scene.repeat(12, axis=0).repeat(12, axis=1)
-        assert abs(self.made(large)[:, :160] - np.asarray(exact).astype(int)).mean() < 6
+        made = self.made(large)
+        exact = Image.fromarray(large).resize(made.shape[1::-1], Image.Resampling.LANCZOS)
+        assert abs(made - np.asarray(exact).astype(int)).mean() < 6
 
-    def test_they_are_small(self, scene):
-        assert len(thumbnail(scene, scene[::-1])) < 12_000
+    def test_are_in_the_colours_of_the_picture(self):
+        view = ArrayRaster(np.zeros((40, 50, 3), np.float32))
+        for profile, kept in ((b"p" * 3000, b"p" * 3000), (b"p" * 5000, None)):
+            image = Image.open(io.BytesIO(thumbnail(view, profile)))
+            assert image.info.get("icc_profile") == kept
 
     @pytest.mark.parametrize("name", ["cat.png", "a folder/cat.png", "夢.jpg", "a\nb.png"])
     def test_their_names_are_those_of_the_outputs(self, name):
-        assert thumbnail_name(name) == f"dreamray-report/thumbs/{name}.jpg"
+        before, after = thumbnails_of(LocalFolder(Path("/out")), name)
+        assert str(before) == f"/out/dreamray-report/before/{name}.jpg"
+        assert str(after) == f"/out/dreamray-report/after/{name}.jpg"
 
     @pytest.mark.parametrize(
         "name", ["../cat.png", "a//cat.png", "/cat.png", "./cat.png", "n" * 252, "a/" * 500 + "b"]
     )
     def test_names_that_lead_elsewhere_or_are_too_long_become_others(self, name):
-        place = thumbnail_name(name)
-        assert re.fullmatch(r"dreamray-report/thumbs/[0-9a-f]{64}\.jpg", place)
-        assert place != thumbnail_name(f"{name}x")
-
-
-class Browser:
-    """A headless Chromium that is driven through pipes by its developer tools' protocol."""
-
-    def __init__(self, program, profile):
-        to_read, to_write = os.pipe()
-        from_read, from_write = os.pipe()
-        # It reads from descriptor 3 and writes to descriptor 4.
-        moved = f'exec 3<&{to_read} 4>&{from_write}; exec "$0" "$@"'
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                   "--no-first-run", "--disable-background-networking", "--remote-debugging-pipe",
-                   f"--user-data-dir={profile}"]  # fmt: skip
-        self._process = subprocess.Popen(
-            ["bash", "-c", moved, program, *options],
-            pass_fds=(to_read, from_write),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(to_read)
-        os.close(from_write)
-        self._to, self._from = os.fdopen(to_write, "wb", 0), os.fdopen(from_read, "rb", 0)
-        self._unread = b""
-        self._calls = 0
-        self._session = {}
-        self.events = []
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        self._session = {"sessionId": session}
-        for domain in ("Page", "Runtime", "Log"):
-            self.call(f"{domain}.enable")
-
-    def call(self, method, **params):
-        self._calls += 1
-        message = {"id": self._calls, "method": method, "params": params, **self._session}
-        self._to.write(json.dumps(message).encode() + b"\0")
-        while (answer := self._message()).get("id") != self._calls:
-            self.events.append(answer)
-        return answer["result"]
-
-    def _message(self):
-        while b"\0" not in self._unread:
-            chunk = self._from.read(1 << 16)
-            assert chunk, "the browser ended"
-            self._unread += chunk
-        message, _, self._unread = self._unread.partition(b"\0")
-        return json.loads(message)
-
-    def ask(self, expression):
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
-
-    def until(self, expression):
-        deadline = time.monotonic() + 30
-        while not self.ask(expression):
-            assert time.monotonic() < deadline, expression
-            time.sleep(0.02)
-
-    def open(self, address):
-        self.call("Page.navigate", url="about:blank")
-        self.events.clear()
-        self.call("Page.navigate", url=address)
-        self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
-
-    def press(self, key):
-        for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
-
-    def complaints(self):
-        kinds = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded",
-                 "Page.javascriptDialogOpening")  # fmt: skip
-        return [event["params"] for event in self.events if event["method"] in kinds]
-
-    def close(self):
-        self._to.close()
-        self._process.terminate()
-        self._process.wait()
-        self._from.close()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.skip("needs Chromium")
-    browser = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A report with three pages of pictures."""
-    folder = tmp_path_factory.mktemp("out")
-    report = Report(LocalFolder(folder))
-    report.update(summary(RunState.FINISHED), many(3 * PER_PAGE - 10))
-    image = thumbnail(*np.full((2, 300, 400, 3), 90, np.uint8))
-    for record in many(3 * PER_PAGE - 10):
-        path = folder / thumbnail_name(record.output)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(image)
-    return folder
-
-
-CARDS = "document.querySelectorAll('[data-tab=pictures] .gallery li')"
-FIRST = f"({CARDS}[0]?.querySelector('.name').textContent ?? '')"
-VISIBLE = "[...document.querySelectorAll('[data-tab]')].find((s) => !s.hidden).dataset.tab"
-
-
-@contextmanager
-def served_at(folder):
-    """The address of a web server for a folder."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    handler = functools.partial(Quiet, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.mark.slow
-class TestInABrowser:
-    def test_the_gallery_shows_a_page_of_lazy_pictures(self, browser, finished):
-        browser.open(f"{(finished / 'index.html').as_uri()}#pictures")
-        browser.until(f"{CARDS}.length === {PER_PAGE}")
-        images = f"[...{CARDS}].flatMap((card) => [...card.querySelectorAll('img')])"
-        assert browser.ask(f"{images}.length") == PER_PAGE * 9 // 10
-        assert browser.ask(f"{images}.every((i) => i.loading === 'lazy' && i.width && i.alt)")
-        browser.until(f"{images}[0].naturalWidth === 320")
-        assert browser.ask(f"{images}.at(-1).naturalWidth") == 0
-        assert browser.complaints() == []
-
-    def test_pages_are_turned_by_links_number_and_keys(self, browser, finished):
-        browser.open(f"{(finished / 'index.html').as_uri()}#pictures")
-        browser.until(f"{FIRST} === '000000.png'")
-        link = (
-            "document.querySelector('[data-tab=pictures] .pager [aria-label=\"{} page\"]').click()"
-        )
-        browser.ask(link.format("next"))
-        browser.until(f"{FIRST} === '000500.png'")
-        assert browser.ask("location.hash") == "#pictures/2"
-        browser.press("ArrowRight")
-        browser.until(f"{FIRST} === '001000.png'")
-        assert browser.ask(f"{CARDS}.length") == PER_PAGE - 10
-        browser.press("ArrowRight")
-        browser.press("ArrowLeft")
-        browser.until(f"{FIRST} === '000500.png'")
-        browser.ask(link.format("last"))
-        browser.until(f"{FIRST} === '001000.png'")
-        browser.ask(link.format("first"))
-        browser.until(f"{FIRST} === '000000.png'")
-        number = "document.querySelector('[data-tab=pictures] .pager input')"
-        browser.ask(f"{number}.value = 2; {number}.dispatchEvent(new Event('change'))")
-        browser.until(f"{FIRST} === '000500.png'")
-        browser.call("Page.reload")
-        browser.until(f"{FIRST} === '000500.png'")
-        assert browser.complaints() == []
-
-    def test_the_address_keeps_the_tab(self, browser, finished):
-        for tab in ("overview", "failures", "pictures"):
-            browser.open(f"{(finished / 'index.html').as_uri()}#{tab}")
-            assert browser.ask(VISIBLE) == tab
-        browser.open((finished / "index.html").as_uri())
-        assert browser.ask(VISIBLE) == "overview"
-        browser.ask("document.querySelector('.alert a').click()")
-        browser.until(f"{VISIBLE} === 'failures'")
-        browser.until("document.querySelectorAll('.failures tbody tr').length === 149")
-        assert browser.complaints() == []
-
-    @pytest.mark.parametrize("served", [False, True], ids=["disk", "web"])
-    def test_hostile_names_are_shown_and_linked_and_do_nothing(self, browser, tmp_path, served):
-        report = Report(LocalFolder(tmp_path))
-        names = [name for name in HOSTILE if not served or "\udcff" not in name]
-        records = [done(name, worker=ATTACK) for name in names]
-        records += [failed(ATTACK, error=ATTACK), done("../up.png")]
-        report.update(summary(destination=ATTACK, settings=ATTACK), records)
-        image = thumbnail(*np.full((2, 300, 400, 3), 90, np.uint8))
-        for name in names:
-            LocalFolder(tmp_path).file(thumbnail_name(name)).write(image)
-        with served_at(tmp_path) if served else nullcontext(tmp_path.as_uri()) as root:
-            browser.open(f"{root}/index.html#pictures")
-            browser.until(f"{CARDS}.length === {len(records)}")
-            # Those out of sight are not loaded yet.
-            browser.ask("document.querySelectorAll('img').forEach((i) => { i.loading = 'eager'; })")
-            for i in range(len(names)):
-                browser.until(f"{CARDS}[{i}].querySelector('img').naturalWidth === 320")
-            links = browser.ask(f"[...{CARDS}].map((c) => c.querySelector('.name a')?.href ?? '')")
-        base = len(root) + 1
-        linked = [unquote_to_bytes(link[base:]) for link in links[: len(names)]]
-        assert linked == [os.fsencode(name) for name in names]
-        assert links[len(names) :] == ["", ""]
-        assert browser.ask("window.hacked") is None
-        missing = [
-            c for c in browser.complaints() if "up.png" not in c.get("entry", {}).get("url", "")
-        ]
-        assert [c for c in missing if "thumbs" not in str(c)] == []
-
-    def test_a_data_file_that_is_not_there_is_told(self, browser, tmp_path):
-        Report(LocalFolder(tmp_path)).update(summary(), many(3))
-        (tmp_path / "dreamray-report" / "records-00001.js").unlink()
-        browser.open(f"{(tmp_path / 'index.html').as_uri()}#pictures")
-        browser.until("document.body.innerText.includes('records-00001.js could not be loaded')")
-
-    @pytest.mark.parametrize("tab", ["overview", "failures", "pictures"])
-    def test_it_fits_a_phone(self, browser, tmp_path, tab):
-        records = [done("n" * 200 + ".png"), failed("n" * 199 + ".png", error="e" * 300)]
-        worker = WorkerFigures("w" * 100, 1, 1, 1.0)
-        run = summary(destination="/" + "d" * 200, settings="s" * 300, workers=(worker,))
-        Report(LocalFolder(tmp_path)).update(run, records)
-        size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
-        browser.call("Emulation.setDeviceMetricsOverride", **size)
-        browser.open(f"{(tmp_path / 'index.html').as_uri()}#{tab}")
-        browser.until("![...document.querySelectorAll('.message')].some((m) => m.textContent)")
-        assert browser.ask("document.documentElement.scrollWidth") == 390
-        browser.call("Emulation.clearDeviceMetricsOverride")
+        place = str(thumbnails_of(LocalFolder(Path("/out")), name).after)
+        assert re.fullmatch(r"/out/dreamray-report/after/[0-9a-f]{64}\.jpg", place)
+        assert place != str(thumbnails_of(LocalFolder(Path("/out")), f"{name}x").after)

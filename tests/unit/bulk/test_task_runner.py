@@ -27,6 +27,7 @@ from dreamray.bulk import job, task_runner
 from dreamray.bulk.digests import DIGEST_KEY, request_digest
 from dreamray.bulk.job import BulkOptions, dream_set
 from dreamray.bulk.record import Record, State
+from dreamray.bulk.report import thumbnails_of
 from dreamray.bulk.scheduler import Outcome
 from dreamray.bulk.task import Task
 from dreamray.bulk.task_runner import AHEAD, PixelSemaphore, TaskRunner, TaskRunnerSpec
@@ -297,7 +298,7 @@ class TestRecord:
         host, _, process = record.worker.rpartition("/")
         assert host
         assert process.isdigit()
-        assert record.seconds.total > 0
+        assert record.seconds.own > 0
         assert outcome.work > 0
         assert not outcome.kept
         assert not outcome.again
@@ -309,22 +310,36 @@ class TestRecord:
         record = bench.make(bench.put("a.gif", out.getvalue()), "a.png").record
         assert "only the first of its 2 frames" in record.note
 
-    def test_a_thumbnail_is_made_where_one_is_wanted(self, bench):
-        thumbnail = LocalFolder(bench.folder).file("thumbs/a.jpg")
+    def test_thumbnails_are_made_where_they_are_wanted(self, bench):
+        thumbnails = thumbnails_of(LocalFolder(bench.folder / "out"), "a.png")
         bench.put("a.png", PICTURES["deep-alpha.png"])
-        assert bench.make("a.png", "a.png", thumbnail=thumbnail).record.state is State.DONE
-        with Image.open(io.BytesIO(thumbnail.read())) as image:
-            assert image.format == "JPEG"
-            assert image.size == (140, 60)
+        assert bench.make("a.png", "a.png", thumbnails=thumbnails).record.state is State.DONE
+        small = [np.asarray(Image.open(io.BytesIO(file.read()))) for file in thumbnails]
+        assert [pixels.shape for pixels in small] == [(60, 70, 3)] * 2
+        assert (small[0] != small[1]).any()
 
-    def test_a_thumbnail_that_cannot_be_written_costs_nothing_else(self, bench):
-        (bench.folder / "thumbs").write_bytes(b"")
-        thumbnail = LocalFolder(bench.folder).file("thumbs/a.jpg")
+    def test_thumbnails_that_cannot_be_written_cost_nothing_else(self, bench):
+        (bench.folder / "out" / "dreamray-report").write_bytes(b"")
+        thumbnails = thumbnails_of(LocalFolder(bench.folder / "out"), "a.png")
         bench.put("a.png", PICTURES["colour.png"])
-        record = bench.make("a.png", "a.png", thumbnail=thumbnail).record
-        assert bench.files == ["a.png"]
+        record = bench.make("a.png", "a.png", thumbnails=thumbnails).record
+        assert bench.files == ["a.png", "dreamray-report"]
         assert record.state is State.DONE
-        assert "no thumbnail: " in record.note
+        assert "no thumbnails: " in record.note
+
+    def test_its_own_time_is_without_the_loading_of_the_network(self, tmp_path, monkeypatch):
+        now = [0.0]
+
+        class Slow(PlainTools):
+            def engine(self):
+                now[0] += 1000
+                return super().engine()
+
+        monkeypatch.setattr("time.perf_counter", lambda: now[0])
+        bench = Bench(tmp_path)
+        bench.runner = TaskRunner(Slow(DREAM), EXECUTION, 1)
+        seconds = bench.make(bench.put("a.png", PICTURES["colour.png"]), "a.png").record.seconds
+        assert (seconds.own, seconds.wait) == (0, 1000)
 
 
 class TestSecondTime:

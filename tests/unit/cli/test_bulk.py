@@ -119,7 +119,8 @@ class TestFolders:
         assert states.pop("a/bad.png") == "failed"
         assert set(states.values()) == {"done"}
         for name in RESULTS:
-            assert (made / "dreamray-report" / "thumbs" / f"{name}.jpg").is_file()
+            for side in ("before", "after"):
+                assert (made / "dreamray-report" / side / f"{name}.jpg").is_file()
         assert "5" in (made / "index.html").read_text()
 
     def test_run_again_nothing_is_made_twice(self, sources: Path, made: Path, run: Run) -> None:
