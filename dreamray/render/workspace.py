@@ -16,7 +16,7 @@ from dreamray.storage import Folder, LocalFile, LocalFolder, Location, locate_fo
 WORK = ".dreamray"
 """The folder beside the output where work is kept, if nothing else is said."""
 
-_SOON = 10.0
+_SOON = 4.0
 """Seconds that tidying up after a failure may take."""
 
 

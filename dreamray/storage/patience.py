@@ -163,6 +163,15 @@ def _until_look(limits: Limits, now: float, until: float | None) -> float:
     return look if until is None else max(0.0, min(look, until - now))
 
 
+_waiting: set[_Call] = set()
+"""Those that were asked to wait, and do so."""
+
+
+def is_waiting() -> bool:
+    """Whether this process waits as a storage asks for fewer requests: nothing is out of order."""
+    return bool(_waiting)
+
+
 @dataclass
 class Patience:
     """Makes calls of one storage, again and again where that may help."""
@@ -189,6 +198,13 @@ class Patience:
         `what` names the place. Work is begun anew for each attempt, and says what it moves.
         """
         call = _Call(limits or self.limits)
+        try:
+            return self._ask(what, work, call)
+        finally:
+            if Trouble.BUSY in call.counts:
+                _waiting.discard(call)
+
+    def _ask(self, what: str, work: Callable[[Progress], T], call: _Call) -> T:
         while True:
             try:
                 answer = watched(work, call.limits, self.clock)
@@ -201,6 +217,8 @@ class Patience:
                 if pause is None or not _fits(pause, self.clock):
                     raise
                 self._say(what, verdict.trouble, call, error)
+                if verdict.trouble is Trouble.BUSY:
+                    _waiting.add(call)
             else:
                 self._good(call)
                 return answer
