@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from dreamray.base.errors import (
+    ChangedError,
     DreamrayError,
     NotFoundError,
     PictureError,
@@ -175,6 +176,8 @@ class TaskRunner:
             return self._make(task, builder)
         except StoppedError:
             raise
+        except ChangedError as error:
+            return builder.failed(str(error), again=True)
         except (PictureError, NotFoundError) as error:
             return builder.failed(str(error))
         except RequestError as error:

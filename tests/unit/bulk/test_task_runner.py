@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dreamray.base.errors import PictureError
+from dreamray.base.errors import ChangedError, PictureError
 from dreamray.base.geometry import Raster
 from dreamray.base.version import __version__
 from dreamray.bulk import job, task_runner
@@ -578,6 +578,19 @@ class TestBadPictures:
         assert type(error).__name__ in outcome.record.error
         assert "in/a.png" in outcome.record.error
         assert outcome.record.error.isprintable()
+
+    def test_that_change_while_they_are_read_are_tried_again_at_nobodys_cost(
+        self, bench, monkeypatch
+    ):
+        bench.put("a.png", PICTURES["colour.png"])
+
+        def changed(*_: object, **__: object) -> None:
+            raise ChangedError("a.png was changed while it was read: run it again")
+
+        monkeypatch.setattr(task_runner, "ingest_file", changed)
+        outcome = bench.make("a.png", "a.png")
+        assert outcome.again
+        assert outcome.own
 
     def test_leave_room_for_the_good_ones(self, bench):
         for name, data in BAD.items():
