@@ -53,9 +53,9 @@ def _new_file(folder: int) -> tuple[str, int]:
 
 def hold(descriptor: int) -> bool:
     """Lock an open file or folder of ours, where that can be done; False if it was removed."""
-    # Another process may have it for the moment that it takes to remove it.
+    # Another process that saw it without a lock has it for the moment that it takes to remove it.
     with suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
     return os.fstat(descriptor).st_nlink > 0
 
 
@@ -71,7 +71,10 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     while True:
         path = parent / f"{hidden}dreamray-{secrets.token_hex(8)}.scratch"
         path.mkdir(mode=0o700)
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:  # So soon, another process took it for a dead one's.
+            continue
         if hold(descriptor):
             break
         os.close(descriptor)

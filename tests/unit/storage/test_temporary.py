@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from pathlib import Path
@@ -86,3 +87,25 @@ def test_what_others_call_so_stays(name: str, tmp_path: Path) -> None:
     (tmp_path / name).mkdir()
     locate_folder(str(tmp_path)).remove_leftovers()
     assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("before", ["open", "lock"])
+def test_one_that_another_removes_before_it_is_locked_is_made_anew(
+    before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other has seen it in the moment in which it looks like a dead one's."""
+    module, name = {"open": (os, "open"), "lock": (fcntl, "flock")}[before]
+    really, removed = getattr(module, name), []
+
+    def meanwhile(*arguments: object, **options: object) -> object:
+        fresh = [path for path in tmp_path.iterdir() if path.suffix == ".scratch"]
+        if fresh and not removed:
+            removed.append(fresh[0])
+            fresh[0].rmdir()
+        return really(*arguments, **options)
+
+    monkeypatch.setattr(module, name, meanwhile)
+    with scratch_folder(tmp_path) as folder:
+        assert folder.is_dir()
+        assert folder not in removed
+    assert removed
