@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from dreamray.base.errors import DreamrayError, PictureError
 from dreamray.pictures import guard, parts
@@ -108,7 +108,7 @@ def _open(data: bytes, kind: str, name: str, max_pixels: int) -> _Stored:
             height, width = heif_shape(io.BytesIO(data), kind)
             check_size(name, width, height, max_pixels)
             return _Stored(*read_heif(data, kind))
-    with Image.open(io.BytesIO(data), formats=[kind]) as image:
+    with open_pillow(io.BytesIO(data), kind) as image:
         check_size(name, *image.size, max_pixels)
         if kind == "JPEG":
             check_scans(data, name)
@@ -119,6 +119,19 @@ def _open(data: bytes, kind: str, name: str, max_pixels: int) -> _Stored:
             raise
         except Exception as error:
             return _Stored(*_other_samples(data, kind, name, max_pixels, error), carried)
+
+
+def open_pillow(file: BinaryIO, kind: str) -> Image.Image:
+    """Pillow's image of a file, of which only the header is read, and the warning of its size.
+
+    Raises KindError for a sort of JPEG that Pillow cannot even name.
+    """
+    try:
+        return Image.open(file, formats=[kind])
+    except UnidentifiedImageError:
+        if kind == "JPEG":
+            check_sort(file)
+        raise
 
 
 def _pillow_samples(image: Image.Image) -> tuple[Pixels, Pixels | None]:
@@ -137,7 +150,7 @@ def _other_samples(
 ) -> tuple[Pixels, Pixels | None]:
     """By libvips, for what Pillow has refused; else the first error, if that says more."""
     if kind == "JPEG":
-        check_sort(data)
+        check_sort(io.BytesIO(data))
     if kind == "BMP":
         raise first
     try:

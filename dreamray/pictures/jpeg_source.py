@@ -6,10 +6,12 @@ import re
 import struct
 from collections.abc import Iterator
 from mmap import mmap
+from typing import BinaryIO
 
 from dreamray.base.errors import PictureError
 from dreamray.pictures.guard import MAX_PIXELS, KindError
 
+_HEADER_BYTES = 16 << 20
 _MOST_SCANS = 500
 """Pictures have ten or so, and a component of each order by itself makes 192."""
 
@@ -43,9 +45,13 @@ def check_scans(jpeg: bytes | mmap, name: str) -> None:
         )
 
 
-def check_sort(jpeg: bytes) -> None:
-    """Raise KindError for one of the sorts that decoders are built without."""
-    for marker, segment in _segments(jpeg):
+def check_sort(file: BinaryIO) -> None:
+    """Raise KindError for one of the sorts that decoders are built without.
+
+    Raises ValueError where there is no picture in it.
+    """
+    file.seek(0)
+    for marker, segment in _segments(file.read(_HEADER_BYTES)):
         if marker in _FRAMES and segment:
             if segment[0] != 8:
                 raise KindError(f"has {segment[0]} bit samples in a JPEG")
@@ -53,6 +59,7 @@ def check_sort(jpeg: bytes) -> None:
                 sort = "lossless" if marker in (0xC3, 0xC7, 0xCB, 0xCF) else "rare"
                 raise KindError(f"has the {sort} compression {marker - 0xC0} of JPEG")
             return
+    raise ValueError("there is no picture in it")
 
 
 def _segments(jpeg: bytes | mmap) -> Iterator[tuple[int, bytes]]:

@@ -22,7 +22,7 @@ from dreamray.pictures.decoding import png_channels, tiff_carried
 from dreamray.pictures.exif import Turn
 from dreamray.pictures.guard import KindError
 from dreamray.pictures.heif_source import heif_shape
-from dreamray.pictures.jpeg_source import check_scans
+from dreamray.pictures.jpeg_source import check_scans, check_sort
 from dreamray.pictures.png_source import png_shape, read_png
 from dreamray.pictures.tiff_source import (
     COMPRESSION,
@@ -176,6 +176,8 @@ def _header(file: BinaryIO, kind: str) -> Any:
     try:
         return factory(file, "")
     except SyntaxError as error:
+        if kind == "JPEG":
+            check_sort(file)
         raise UnidentifiedImageError(str(error)) from error
 
 

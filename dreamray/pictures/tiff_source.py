@@ -66,9 +66,10 @@ class Channels(NamedTuple):
 
 def tiff_shape(tags: Any) -> Shape:
     """Height and width of a directory; ValueError where it has none."""
-    if not (WIDTH in tags and HEIGHT in tags):
+    height, width = tags.get(HEIGHT), tags.get(WIDTH)
+    if not (isinstance(height, int) and isinstance(width, int)):
         raise ValueError("its size is missing")
-    return Shape(int(tags[HEIGHT]), int(tags[WIDTH]))
+    return Shape(height, width)
 
 
 def check_tiff(file: bytes | BinaryIO, tags: Any, name: str) -> None:
@@ -81,6 +82,8 @@ def check_tiff(file: bytes | BinaryIO, tags: Any, name: str) -> None:
     if numbers not in (1, 4) or bits not in (1, 2, 4, 8, 16):
         sort = {2: "signed", 3: "floating point", 5: "complex", 6: "complex"}
         raise KindError(f"has {bits} bit {sort.get(numbers, 'unsigned')} samples")
+    if bits < 8 and tags.get(_SAMPLES, 1) != 1:
+        raise KindError(f"has {bits} bit samples in several channels")
     if compression in _COMPRESSIONS:
         raise KindError(f"has {_COMPRESSIONS[compression]} compression")
 

@@ -204,9 +204,13 @@ class TestTiff:
         [
             ({"t50706": bytes([1, 4, 0, 0])}, "raw file"),
             ({"t262": 32803}, "raw file"),
+            (
+                {"t258": (4, 4, 4)},
+                "4 bit samples in several channels, which dreamray does not read",
+            ),
         ],
     )
-    def test_a_raw_file_is_named(self, read: Read, tags: dict, words: str) -> None:
+    def test_what_is_not_read_is_named(self, read: Read, tags: dict, words: str) -> None:
         with pytest.raises(PictureError, match=words):
             read(tiff(noise(5, 6, 3), 2, **tags))
 

@@ -56,6 +56,33 @@ class TestScans:
         assert decode(jpeg, NAME).pixels.shape == (16, 16, 3)
 
 
+class TestSorts:
+    """A sort of JPEG that is not read is named, whichever way it comes in."""
+
+    @pytest.mark.parametrize(
+        ("precision", "marker", "words"),
+        [
+            (12, 0xC1, "has 12 bit samples in a JPEG, which dreamray does not read"),
+            (8, 0xC3, "has the lossless compression 3 of JPEG, which dreamray does not read"),
+        ],
+    )
+    def test_is_named(self, precision: int, marker: int, words: str, tmp_path: Path) -> None:
+        jpeg = bytearray(saved(16, "JPEG"))
+        frame = jpeg.index(b"\xff\xc0")
+        jpeg[frame + 1], jpeg[frame + 4] = marker, precision
+        path = tmp_path / "a.jpg"
+        path.write_bytes(jpeg)
+        with pytest.raises(PictureError, match=words):
+            decode(bytes(jpeg), NAME)
+        with pytest.raises(PictureError, match=words):
+            ingest(LocalFile(path), MemoryFolder(), warn=print)
+
+    def test_without_a_picture_it_is_cut_short(self) -> None:
+        jpeg = saved(16, "JPEG")
+        with pytest.raises(PictureError, match="there is no picture in it"):
+            decode(jpeg[:20] + b"\xff\xd9", NAME)
+
+
 class TestThreads:
     def test_two_pictures_are_decoded_at_a_time(self) -> None:
         """Each waits for the other within: a lock around decoding would let none pass."""
