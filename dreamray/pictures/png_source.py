@@ -117,9 +117,24 @@ def read_png(file: BinaryIO) -> Png:
 
 def bare(png: bytes) -> bytes:
     """The same pixels without all else, at which a decoder might stumble."""
-    return b"".join(
-        (SIGNATURE, *(_chunk(kind, body) for kind, body in parts.png_chunks(png) if kind in _BARE))
-    )
+    out, begun = [SIGNATURE], False
+    for kind, body in parts.png_chunks(png):
+        if kind == b"IDAT" and not begun and len(body) >= 2:
+            begun = True
+            out.append(_chunk(kind, _with_widest_window(body)))
+        elif kind in _BARE:
+            out.append(_chunk(kind, body))
+    return b"".join(out)
+
+
+def _with_widest_window(packed: bytes | memoryview) -> bytes:
+    """The same zlib stream that asks for the widest window.
+
+    Some writers ask for less than they use. Most decoders pass that over, libpng does not.
+    """
+    first = packed[0] & 0x0F | 0x70
+    second = packed[1] & 0xE0
+    return bytes((first, second + -(first << 8 | second) % 31)) + bytes(packed[2:])
 
 
 def _chunk(kind: bytes, body: bytes | memoryview) -> bytes:

@@ -414,6 +414,19 @@ class TestNobodysBusiness:
         data = lying((b"tEXt", b"Comment\0hello"))
         assert read(data.replace(b"hello", b"jello")).pixels.shape == (3, 4, 3)
 
+    @pytest.mark.parametrize("depth", [8, 16])
+    def test_a_window_that_is_said_to_be_smaller_than_it_is(self, depth: int) -> None:
+        """Libpng takes a writer by its word there, others do not."""
+        rows = [noise(1, 96 * depth // 8).tobytes() + bytes(900)] * 3
+        data = png(rows, width=len(rows[0]) * 8 // depth // 3, depth=depth)
+        plain, at = held(data), data.index(b"IDAT") + 4
+        size = struct.unpack(">I", data[at - 8 : at - 4])[0]
+        narrow = b"IDAT\x08\x1d" + data[at + 2 : at + size]
+        claimed = (
+            data[: at - 4] + narrow + struct.pack(">I", zlib.crc32(narrow)) + data[at + size + 4 :]
+        )
+        np.testing.assert_array_equal(held(claimed).pixels, plain.pixels)
+
     def test_the_form_for_apps_is_named(self, read: Read) -> None:
         data = lying()
         apple = (
