@@ -22,6 +22,10 @@ class Shape(NamedTuple):
         """Their number."""
         return self.height * self.width
 
+    def widened(self, margin: int) -> Shape:
+        """The shape with so many pixels more on each side."""
+        return Shape(*(side + 2 * margin for side in self))
+
     def within(self, longest: int | None) -> Shape:
         """The shape scaled down so that its longer side is at most `longest`; never up."""
         if longest is None or max(self) <= longest:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dreamray.settings.dream import Dream
-from dreamray.settings.execution import VISIBLE, Execution
+from dreamray.settings.execution import VISIBLE, VISIBLE_IF_USED, Execution
 
 DIGEST_KEY = "dreamray-digest"
 """The name of a result's digest in the metadata of its object."""
@@ -41,6 +41,7 @@ def digest_of(metadata: Mapping[str, Any]) -> str | None:
             metadata["dream_digest"],
             metadata["weights"]["sha256"],
             *(execution[name] for name in VISIBLE),
+            *(execution[name] for name in VISIBLE_IF_USED if name in execution),
         )
         return result_digest(request, metadata["source"]["sha256"])
     except (KeyError, TypeError):

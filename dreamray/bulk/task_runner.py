@@ -37,7 +37,7 @@ from dreamray.engine.batching import SharedObjective, StoppedError
 from dreamray.engine.interfaces import BatchObjective, Engine
 from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import EngineSpec, Worker
-from dreamray.pictures.encoding import Extras, check_output, output_format
+from dreamray.pictures.encoding import check_output, output_format
 from dreamray.pictures.export import export
 from dreamray.pictures.ingest import Source, file_shape, ingest_file
 from dreamray.plan.memory_model import window_pixels
@@ -46,7 +46,7 @@ from dreamray.plan.planner import budget_of
 from dreamray.raster.lazy import LazyRaster, NormalizedRaster
 from dreamray.raster.pixels import HELD_PIXELS
 from dreamray.render.checkpoint import CheckpointStore
-from dreamray.render.provenance import describe
+from dreamray.render.provenance import describe, extras_of
 from dreamray.render.renderer import Renderer
 from dreamray.render.result import DreamtPixels
 from dreamray.settings.dream import Dream
@@ -227,7 +227,7 @@ class TaskRunner:
                     task.thumbnails.write(before, dreamt, original.icc_profile)
                 except DreamrayError as error:
                     builder.remark(f"no thumbnails: {error}")
-            extras = Extras(original.icc_profile, original.exif)
+            extras = extras_of(original, self._execution)
             object_metadata = {DIGEST_KEY: digest}
             export(
                 DreamtPixels(dreamt, original),

@@ -315,7 +315,8 @@ def plan(
         if shape.pixels <= HELD_PIXELS:  # Decoded, what is wrong with it is told, too.
             shape = Shape(*decode(path.read_bytes(), place.name).pixels.shape[:2])
     planned = Planner(dream, request.execution).plan(shape.within(dream.size))
-    planned = replace(planned, notices=(*notes, *planned.notices))
+    advice = [planned.advice] if planned.advice else []
+    planned = replace(planned, notices=(*notes, *planned.notices, *advice))
     keep_freed_memory()
     speed = measure_speed(dream, request.execution) if probe else None
     for line in report(planned, dream, speed):

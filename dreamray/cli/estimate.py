@@ -50,7 +50,9 @@ def measure_speed(dream: Dream, execution: Execution) -> float:
 
 def report(plan: PicturePlan, dream: Dream, speed: float | None) -> Iterator[str]:
     """The plan as lines of text, a table of the octaves among them."""
-    yield f"picture {plan.shape}, {len(plan.stages)} octaves, up to {dream.iterations} steps each"
+    margin = f" with a margin of {plan.margin} pixels" if plan.margin else ""
+    octaves = f"{len(plan.stages)} octave{'s' * (len(plan.stages) != 1)}"
+    yield f"picture {plan.shape}{margin}, {octaves}, up to {dream.iterations} steps each"
     yield f"layers {dream.shown_layers}"
     yield from (f"note: {remark}" for remark in plan.notices)
     header = f"{'octave':<8}{'size':>13}{'tiles':>7}{'tile':>7}{'halo':>9}{'window':>13}"

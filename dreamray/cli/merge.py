@@ -13,7 +13,7 @@ from dreamray.base.parsing import MOST_SETTINGS, read_bounded
 from dreamray.cli.options import CliOptions
 from dreamray.pictures import read_metadata
 from dreamray.settings.dream import Dream, parse_layers
-from dreamray.settings.execution import VISIBLE, Execution
+from dreamray.settings.execution import VISIBLE, VISIBLE_IF_USED, Execution
 from dreamray.settings.schema import read_yaml_mapping
 from dreamray.storage import locate
 
@@ -55,7 +55,8 @@ def merge_settings(given: CliOptions) -> MergedSettings:
         metadata = _read_settings(like)
         made_with = _section(metadata, "execution")
         dream.update(_section(metadata, "dream"))
-        execution.update({k: made_with[k] for k in VISIBLE if k in made_with})
+        visible = (*VISIBLE, *VISIBLE_IF_USED)
+        execution.update({k: made_with[k] for k in visible if k in made_with})
         Dream.from_mapping(dream, f"settings in {shown(like)}")
         Execution.from_mapping(execution, f"settings in {shown(like)}")
         sha256 = _section(metadata, "weights").get("sha256")

@@ -23,11 +23,15 @@ class Option:
     metavar: str
     help: str
     repeatable: bool = False
+    on: str | None = None
+    """The value that the option stands for by itself, where it takes none."""
+    name: str | None = None
+    """Where it is not that of the setting."""
 
     @property
     def flag(self) -> str:
         """As it is written: `--octave-scale`."""
-        return "--" + self.setting.replace("_", "-")
+        return "--" + (self.name or self.setting).replace("_", "-")
 
 
 DREAM = (
@@ -45,6 +49,12 @@ DREAM = (
     Option("max_loss", "N|none", "An octave ends when its loss is over this. Default 10."),
     Option("jitter", "PIXELS", "Roll the picture randomly by up to this in each step. Default 0."),
     Option("seed", "N", "Seed of the jitter. Default 0."),
+    Option(
+        "margin",
+        "PIXELS|auto",
+        "Mirror so much around the picture, dream it too, and cut it off: else a frame stays "
+        "nearly undreamt. Default: none.",
+    ),
     Option(
         "size",
         "PIXELS|none",
@@ -74,6 +84,13 @@ EXECUTION = (
         "Budget of a worker, such as 8GiB. Default auto: half of the machine's, on Ray 4GiB.",
     ),
     Option("threads", "N", "Processors for each worker. Default: all, shared out."),
+    Option(
+        "metadata",
+        "",
+        "Leave out what the source's EXIF tells: places, dates, names, cameras.",
+        on="strip",
+        name="strip_metadata",
+    ),
 )
 
 FARM = (
@@ -117,9 +134,10 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapper(**values: Any) -> None:
-        options = {option.setting for panel in _PANELS.values() for option in panel}
-        given = {name: values.pop(name) for name in options & values.keys()}
+        every = [option for panel in _PANELS.values() for option in panel]
+        given = {o.setting: values.pop(o.setting) for o in every if o.setting in values}
         given = {name: value for name, value in given.items() if value not in (None, [])}
+        given |= {o.setting: o.on for o in every if o.on and o.setting in given}
         command(**values, given=given)
 
     signature = inspect.signature(command, eval_str=True)
@@ -141,8 +159,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _annotation(option: Option, panel: str) -> Any:
-    kind: Any = list[str] if option.repeatable else str
+    kind: Any = list[str] if option.repeatable else bool if option.on else str
     described = typer.Option(
-        option.flag, metavar=option.metavar, help=option.help, rich_help_panel=panel
+        option.flag, metavar=option.metavar or None, help=option.help, rich_help_panel=panel
     )
     return Annotated[kind | None, described]

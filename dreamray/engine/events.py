@@ -60,7 +60,7 @@ class OctaveDone:
 
     number: int
     result: LazyRaster
-    """The picture so far, of the octave's shape."""
+    """The picture so far, of about the octave's shape, or less where that has a margin."""
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,25 @@ the coarsest motifs cover the same share of it.
 BORDER = 2
 """Cells at the edge of a feature map that the objective leaves out."""
 
+FRAME = BORDER + 1
+"""Cells of the deepest layer from the edge in which little is dreamt; measured: see docs/margin.md.
+
+One more than the objective leaves out: what its cells there see lies, in the middle, further in.
+"""
+
+MOST_AUTO_MARGIN = 2000
+"""Pixels; what a dream may be given by hand."""
+
+_MOTIF = 3
+"""A motif is about this many times smaller than what its layer sees, by the look of dreams."""
+
 
 @dataclass(frozen=True)
 class OctavePlan:
     """The octaves of one picture, in the order in which they are dreamt."""
+
+    margin: int
+    """Pixels that are mirrored around the picture at its own scale; the octaves contain them."""
 
     shapes: tuple[Shape, ...]
     skipped: tuple[Shape, ...]
@@ -44,14 +59,54 @@ def count_octaves(shape: Shape, dream: Dream) -> int:
     return 1 + max(0, min(49, round(math.log(ratio, dream.octave_scale))))
 
 
+def count_margin(shape: Shape, dream: Dream) -> int:
+    """Pixels of the mirrored margin, with `auto` made definite."""
+    if dream.margin != "auto":
+        return dream.margin or 0
+    names, count = dream.layer_names, count_octaves(shape, dream)
+    growths = [dream.octave_scale**i for i in range(count)]
+    seen = [g for g in growths if is_visible(names, Shape(*(int(side / g) for side in shape)))]
+    stride = max(architecture.layer(name).columns.stride for name in names)
+    frame = FRAME * stride * max(1.0, *seen, 1.0)
+    return min(math.ceil(frame), max(shape), MOST_AUTO_MARGIN)
+
+
+def advise(shape: Shape, dream: Dream) -> str | None:
+    """What to know of a picture on which motifs will be small: one line, or None.
+
+    The network sees no more than its receptive field: what it dreams is of a size of its own,
+    and only octaves make more of it. Those that begin on more than twice the pixels that `auto`
+    begins on give motifs of less than half the share of the picture.
+    """
+    if dream.octaves == "auto" or dream.octave_scale <= 1:
+        return None
+    growth = dream.octave_scale ** (dream.octaves - 1)
+    longest = max(shape)
+    if longest <= 2 * AUTO_SMALLEST * growth:
+        return None
+    fields = [architecture.layer(name).columns.receptive_field for name in dream.layer_names]
+    motif = max(fields) * growth / _MOTIF
+    more = count_octaves(shape, dream.replace(octaves="auto"))
+    size = max(1, round(AUTO_SMALLEST * growth / 100)) * 100
+    if not is_visible(dream.layer_names, shape.within(size)):
+        return None  # Too narrow for either.
+    octaves = f"{dream.octaves} octave{'s' * (dream.octaves != 1)}"
+    return (
+        f"at {shape} with {octaves} the largest motifs are about {motif:.0f} pixels, 1/"
+        f"{longest / motif:.0f} of the longer side: --octaves {more} or --size {size} makes them "
+        "larger"
+    )
+
+
 def plan_octaves(shape: Shape, dream: Dream) -> OctavePlan:
     """The octaves of a picture, those too small for the network left out.
 
     Raises PictureError if none is large enough.
     """
     count = count_octaves(shape, dream)
+    margin = count_margin(shape, dream)
     every = [
-        Shape(*(int(side / dream.octave_scale**i) for side in shape))
+        Shape(*(int(side / dream.octave_scale**i) for side in shape.widened(margin)))
         for i in reversed(range(count))
     ]
     names = dream.layer_names
@@ -60,10 +115,11 @@ def plan_octaves(shape: Shape, dream: Dream) -> OctavePlan:
     if not shapes:
         raise PictureError(
             f"a picture of {shape} is too small for {', '.join(names)}: "
-            f"enlarge it to at least {smallest} pixels a side, or choose an earlier layer"
+            f"enlarge it to at least {smallest - 2 * margin} pixels a side, or choose an earlier "
+            "layer"
         )
     skipped = tuple(s for s in every if not is_visible(names, s))
-    return OctavePlan(shapes, skipped, smallest)
+    return OctavePlan(margin, shapes, skipped, smallest)
 
 
 def is_visible(names: tuple[str, ...], shape: Shape) -> bool:

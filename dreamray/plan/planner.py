@@ -16,7 +16,7 @@ from dreamray.base.geometry import Shape
 from dreamray.base.messages import show_size
 from dreamray.model import architecture
 from dreamray.plan import memory_model, tiles
-from dreamray.plan.octaves import plan_octaves
+from dreamray.plan.octaves import advise, plan_octaves
 from dreamray.plan.tiles import TilePlan
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
@@ -58,6 +58,8 @@ class PicturePlan:
     """All octaves of one picture, in the order in which they are dreamt."""
 
     shape: Shape
+    margin: int
+    """Pixels that are mirrored around the picture, dreamt with it, and cut off."""
     stages: tuple[Stage, ...]
     skipped: tuple[Shape, ...]
     """Octaves too small for the network."""
@@ -65,6 +67,13 @@ class PicturePlan:
     """Bytes that the process may hold."""
     notices: tuple[str, ...]
     """What the user should know before it starts, a line each."""
+    advice: str | None
+    """How other settings may suit a picture of this size better, in one line."""
+
+    @property
+    def canvas(self) -> Shape:
+        """What is dreamt, at the picture's scale: the picture with its margin."""
+        return self.shape.widened(self.margin)
 
     @property
     def memory(self) -> int:
@@ -113,7 +122,15 @@ class Planner:
                 f"an overlap of {self._overlap} pixels is approximate: seams may show; "
                 f"exact takes {exact}"
             )
-        plan = PicturePlan(shape, stages, octaves.skipped, self._budget, tuple(notices))
+        plan = PicturePlan(
+            shape,
+            octaves.margin,
+            stages,
+            octaves.skipped,
+            self._budget,
+            tuple(notices),
+            advise(shape, self._dream),
+        )
         if self._execution.tile != "auto" and plan.memory > self._budget:
             over = (
                 f"tiles of {self._execution.tile} are predicted to take {show_size(plan.memory)}, "

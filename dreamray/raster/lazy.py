@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from dreamray.base.geometry import Raster, Region, Shape
+from dreamray.base.geometry import Interval, Raster, Region, Shape
 from dreamray.raster.chunked import ChunkedRaster
 from dreamray.raster.pixels import to_tensor
 
@@ -139,6 +139,72 @@ class SumRaster:
     def points(self, rows: Indices, columns: Indices) -> Raster:
         """See `LazyRaster`."""
         return self.one.points(rows, columns) + self.other.points(rows, columns)
+
+
+@dataclass(frozen=True)
+class MirroredRaster:
+    """A raster with a margin around it, in which it is mirrored, again and again if need be."""
+
+    source: LazyRaster
+    margin: int
+    """Pixels on each side."""
+
+    @property
+    def shape(self) -> Shape:
+        """See `LazyRaster`."""
+        return self.source.shape.widened(self.margin)
+
+    def points(self, rows: Indices, columns: Indices) -> Raster:
+        """See `LazyRaster`."""
+        (down, place), (across, other) = (
+            np.unique(mirror(along - self.margin, side), return_inverse=True)
+            for along, side in zip((rows, columns), self.source.shape, strict=True)
+        )
+        return self.source.points(down, across)[np.ix_(place, other)]
+
+
+@dataclass(frozen=True)
+class CroppedRaster:
+    """A rectangle of a raster."""
+
+    source: LazyRaster
+    region: Region
+
+    @property
+    def shape(self) -> Shape:
+        """See `LazyRaster`."""
+        return self.region.shape
+
+    def points(self, rows: Indices, columns: Indices) -> Raster:
+        """See `LazyRaster`."""
+        return self.source.points(
+            rows + self.region.rows.start, columns + self.region.columns.start
+        )
+
+
+def with_margin(picture: LazyRaster, margin: int) -> LazyRaster:
+    """A picture with a mirrored margin of so many pixels; itself where there is none."""
+    return MirroredRaster(picture, margin) if margin else picture
+
+
+def without_margin(dreamt: LazyRaster, picture: Shape, margin: int) -> LazyRaster:
+    """The picture's part of what was made of it with a margin, at the scale that it has there."""
+    if not margin:
+        return dreamt
+    starts = (
+        min(round(margin * here / (side + 2 * margin)), (here - 1) // 2)
+        for here, side in zip(dreamt.shape, picture, strict=True)
+    )
+    rows, columns = (
+        Interval(start, here - start) for start, here in zip(starts, dreamt.shape, strict=True)
+    )
+    return CroppedRaster(dreamt, Region(rows, columns))
+
+
+def mirror(at: Indices, length: int) -> Indices:
+    """Where places along an endless row of mirrored copies lie in the first, 0 to length - 1."""
+    at = at % (2 * length)
+    return np.minimum(at, 2 * length - 1 - at)
 
 
 def resize(image: Raster, shape: Shape) -> Raster:

@@ -16,14 +16,14 @@ from dreamray.base.version import __version__
 from dreamray.engine.events import Event, Listener, Notice, OctaveDone, Transfer, ignore
 from dreamray.pictures import ingest
 from dreamray.pictures.deep_zoom_placement import check_place
-from dreamray.pictures.encoding import Extras, Format, check_output, output_format
+from dreamray.pictures.encoding import Format, check_output, output_format
 from dreamray.pictures.export import export
 from dreamray.pictures.ingest import Source
 from dreamray.pictures.outputs import OBJECT_MARK, check_not_read, check_output_place, is_dream
 from dreamray.pictures.preview import preview_of, write_preview
 from dreamray.raster.lazy import NormalizedRaster
 from dreamray.render.checkpoint import RECORD, CheckpointStore
-from dreamray.render.provenance import describe, resume_key
+from dreamray.render.provenance import describe, extras_of, resume_key
 from dreamray.render.renderer import Renderer
 from dreamray.render.result import DreamtPixels
 from dreamray.render.workspace import discard, discard_soon, is_worth_keeping, work_folder
@@ -84,6 +84,8 @@ def render_picture(
     try:
         check_output(format, original.shape.width, original.shape.height)
         plan = renderer.plan(original.shape)
+        if plan.advice:
+            on_event(Notice(plan.advice))
         store = CheckpointStore(folder, resume_key(renderer, original, plan))
         note = store.resume(len(plan.stages), lambda: renderer.executor(plan).about())
         if note:
@@ -93,7 +95,7 @@ def render_picture(
         metadata = describe(renderer, original.sha256, plan, store.environment)
         export(
             DreamtPixels(dreamt, original),
-            Extras(original.icc_profile, original.exif),
+            extras_of(original, renderer.execution),
             target,
             format,
             metadata,

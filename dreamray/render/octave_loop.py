@@ -16,7 +16,14 @@ from dreamray.engine.events import Listener, Notice, OctaveDone, OctaveStarted, 
 from dreamray.engine.tile_executor import TileExecutor, WorkersLostError
 from dreamray.plan.planner import PicturePlan, Planner, Stage
 from dreamray.plan.tiles import TilePlan
-from dreamray.raster.lazy import DetailResidual, LazyRaster, ResizedRaster, SumRaster
+from dreamray.raster.lazy import (
+    DetailResidual,
+    LazyRaster,
+    ResizedRaster,
+    SumRaster,
+    with_margin,
+    without_margin,
+)
 from dreamray.render.checkpoint import AloneTiles, Checkpoint, CheckpointStore
 from dreamray.settings.dream import Dream
 
@@ -49,19 +56,21 @@ class OctaveLoop:
         self._on_event = on_event
         self._every = checkpoint_every
 
-    def run(self, original: LazyRaster) -> LazyRaster:
-        """The dream of a raster, from the store's checkpoint on; it lies in the store's folder.
+    def run(self, picture: LazyRaster) -> LazyRaster:
+        """The dream of a picture, from the store's checkpoint on; it lies in the store's folder.
 
         Raises MemoryExhaustedError if even the smallest tiles do not fit into memory, and
         DreamrayError when workers get lost again and again.
         """
+        original = with_margin(picture, self._plan.margin)
         self._store.remove_scratch()
         self._store.go_on()  # The folder is there now, for all who can reach it.
         for number in range(self._store.checkpoint.octave, len(self._plan.stages)):
             self._octave(number, original)
-            self._on_event(OctaveDone(number, self._result(original)))
+            result = without_margin(self._result(original), self._plan.shape, self._plan.margin)
+            self._on_event(OctaveDone(number, result))
         self._executor.end()
-        return finished_raster(self._plan, self._store, original)
+        return finished_raster(self._plan, self._store, picture)
 
     def _result(self, original: LazyRaster) -> LazyRaster:
         """What the last finished octave left."""
@@ -230,17 +239,18 @@ class OctaveLoop:
         )
 
 
-def finished_raster(plan: PicturePlan, store: CheckpointStore, original: LazyRaster) -> LazyRaster:
-    """The dream of a raster whose octaves are all in the store.
+def finished_raster(plan: PicturePlan, store: CheckpointStore, picture: LazyRaster) -> LazyRaster:
+    """The dream of a picture whose octaves are all in the store.
 
     Where the last octave is not of the picture's shape, it is brought to it, with the detail
     that it lacks there.
     """
+    original = with_margin(picture, plan.margin)
     result, last = _last_result(store, original), plan.stages[-1].shape
-    if last == plan.shape:
-        return result
-    resized = ResizedRaster(result, plan.shape)
-    return SumRaster(resized, DetailResidual(original, last, plan.shape))
+    if last != plan.canvas:
+        resized = ResizedRaster(result, plan.canvas)
+        result = SumRaster(resized, DetailResidual(original, last, plan.canvas))
+    return without_margin(result, plan.shape, plan.margin)
 
 
 def _last_result(store: CheckpointStore, original: LazyRaster) -> LazyRaster:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from dreamray.base.version import __version__
+from dreamray.pictures.encoding import Extras
 from dreamray.pictures.ingest import Source
 from dreamray.plan.planner import PicturePlan
 from dreamray.render.renderer import Renderer
+from dreamray.settings.execution import VISIBLE, Execution
 
 
 def describe(
@@ -26,12 +28,18 @@ def describe(
         "dream_digest": renderer.dream.digest(),
         "weights": {"name": renderer.weights.name, "sha256": renderer.weights.sha256},
         "source": {"sha256": source_sha256},
+        **({"margin": plan.margin} if plan.margin else {}),
         "execution": {
             "tile": max(stage.tiles.largest_side for stage in plan.stages),
             **renderer.execution.visible,
             **environment,
         },
     }
+
+
+def extras_of(source: Source, execution: Execution) -> Extras:
+    """What of a source goes along with its dream, besides pixels."""
+    return Extras(source.icc_profile, source.exif if execution.metadata == "keep" else None)
 
 
 def resume_key(renderer: Renderer, source: Source, plan: PicturePlan) -> dict[str, str]:
@@ -51,6 +59,6 @@ def resume_key(renderer: Renderer, source: Source, plan: PicturePlan) -> dict[st
         "dream": renderer.dream.digest(),
         "weights": renderer.weights.sha256,
         "tiles": hashlib.sha256(repr(tiles).encode()).hexdigest(),
-        **{name: str(value) for name, value in renderer.execution.visible.items()},
+        **{name: str(getattr(renderer.execution, name)) for name in VISIBLE},
         "version": __version__,
     }

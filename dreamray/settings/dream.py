@@ -39,7 +39,7 @@ def parse_layer_option(text: str) -> tuple[str, float]:
         ) from None
 
 
-_LATER = {"size"}
+_LATER = {"size", "margin"}
 """Settings that the first version had not, and that do nothing where they are None."""
 
 
@@ -75,6 +75,10 @@ class Dream(Settings):
         )
     )
     """Longer side of the result: a larger picture is reduced to it first, a smaller one stays."""
+    margin: Annotated[
+        Annotated[int, Field(ge=0, le=2000)] | Literal["auto"] | None, BeforeValidator(none_as_word)
+    ] = Field(default=None, description="a whole number of pixels from 0 to 2000, auto, or none")
+    """Pixels that are mirrored around the picture, dreamt with it, and cut off."""
 
     @model_serializer(mode="wrap")
     def _without_the_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -92,6 +96,11 @@ class Dream(Settings):
         if isinstance(octaves, int) and not 1 <= octaves <= 50:
             raise ValueError
         return octaves
+
+    @field_validator("margin")
+    @classmethod
+    def _none_for_nothing(cls, margin: int | str | None) -> int | str | None:
+        return margin or None
 
     @field_validator("max_loss")
     @classmethod

@@ -18,6 +18,9 @@ here. Where `Execution.shows_tiles`, the tiles do as well; they depend on the pi
 on the memory, so that another picture's would not do.
 """
 
+VISIBLE_IF_USED = {"metadata": "keep"}
+"""Fields that do so only where they are not as here: older results keep their digests."""
+
 _WORKERS = re.compile(r"(?P<least>\d{1,6})(:(?P<most>\d{1,6}))?")
 _SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[KMGT]?)(i?B)?", re.IGNORECASE)
 
@@ -73,6 +76,8 @@ class Execution(Settings):
         default="exact", description="a whole number of pixels from 0, or exact"
     )
     seams: Literal["exact", "blend"] = Field(default="exact", description="exact or blend")
+    metadata: Literal["keep", "strip"] = Field(default="keep", description="keep or strip")
+    """Whether the source's EXIF goes along, or nothing but its colour profile."""
     memory: Annotated[
         Annotated[int, Field(ge=2**29)] | Literal["auto"], BeforeValidator(parse_size)
     ] = Field(default="auto", description="a size of at least 512MiB such as 8GiB, or auto")
@@ -98,8 +103,10 @@ class Execution(Settings):
 
     @property
     def visible(self) -> dict[str, Any]:
-        """What of the execution shows in a picture: `VISIBLE`, as JSON and YAML have it."""
-        return {name: getattr(self, name) for name in VISIBLE}
+        """What of the execution shows in a result, as JSON and YAML have it."""
+        values = self.model_dump(mode="json")
+        used = [name for name, unused in VISIBLE_IF_USED.items() if values[name] != unused]
+        return {name: values[name] for name in (*VISIBLE, *used)}
 
     @property
     def shows_tiles(self) -> bool:

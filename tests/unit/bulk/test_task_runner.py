@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from dreamray.base.errors import ChangedError, PictureError
 from dreamray.base.geometry import Raster
@@ -37,7 +37,7 @@ from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.model.architecture import CONVOLUTIONS
 from dreamray.model.weights import loader
 from dreamray.model.weights.arrays import Weights
-from dreamray.pictures import decode
+from dreamray.pictures import decode, read_metadata
 from dreamray.render.files import render_picture
 from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
@@ -187,6 +187,18 @@ def turned() -> bytes:
     return saved(noise(), "JPEG", exif=exif)
 
 
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def private() -> bytes:
+    """A camera's picture that tells whose it is, when and where it was made."""
+    exif = Image.Exif()
+    exif[274], exif[271], exif[315] = 6, "a camera", "A. Nobody"
+    exif.get_ifd(34665)[36867] = "2026:01:02 03:04:05"
+    exif.get_ifd(34853).update({1: "N", 2: (47.0, 22.0, 1.0), 3: "E", 4: (8.0, 32.0, 1.0)})
+    return saved(noise(), "JPEG", exif=exif, icc_profile=PROFILE)
+
+
 PICTURES = {
     "colour.png": saved(noise()),
     "grey.png": saved(noise(channels=1)),
@@ -231,6 +243,28 @@ class TestSameBytesAsRender:
             assert image.size == (60, 70)
             assert image.getexif()[271] == "a camera"
             assert 274 not in image.getexif()
+
+    @pytest.mark.parametrize("output", ["a.png", "a.jpg", "a.webp", "a.tif"])
+    def test_what_it_tells_of_people_is_left_out_on_request(self, tmp_path, output):
+        bench = Bench(tmp_path, execution=EXECUTION.replace(metadata="strip"))
+        bench.put("private.jpg", private())
+        outcome = bench.make("private.jpg", output)
+        made = bench.made(output)
+        assert made == bench.rendered("private.jpg", output)
+        for word in (b"a camera", b"A. Nobody", b"2026:01:02"):
+            assert word in private()
+            assert word not in made
+        with Image.open(io.BytesIO(made)) as image:
+            assert image.size == (60, 70)  # Upright.
+            assert not image.getexif().get_ifd(34853)
+            assert image.info["icc_profile"] == PROFILE
+        assert read_metadata(made, output)["execution"]["metadata"] == "strip"
+        assert bench.make("private.jpg", output, there=True).record.state is State.DONE
+        assert bench.make("private.jpg", output, there=True, earlier=outcome.record).kept
+        bench.execution = EXECUTION  # What was stripped is made anew, and the other way round.
+        bench.runner = TaskRunner(PlainTools(DREAM, watch=bench.watch), EXECUTION, 1)
+        assert not bench.make("private.jpg", output, there=True, earlier=outcome.record).kept
+        assert b"a camera" in bench.made(output)
 
     @pytest.mark.parametrize("seams", ["exact", "blend"])
     def test_of_a_picture_larger_than_a_window(self, tmp_path, seams):

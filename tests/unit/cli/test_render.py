@@ -295,6 +295,53 @@ def test_a_size_is_that_of_the_result_everywhere(run: Run, picture: Path, folder
     assert "120x100 in" in again.out
 
 
+@pytest.mark.slow
+def test_a_margin_is_dreamt_and_cut_off(run: Run, tmp_path: Path, folder: Path) -> None:
+    import dreamray
+
+    samples = noise(channels=4)
+    Image.fromarray(samples).save(tmp_path / "in.png")
+    ended = run(
+        "render", tmp_path / "in.png", folder / "a.png", *LITTLE, "--margin=20", "--preview"
+    )
+    assert ended.code == 0, ended.err
+    made = decode((folder / "a.png").read_bytes(), "a")
+    np.testing.assert_array_equal(made.alpha, samples[..., 3])
+    with Image.open(folder / "a.preview.jpg") as preview:
+        assert preview.size == (120, 100)
+    assert json.loads(run("show", folder / "a.png", "--json").out)["margin"] == 20
+    settings = Dream.from_yaml(run("show", folder / "a.png").out)
+    execution = dreamray.Execution(weights="random")
+    colour = np.ascontiguousarray(samples[..., :3])
+    np.testing.assert_array_equal(
+        made.pixels, dreamray.dream(colour, settings, execution=execution)
+    )
+    like = ("--like", folder / "a.png", "--weights", "random")
+    assert run("render", tmp_path / "in.png", folder / "b.png", *like).code == 0
+    assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
+    planned = run("plan", tmp_path / "in.png", *LITTLE, "--margin", "20", "--no-probe").out
+    assert "picture 120x100 with a margin of 20 pixels, 1 octave," in planned
+    assert re.search(r"^1 +160x140 ", planned, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_what_a_photo_tells_of_people_is_left_out_on_request(
+    run: Run, tmp_path: Path, folder: Path
+) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8825)[1] = "N"
+    Image.fromarray(noise()).save(tmp_path / "in.jpg", exif=exif)
+    places = []
+    for name, *options in (("a.jpg",), ("b.jpg", "--strip-metadata")):
+        assert run("render", tmp_path / "in.jpg", folder / name, *LITTLE, *options).code == 0
+        with Image.open(folder / name) as image:
+            places.append(dict(image.getexif().get_ifd(0x8825)))
+    assert places == [{1: "N"}, {}]
+    like = ("--like", folder / "b.jpg", "--weights", "random")
+    assert run("render", tmp_path / "in.jpg", folder / "c.jpg", *like).code == 0
+    assert (folder / "b.jpg").read_bytes() == (folder / "c.jpg").read_bytes()
+
+
 def test_a_picture_without_settings_is_told_apart(run: Run, picture: Path) -> None:
     refused(run("show", picture), 1, "in.png", "carries no dreamray settings")
 

@@ -10,6 +10,8 @@ from dreamray.base.errors import PictureError
 from dreamray.base.geometry import Shape
 from dreamray.plan.octaves import (
     AUTO_SMALLEST,
+    advise,
+    count_margin,
     count_octaves,
     is_visible,
     plan_octaves,
@@ -96,3 +98,69 @@ class TestAuto:
 
     def test_a_number_is_that_number(self):
         assert count_octaves(Shape(10, 10), Dream(octaves=7)) == 7
+
+
+class TestMargin:
+    @given(st.integers(100, 3000), st.integers(0, 2000), st.integers(1, 4))
+    def test_is_scaled_with_the_octaves(self, side, margin, octaves):
+        plan = planned((side, side), margin=margin, octaves=octaves, layers={"mixed0": 1})
+        assert plan.margin == margin
+        assert plan.shapes[-1] == (side + 2 * margin, side + 2 * margin)
+        for number, shape in enumerate(reversed(plan.shapes)):
+            assert shape.height == int((side + 2 * margin) / 1.4**number)
+
+    @given(st.integers(1, 200_000), st.integers(1, 2000))
+    def test_adds_no_octaves(self, side, margin):
+        one, other = (Dream(octaves="auto", margin=m) for m in (None, margin))
+        assert count_octaves(Shape(side, side), one) == count_octaves(Shape(side, side), other)
+
+    @given(
+        st.integers(1, 10_000),
+        st.integers(1, 10_000),
+        st.integers(1, 50) | st.just("auto"),
+        st.floats(0.1, 10),
+    )
+    def test_that_is_automatic_is_bounded(self, height, width, octaves, scale):
+        shape = Shape(height, width)
+        margin = count_margin(shape, Dream(margin="auto", octaves=octaves, octave_scale=scale))
+        assert 1 <= margin <= min(max(shape), 2000)
+
+    def test_that_is_automatic_covers_the_frame_of_the_smallest_octave(self):
+        assert planned((400, 600), margin="auto").margin == 95
+        assert planned((400, 600), margin="auto", octaves=1).margin == 48
+        assert planned((400, 600), margin="auto", octaves=1, layers={"mixed1": 1}).margin == 24
+        # Octaves that are skipped have none.
+        assert planned((400, 600), margin="auto", octave_scale=5).margin == 240
+
+    def test_makes_room_for_the_network(self):
+        assert planned((10, 20), margin=100).shapes[-1] == (210, 220)
+        with pytest.raises(PictureError, match=r"20x10 is too small for mixed2.*at least 39 pix"):
+            planned((10, 20), margin=10)
+
+
+class TestAdvice:
+    def test_tells_how_small_motifs_will_be_and_what_makes_them_larger(self):
+        assert advise(Shape(3024, 4032), Dream()) == (
+            "at 4032x3024 with 3 octaves the largest motifs are about 355 pixels, 1/11 of the "
+            "longer side: --octaves 7 or --size 900 makes them larger"
+        )
+
+    @given(st.integers(60, 20_000), st.integers(60, 20_000), st.integers(1, 8))
+    def test_is_good(self, height, width, octaves):
+        """Who follows it hears nothing more."""
+        shape, dream = Shape(height, width), Dream(octaves=octaves)
+        text = advise(shape, dream)
+        if text is None:
+            return
+        more, size = (
+            int(text.partition(f"--{name} ")[2].split()[0]) for name in ("octaves", "size")
+        )
+        assert more > octaves
+        assert max(shape) > size
+        assert advise(shape, dream.replace(octaves=more)) is None
+        assert advise(shape.within(size), dream) is None
+        assert plan_octaves(shape.within(size), dream)
+
+    @pytest.mark.parametrize("settings", [{"octaves": "auto"}, {"octave_scale": 0.7}])
+    def test_is_for_few_octaves_only(self, settings):
+        assert advise(Shape(9000, 9000), Dream(**settings)) is None

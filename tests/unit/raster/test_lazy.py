@@ -15,13 +15,17 @@ from dreamray.raster import lazy
 from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
 from dreamray.raster.lazy import (
     ArrayRaster,
+    CroppedRaster,
     DetailResidual,
     LazyRaster,
+    MirroredRaster,
     NormalizedRaster,
     ResizedRaster,
     SumRaster,
     read,
     resize,
+    with_margin,
+    without_margin,
 )
 from dreamray.raster.pixels import to_tensor
 from dreamray.storage import MemoryFolder
@@ -240,3 +244,31 @@ class TestCanvas:
         np.testing.assert_array_equal(
             whole(ResizedRaster(canvas, Shape(90, 40))), resize(image, Shape(90, 40))
         )
+
+
+class TestMargin:
+    @given(shapes, st.integers(1, 130), st.data())
+    def test_mirrors_the_picture_as_often_as_it_needs(self, shape, margin, data):
+        image = noise(*shape)
+        padded = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric")
+        view = MirroredRaster(ArrayRaster(image), margin)
+        assert view.shape == padded.shape[:2]
+        rows, columns = (data.draw(ascending(side)) for side in view.shape)
+        np.testing.assert_array_equal(view.points(rows, columns), padded[np.ix_(rows, columns)])
+
+    @given(shapes, st.integers(0, 130))
+    def test_is_cut_off_again(self, shape, margin):
+        image = noise(*shape)
+        back = without_margin(with_margin(ArrayRaster(image), margin), shape, margin)
+        np.testing.assert_array_equal(whole(back), image)
+
+    @given(shapes, st.integers(1, 300), shapes)
+    def test_is_cut_off_at_any_scale(self, picture, margin, octave):
+        """As much on either side, to half a pixel the octave's share, and never all."""
+        cut = without_margin(ArrayRaster(noise(*octave)), picture, margin)
+        assert isinstance(cut, CroppedRaster)
+        assert min(cut.shape) >= 1
+        for kept, here, side in zip(cut.region, octave, picture, strict=True):
+            assert kept.start == here - kept.stop
+            share = margin / (side + 2 * margin) * here
+            assert abs(kept.start - share) <= 0.5 or kept.length <= 2

@@ -83,7 +83,7 @@ class Run:
         """The bytes of the dream."""
         return self.array(crew).tobytes()
 
-    def array(self, crew: TileExecutor | None = None) -> Raster:
+    def array(self, crew: TileExecutor | None = None, picture: Raster | None = None) -> Raster:
         self.job = KeepingJob(self.folder)
         self.job.resume(99)
         dreaming = OctaveLoop(
@@ -95,7 +95,8 @@ class Run:
             self.on_event,
             checkpoint_every=self.every,
         )
-        return read(dreaming.run(ArrayRaster(image())), Region.whole(SHAPE))
+        dreamt = dreaming.run(ArrayRaster(image() if picture is None else picture))
+        return read(dreamt, Region.whole(dreamt.shape))
 
     def on_event(self, event: Event) -> None:
         self.heard.append(event)
@@ -126,6 +127,37 @@ def undisturbed() -> dict[str, bytes]:
 @pytest.fixture
 def expected(seams: dict[str, Any], undisturbed: dict[str, bytes]) -> bytes:
     return undisturbed[seams.get("seams", "exact")]
+
+
+class TestMargin:
+    MARGIN = 37
+    DREAM = DREAM.replace(margin=MARGIN)
+
+    def test_is_dreamt_with_the_picture_and_cut_off(self) -> None:
+        padded = Run()
+        sides = ((self.MARGIN, self.MARGIN), (self.MARGIN, self.MARGIN), (0, 0))
+        wide = np.pad(image(), sides, mode="symmetric")
+        padded.plan = padded.planner.plan(Shape(*wide.shape[:2]))
+        inside = (slice(self.MARGIN, -self.MARGIN),) * 2
+        expected = padded.array(picture=wide)[inside]
+        np.testing.assert_array_equal(Run(dream=self.DREAM).array(), expected)
+
+    def test_of_tiles_is_that_of_the_whole(self) -> None:
+        tiled, whole = Run(dream=self.DREAM), Run(dream=self.DREAM, tile=256)
+        assert len(tiled.plan.stages[0].tiles.tiles) > 1
+        assert len(whole.plan.stages[-1].tiles.tiles) == 1
+        np.testing.assert_allclose(tiled.array(), whole.array(), atol=5e-6, rtol=0)
+
+    def test_is_not_in_what_is_shown_on_the_way(self) -> None:
+        run = Run(dream=self.DREAM)
+        run.by()
+        shapes = [event.result.shape for event in run.told(OctaveDone)]
+        assert shapes == [(60, 73), SHAPE]
+
+    def test_larger_than_the_picture_makes_room_for_the_network(self) -> None:
+        run = Run(dream=self.DREAM.replace(margin=111))
+        assert run.plan.canvas == (305, 323)
+        assert run.array().shape == (*SHAPE, 3)
 
 
 class TestEvents:
