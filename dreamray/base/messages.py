@@ -9,6 +9,10 @@ Warn = Callable[[str], None]
 """Tells the user something, in one line."""
 
 
+class Aside(str):
+    """A remark for whoever watches: what is going on. With `--quiet` it is not shown."""
+
+
 def shown(place: object) -> str:
     """A path or URI as it stands in a message: on one line, whatever its characters are."""
     text = str(place)

@@ -39,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only remarks.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors alone.")]
 Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace what is there also where dreamray has not made it."),
@@ -272,6 +272,7 @@ def sweep(
 
     Each is 400 pixels long, or as --size says.
     """
+    from dreamray.base.messages import plural
     from dreamray.cli.progress import say
     from dreamray.render.sweep import SIZE, parse_experiments, render_sheet
 
@@ -280,7 +281,7 @@ def sweep(
         experiments = parse_experiments(vary or [], small.dream)
         with small.renderer(show) as renderer:
             count = render_sheet(source, output, renderer, experiments, show, overwrite=overwrite)
-    say(f"{output}: {count} dreams")
+    say(f"{output}: {plural(count, 'dream')}")
 
 
 @app.command()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from dreamray.base.messages import duration
+from dreamray.base.messages import duration, plural
 from dreamray.bulk.bulk_events import BulkProgress, PicturesListed
 from dreamray.cli.progress import LINE_EVERY, NoticeLines, ProgressBar
 
@@ -48,13 +48,13 @@ def describe_counts(event: BulkProgress) -> str:
     return f"{event.done} of {event.total - event.kept} done{failed}{kept}"
 
 
-def describe_pace(event: BulkProgress, pace: BulkPace) -> str:
-    """Workers, pictures a minute, time left."""
-    workers = f"{event.workers} worker{'s' * (event.workers != 1)}"
+def describe_pace(event: BulkProgress, pace: BulkPace) -> list[str]:
+    """Workers, pictures a minute, time left; the last two once they are known."""
+    workers = plural(event.workers, "worker")
     speed, left = pace.per_minute, pace.seconds_left
     if speed is None or left is None:
-        return workers
-    return f"{workers}, {speed:.3g} pictures/min, {duration(left)} left"
+        return [workers]
+    return [workers, f"{speed:.3g} pictures/min", f"{duration(left)} left"]
 
 
 class BulkLines(NoticeLines):
@@ -73,10 +73,12 @@ class BulkLines(NoticeLines):
         if isinstance(event, BulkProgress):
             self._pace.update(event)
             if not self._began or self._clock() - self._last >= LINE_EVERY:
-                self._say(f"{describe_counts(event)}; {describe_pace(event, self._pace)}")
+                self._say(
+                    f"{describe_counts(event)}; {', '.join(describe_pace(event, self._pace))}"
+                )
             self._began = True
         elif isinstance(event, PicturesListed) and self._clock() - self._last >= LINE_EVERY:
-            self._say(f"{event.pictures} pictures found")
+            self._say(f"{plural(event.pictures, 'picture')} found")
 
     def _say(self, text: str) -> None:
         self._last = self._clock()
@@ -94,12 +96,18 @@ class BulkBar(ProgressBar):
         """Show an event of `dreamray.bulk.bulk_events`."""
         super().__call__(event)
         if isinstance(event, PicturesListed):
-            self._update(description=f"{event.pictures} pictures found")
+            self._update((f"{plural(event.pictures, 'picture')} found", ""))
         elif isinstance(event, BulkProgress):
             self._pace.update(event)
+            counts, pace = describe_counts(event), describe_pace(event, self._pace)
+            brief = f"{event.done + event.failed}/{event.total - event.kept}"
+            failed = f", {event.failed} failed" if event.failed else ""
             self._update(
-                description=describe_counts(event),
+                (counts, ", ".join(pace)),
+                (counts, ", ".join(pace[1:])),
+                (brief + failed, ", ".join(pace[1:])),
+                (brief + failed, pace[-1] if pace[1:] else ""),
+                (brief, pace[-1].removesuffix(" left") if pace[1:] else ""),
                 total=event.total - event.kept,
                 completed=event.done + event.failed,
-                pace=describe_pace(event, self._pace),
             )

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dreamray.base.messages import Warn, shown
+from dreamray.base.messages import Aside, Warn, shown
 from dreamray.pictures import parts, viewer
 from dreamray.pictures.deep_zoom_placement import FinishedDeepZoom, put_in_place
 from dreamray.pictures.encoding import PNG_LEVEL, Extras, Format, save
@@ -77,7 +77,7 @@ def write(
     description = _DESCRIPTION % (encoding.suffix, size.width, size.height, html.escape(text))
     finished = FinishedDeepZoom(tiles, description.encode(), shown_page)
     put_in_place(finished, target, page, scratch, check=check)
-    warn(f"{shown(page)} shows it in a browser{note}")
+    warn(Aside(f"{shown(page)} shows it in a browser{note}"))
 
 
 @dataclass(frozen=True)

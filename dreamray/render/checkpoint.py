@@ -17,6 +17,7 @@ from typing import Any
 
 from dreamray.base.errors import DreamrayError
 from dreamray.base.geometry import Shape
+from dreamray.base.messages import Aside
 from dreamray.base.parsing import parse_json
 from dreamray.plan.tiles import TilePlan
 from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
@@ -126,11 +127,11 @@ class CheckpointStore:
         if not self.begun:
             return None
         if self.checkpoint.octave >= octaves:
-            return f"all octaves are dreamt, as {self.folder} has them: writing the result"
+            return Aside(f"all octaves are dreamt, as {self.folder} has them: writing the result")
         at = f"octave {self.checkpoint.octave + 1}"
         if self.checkpoint.step:
             at += f", step {self.checkpoint.step + 1}"
-        return f"going on from {at}, as {self.folder} has it"
+        return Aside(f"going on from {at}, as {self.folder} has it")
 
     @property
     def begun(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dreamray.base.messages import Warn, shown
+from dreamray.base.messages import Aside, Warn, shown
 from dreamray.model.weights import bundled, imagenet, loader
 from dreamray.model.weights.arrays import Weights
 from dreamray.settings.dream import Dream
@@ -16,9 +16,8 @@ def settle_layers(dream: Dream, weights: Weights, warn: Warn) -> Dream:
     """
     settled = dream.settled(weights.layers)
     if settled.layers != dream.layers:
-        warn(
-            f"layers {settled.shown_layers}: they suit {shown(weights.name)}; --layer names others"
-        )
+        suits = f"they suit {shown(weights.name)}; --layer names others"
+        warn(Aside(f"layers {settled.shown_layers}: {suits}"))
     weights.check_reaches(settled.layer_names)
     return settled
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from dreamray.base.errors import DreamrayError
 from dreamray.base.geometry import Shape
+from dreamray.base.messages import Aside
 from dreamray.base.version import __version__
 from dreamray.engine.events import Event, Listener, Notice, OctaveDone, Transfer, ignore
 from dreamray.pictures import ingest
@@ -85,7 +86,7 @@ def render_picture(
         check_output(format, original.shape.width, original.shape.height)
         plan = renderer.plan(original.shape)
         if plan.advice:
-            on_event(Notice(plan.advice))
+            on_event(Notice(Aside(plan.advice)))
         store = CheckpointStore(folder, resume_key(renderer, original, plan))
         note = store.resume(len(plan.stages), lambda: renderer.executor(plan).about())
         if note:
@@ -197,6 +198,6 @@ def _with_previews(on_event: Listener, outputs: _Outputs) -> Listener:
             except DreamrayError as error:  # The picture itself is worth going on with.
                 on_event(Notice(f"no preview: {error}"))
             else:
-                on_event(Notice(f"preview of octave {event.number + 1}: {place}"))
+                on_event(Notice(Aside(f"preview of octave {event.number + 1}: {place}")))
 
     return handle

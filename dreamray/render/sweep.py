@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from dreamray import pictures
 from dreamray.base.errors import RequestError
 from dreamray.base.geometry import Shape
+from dreamray.base.messages import Aside
 from dreamray.engine.events import Listener, Notice, ignore
 from dreamray.pictures import Picture
 from dreamray.pictures.encoding import PICTURE_SUFFIXES
@@ -130,7 +131,7 @@ def render_sheet(
     image = pictures.to_tensor(small)
     dreams: dict[str, pictures.Pixels] = {}
     for number, (digest, cell) in enumerate(cells.items(), start=1):
-        on_event(Notice(f"dream {number} of {len(cells)}: {cell.label}"))
+        on_event(Notice(Aside(f"dream {number} of {len(cells)}: {cell.label}")))
         with renderer.with_dream(cell.dream) as one:
             dreams[digest] = pictures.from_tensor(one.dream_array(image))
 

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from dreamray.base.messages import Warn
+from dreamray.base.messages import Aside, Warn
 
 __all__ = ["DownloadError", "download"]
 
@@ -55,7 +55,7 @@ def download(url: str, md5: str, limit: int, warn: Warn) -> bytes:
                 if now > report:
                     report = now + _REPORT_EVERY_S
                     whole = f" of {size >> 20}" if size else ""
-                    warn(f"downloading: {len(data) >> 20}{whole} MiB")
+                    warn(Aside(f"downloading: {len(data) >> 20}{whole} MiB"))
     except TimeoutError:
         raise DownloadError(f"the server sent nothing for {STALL_S:.0f} seconds") from None
     except (OSError, http.client.HTTPException, ValueError) as error:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import math
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from dreamray.base.errors import DreamrayError, WeightsError
-from dreamray.base.messages import Warn, shown
+from dreamray.base.messages import Aside, Warn, duration, shown
 from dreamray.model.weights import keras
 from dreamray.model.weights.arrays import Weights
 from dreamray.model.weights.download import DownloadError, download
@@ -27,6 +30,11 @@ class Published:
         """The file's name."""
         return self.url.rpartition("/")[2]
 
+    @property
+    def host(self) -> str:
+        """Who offers it."""
+        return self.url.split("/")[2]
+
 
 IMAGENET = Published(
     "https://storage.googleapis.com/tensorflow/keras-applications/"
@@ -42,24 +50,66 @@ _LARGEST_DOWNLOAD = 200 << 20
 _SHARED_CACHE = Path("/tmp/.keras")
 
 
-def load(warn: Warn) -> Weights:
+_TRY_AGAIN_S = 3600.0
+
+
+class NotDownloadedError(WeightsError):
+    """They are not there, and cannot be downloaded."""
+
+    def __init__(self, text: str, reason: str = "") -> None:
+        """`reason` is the middle of the text, for use in another one."""
+        super().__init__(text)
+        self.reason = reason
+
+
+def load(warn: Warn, *, patient: bool = True) -> Weights:
     """The weights of ImageNet; `warn` gets a line for each thing that goes otherwise than well.
 
-    Raises WeightsError where they are not there and cannot be downloaded.
+    Who is not patient does not try again for an hour after a download has failed.
+
+    Raises NotDownloadedError where they are not there and cannot be downloaded.
     """
     caches = _caches()
     data = next((found for cache in caches if (found := _read_cache(cache, warn))), None)
     if data is None:
-        warn(f"downloading the weights of InceptionV3 (84 MiB) from {IMAGENET.url}")
+        failed = caches[0].path.with_suffix(".failed")
+        if not patient and (ago := _seconds_since(failed)) < _TRY_AGAIN_S:
+            raise _not_downloaded(f"the download failed {duration(ago)} ago", caches[0])
+        warn(Aside(f"downloading the weights of InceptionV3 (84 MiB) from {IMAGENET.host}"))
         try:
             data = download(IMAGENET.url, IMAGENET.md5, _LARGEST_DOWNLOAD, warn)
         except DownloadError as error:
-            raise WeightsError(
-                f"weights imagenet: the download failed: {error}; get {IMAGENET.url} on another "
-                f"machine and name it with --weights FILE, or put it at {shown(caches[0])}"
-            ) from None
+            if not patient:
+                _touch(failed)
+            raise _not_downloaded(f"the download failed: {error}", caches[0]) from None
+        with contextlib.suppress(OSError):
+            failed.unlink()
         _keep(caches[0], data, warn)
     return keras.load(data, "imagenet")
+
+
+def _not_downloaded(reason: str, cache: LocalFile) -> NotDownloadedError:
+    return NotDownloadedError(
+        f"weights imagenet: {reason}; get {IMAGENET.url} on another machine and name it with "
+        f"--weights FILE, or put it at {shown(cache)}",
+        reason,
+    )
+
+
+def _seconds_since(mark: Path) -> float:
+    """How long ago a file was touched; infinity for one that is not there, or of the future."""
+    try:
+        ago = time.time() - mark.stat().st_mtime
+    except OSError:
+        return math.inf
+    return ago if ago >= 0 else math.inf
+
+
+def _touch(mark: Path) -> None:
+    with contextlib.suppress(OSError):  # Then it is tried anew the next time.
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.unlink(missing_ok=True)
+        mark.touch(exist_ok=False)  # Not through a link that somebody has put there.
 
 
 def is_cached() -> bool:

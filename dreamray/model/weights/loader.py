@@ -65,17 +65,21 @@ def _load(named: str, warn: Warn) -> Weights:
 
 def _auto(warn: Warn) -> Weights:
     try:
-        return imagenet.load(warn)
+        return imagenet.load(warn, patient=False)
     except WeightsError as error:
         try:
             loaded = bundled.read().weights
         except WeightsError as own:
             raise WeightsError(f"{error}; and {own}") from None
         warn(
-            "WARNING: ImageNet's weights could not be had: dreaming with the bestiary's, which are "
-            f"dreamray's own and know only drawn pictures. {error}"
+            f"WARNING: ImageNet's weights could not be had ({_reason(error)}): dreaming with the "
+            "bestiary's; --weights imagenet tries again, and tells how to get them"
         )
         return loaded
+
+
+def _reason(error: WeightsError) -> str:
+    return error.reason if isinstance(error, imagenet.NotDownloadedError) else str(error)
 
 
 def _from_file(source: str) -> Weights:

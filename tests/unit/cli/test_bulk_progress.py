@@ -64,7 +64,7 @@ def test_a_long_listing_is_told() -> None:
     lines(PicturesListed(10))
     clock.now = 11
     lines(PicturesListed(70_000))
-    assert text(shown) == "70000 pictures found\n"
+    assert text(shown) == "70,000 pictures found\n"
 
 
 def test_remarks_are_shown_and_pictures_are_not() -> None:

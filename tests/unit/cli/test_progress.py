@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from dreamray.base.geometry import Shape
-from dreamray.base.messages import duration
+from dreamray.base.messages import Aside, duration
 from dreamray.cli import app
-from dreamray.cli.progress import NoticeLines, Pace, PictureBar, PictureLines
+from dreamray.cli.progress import Pace, PictureBar, PictureLines, QuietLines, fit
 from dreamray.engine.events import Notice, OctaveStarted, StepDone
 
 
@@ -42,7 +45,24 @@ def test_time_left_is_by_work_and_the_first_step_does_not_count() -> None:
     pace.update(StepDone(0, 1, 1.0, moved=True))
     assert pace.steps_per_second == pytest.approx(0.5)
     assert pace.seconds_left == pytest.approx((10 + 40) * 2.0 / 10)
-    assert pace.share_done == pytest.approx(10 / 60)
+    assert pace.share_done == pytest.approx(20 / 70)
+    # A rate that others could not work out the time from would be none.
+    steps_left = 1 + 40 / 10
+    assert pace.seconds_left == pytest.approx(steps_left / pace.steps_per_second)
+
+
+def test_the_first_step_of_any_octave_does_not_count() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    for number in (0, 1):
+        pace.update(octave(number, work=10, after=30 * (1 - number)))
+        for step in range(3):
+            clock.now += 1.0 if step else 50.0
+            pace.update(StepDone(number, step, 1.0, moved=True))
+            if number or step:
+                assert pace.steps_per_second == pytest.approx(1.0)
+                assert pace.seconds_left == pytest.approx(2 - step + 3 * (1 - number))
+    assert pace.share_done == 1.0
 
 
 def test_an_octave_that_ends_early_leaves_only_those_after_it() -> None:
@@ -62,11 +82,12 @@ def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def written(kind: type[NoticeLines], *, terminal: bool) -> str:
+def written(kind: type[QuietLines], *, terminal: bool, width: int = 100) -> str:
     out = io.StringIO()
-    console = Console(file=out, force_terminal=terminal, width=100, highlight=False)
+    console = Console(file=out, force_terminal=terminal, width=width, highlight=False)
     with kind(console) as show:
         show(Notice("[not markup] mind this"))
+        show(Notice(Aside("by the way")))
         show(octave(0))
         for step in range(3):
             show(StepDone(0, step, 1.5 + step, moved=True))
@@ -76,9 +97,10 @@ def written(kind: type[NoticeLines], *, terminal: bool) -> str:
 def test_lines_tell_octaves_and_their_last_step() -> None:
     assert [
         line.partition(" steps/s")[0] for line in written(PictureLines, terminal=False).splitlines()
-    ][:2] == [
+    ][:3] == [
         "note: [not markup] mind this",
-        "octave 1/2: 80x60, 4 tiles of 48 pixels, 3 iterations",
+        "note: by the way",
+        "octave 1/2: 80x60, 4 tiles of 48 pixels, 3 steps at the most",
     ]
     assert "octave 1/2: step 3/3, loss 3.5" in written(PictureLines, terminal=False)
 
@@ -99,8 +121,32 @@ def test_the_bar_shows_octave_step_and_loss() -> None:
     assert "octave 1/2 step 3/3 loss 3.5" in written(PictureBar, terminal=True)
 
 
-def test_quiet_shows_remarks_alone() -> None:
-    assert written(NoticeLines, terminal=False) == "note: [not markup] mind this\n"
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_the_bar_has_its_room_on_any_terminal(width: int) -> None:
+    shown = written(PictureBar, terminal=True, width=width).split("\x1b[2K")
+    bars = [re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", line).strip("\r\n") for line in shown]
+    last = [line for line in bars if "━" in line][-1]
+    assert len(last) <= width
+    assert last.count("━") + last.count("╺") + last.count("╸") >= 14
+    assert "octave 1/2" in last
+
+
+@given(st.integers(40, 300), st.integers(1, 99), st.integers(0, 10**7), st.integers(1, 10_000))
+def test_what_matters_less_gives_way_to_the_bar(
+    width: int, octaves: int, seconds: int, steps: int
+) -> None:
+    number, left = f"octave {octaves}/{octaves}", f"{duration(seconds)} left"
+    full = (f"{number} step {steps}/{steps} loss 3.14", f"{left}, 1.5 steps/s")
+    choices = [full, (number, left), (number, duration(seconds))]
+    before, behind = fit(width, *choices, beside=5)
+    place = choices.index((before, behind))
+    assert all(len("".join(c)) + 5 + 2 + 16 > width for c in choices[:place])
+    if place < 2:
+        assert width - len(before) - len(behind) - 5 - 2 >= 16
+
+
+def test_quiet_shows_what_is_to_be_minded_alone() -> None:
+    assert written(QuietLines, terminal=False) == "note: [not markup] mind this\n"
 
 
 def test_what_is_logged_stays_on_its_line() -> None:

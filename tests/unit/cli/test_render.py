@@ -300,10 +300,9 @@ def test_a_margin_is_dreamt_and_cut_off(run: Run, tmp_path: Path, folder: Path) 
     import dreamray
 
     samples = noise(channels=4)
-    Image.fromarray(samples).save(tmp_path / "in.png")
-    ended = run(
-        "render", tmp_path / "in.png", folder / "a.png", *LITTLE, "--margin=20", "--preview"
-    )
+    picture = tmp_path / "in.png"
+    Image.fromarray(samples).save(picture)
+    ended = run("render", picture, folder / "a.png", *LITTLE, "--margin", "20", "--preview")
     assert ended.code == 0, ended.err
     made = decode((folder / "a.png").read_bytes(), "a")
     np.testing.assert_array_equal(made.alpha, samples[..., 3])
@@ -312,14 +311,12 @@ def test_a_margin_is_dreamt_and_cut_off(run: Run, tmp_path: Path, folder: Path) 
     assert json.loads(run("show", folder / "a.png", "--json").out)["margin"] == 20
     settings = Dream.from_yaml(run("show", folder / "a.png").out)
     execution = dreamray.Execution(weights="random")
-    colour = np.ascontiguousarray(samples[..., :3])
-    np.testing.assert_array_equal(
-        made.pixels, dreamray.dream(colour, settings, execution=execution)
-    )
+    colour = dreamray.dream(samples[..., :3], settings, execution=execution)
+    np.testing.assert_array_equal(made.pixels, colour)
     like = ("--like", folder / "a.png", "--weights", "random")
-    assert run("render", tmp_path / "in.png", folder / "b.png", *like).code == 0
+    assert run("render", picture, folder / "b.png", *like).code == 0
     assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
-    planned = run("plan", tmp_path / "in.png", *LITTLE, "--margin", "20", "--no-probe").out
+    planned = run("plan", picture, *LITTLE, "--margin", "20", "--no-probe").out
     assert "picture 120x100 with a margin of 20 pixels, 1 octave," in planned
     assert re.search(r"^1 +160x140 ", planned, re.MULTILINE)
 

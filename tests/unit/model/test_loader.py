@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -250,15 +252,26 @@ class TestAuto:
             load(warn=silent)
 
     def test_those_of_the_package_come_with_a_warning(
-        self, monkeypatch: pytest.MonkeyPatch
+        self, cached: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Why, and what would bring the others, is in the same line."""
+        """Why, and what would bring the others, is in the same line; it is tried once an hour."""
         monkeypatch.setenv("DREAMRAY_WEIGHTS", "auto")
         told: list[str] = []
         assert load(warn=told.append).name.startswith("bestiary-")
         assert told[-1].startswith("WARNING: ImageNet's weights could not be had")
         assert "download failed" in told[-1]
-        assert "--weights FILE" in told[-1]
+        assert "--weights imagenet" in told[-1]
+        assert "downloading" in told[0]
+        told.clear()
+        load(warn=told.append)
+        assert len(told) == 1
+        assert "download failed 0:0" in told[0]
+        (mark,) = cached.parent.glob("*.failed")
+        os.utime(mark, (0, time.time() - 3601))
+        load(warn=told.append)
+        assert "downloading" in told[1]
+        with pytest.raises(WeightsError, match="download failed: "):
+            load("imagenet", warn=told.append)
 
     def test_where_there_are_none_at_all_both_ways_out_are_told(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
