@@ -16,10 +16,14 @@ import numpy as np
 from dreamray.base.geometry import Shape
 from dreamray.pictures import parts, rgb_space
 from dreamray.pictures.carried import Carried
+from dreamray.pictures.guard import KindError
 from dreamray.pictures.rgb_space import RgbSpace
 from dreamray.raster.pixels import Pixels
 
 _MAX_META = 16 << 20
+_MAX_FILE = 512 << 20
+"""Its decoders hold it as a whole."""
+
 _MOST_BOXES = 10_000
 
 
@@ -34,6 +38,8 @@ class HeifSamples(NamedTuple):
 
 def heif_shape(file: BinaryIO, kind: str) -> Shape:
     """Height and width, upright; no pixels are decoded."""
+    if file.seek(0, io.SEEK_END) > _MAX_FILE:
+        raise KindError(f"is a {kind} of more than {_MAX_FILE >> 20} MiB")
     if kind == "AVIF":
         image = _open_avif(file)
         return Shape(image.height, image.width)
@@ -59,7 +65,11 @@ def read_heif(data: bytes, kind: str) -> HeifSamples:
         samples = samples[..., None]
     if samples.dtype == np.uint16:
         samples = _to_full_range(samples, bits)
-    remarks = (f"has {others + 1} pictures: only the main one is dreamt",) if others > 0 else ()
+    remarks: tuple[str, ...] = ()
+    if any(box == b"moov" for box, _ in _boxes(data)):
+        remarks = ("is animated: only its first frame is dreamt",)
+    elif others > 0:
+        remarks = (f"has {others + 1} pictures: only the main one is dreamt",)
     carried = Carried(exif or None, xmp or None, icc or None, _space(data), remarks, upright=True)
     colour = 1 if samples.shape[2] < 3 else 3
     alpha = samples[..., colour] if samples.shape[2] > colour else None

@@ -15,8 +15,9 @@ _HEADER_BYTES = 16 << 20
 _MOST_SCANS = 500
 """Pictures have ten or so, and a component of each order by itself makes 192."""
 
-_MOST_SCANNED = 16 * MAX_PIXELS
-"""Pixels of all scans together: some ten seconds of decoding."""
+_USUAL_SCANS = 20
+_MOST_SCANNED = 2 * MAX_PIXELS
+"""Pixels of all scans together, where there are more than the usual: seconds of decoding."""
 
 _END, _SCAN = 0xD9, 0xDA
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -38,10 +39,10 @@ def check_scans(jpeg: bytes | mmap, name: str) -> None:
             height, width = struct.unpack_from(">HH", segment, 1)
             pixels = max(pixels, height * width)
         scans += marker == _SCAN
-    if scans > _MOST_SCANS or scans * pixels > max(_MOST_SCANNED, 4 * pixels):
+    if scans > _MOST_SCANS or scans * pixels > max(_MOST_SCANNED, _USUAL_SCANS * pixels):
         raise PictureError(
-            f"{name} is a JPEG of {scans:,} scans, each of which repeats the picture, more than "
-            "are decoded: save it anew"
+            f"{name} is a JPEG of {scans:,} scans, each of which goes over the picture again, more "
+            "than are decoded: save it anew"
         )
 
 

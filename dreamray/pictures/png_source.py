@@ -61,7 +61,9 @@ class Png:
         space = self._code_points()
         if space is None:
             icc_profile = _unpacked(self.chunks.get(b"iCCP", b"")) or self._raw(b"icc", b"icm")
-            if icc_profile is None and b"sRGB" not in self.chunks:
+            if icc_profile is None and b"sRGB" in self.chunks:
+                space = RgbSpace(rgb_space.BT_709)
+            elif icc_profile is None:
                 try:
                     space = rgb_space.of_png(self.chunks.get(b"gAMA"), self.chunks.get(b"cHRM"))
                 except ValueError:

@@ -160,11 +160,11 @@ def _png(file: BinaryIO, pixels: BinaryIO, kind: str, name: str) -> _Opened:
 
 def _other(file: BinaryIO, pixels: BinaryIO, kind: str, name: str) -> _Opened:
     header = _header(file, kind)
+    image = _open_vips(pixels, kind)
+    _check_order(image, kind, name)
     if kind == "JPEG":
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as jpeg:
             check_scans(jpeg, name)
-    image = _open_vips(pixels, kind)
-    _check_order(image, kind, name)
     return image, _channels(image, header), of_pillow(header)
 
 

@@ -390,6 +390,11 @@ class TestColour:
         seen = in_srgb(read(out.getvalue()).icc_profile, (200, 0, 0))
         assert seen == pytest.approx((red, 0, 0), abs=2)
 
+    def test_what_the_format_says_counts_before_exif(self, read: Read) -> None:
+        adobe = exif(t40961=2).removeprefix(b"Exif\0\0")
+        assert read(lying((b"eXIf", adobe))).icc_profile is not None
+        assert read(lying((b"eXIf", adobe), (b"sRGB", b"\0"))).icc_profile is None
+
     @pytest.mark.parametrize("space", [1, 65535])
     def test_other_words_of_exif_are_srgb(self, read: Read, space: int) -> None:
         out = io.BytesIO()

@@ -104,6 +104,14 @@ def test_of_several_the_main_one_is_taken_with_a_note() -> None:
     assert picture.notes == (f"{NAME} has 2 pictures: only the main one is dreamt",)
 
 
+def test_of_an_animation_the_first_frame_is_taken_with_a_note() -> None:
+    out, frames = io.BytesIO(), [Image.new("RGB", (32, 32), name) for name in ("red", "lime")]
+    frames[0].save(out, "AVIF", save_all=True, append_images=frames[1:])
+    picture = decode(out.getvalue(), NAME)
+    assert picture.pixels[..., 0].min() > 200 > 50 > picture.pixels[..., 1].max()
+    assert picture.notes == (f"{NAME} is animated: only its first frame is dreamt",)
+
+
 def test_a_profile_is_kept_and_counts_before_code_points() -> None:
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image = Image.fromarray(LYING)
