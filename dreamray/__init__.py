@@ -7,9 +7,14 @@ asking for the settings of a dream does not need it.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from dreamray.base.version import __version__
+
+if sys.platform == "win32":  # There is neither flock, nor a rename that replaces open files.
+    print("dreamray does not run on Windows; install it in WSL 2, which is Linux", file=sys.stderr)
+    raise SystemExit(2)
 
 if TYPE_CHECKING:
     from dreamray.base.errors import DreamrayError

@@ -1,4 +1,7 @@
-"""docs/operations.md tells what there is: values, commands, metrics, messages and links."""
+"""docs/operations.md tells what there is: values, commands, metrics, messages and links.
+
+Commands also where other pages tell them.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from tests.support.places import PROJECT
 
 DOCUMENT = PROJECT / "docs" / "operations.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8")
+PAGES = [f"docs/{name}.md" for name in ("operations", "farm", "bulk")]
 VALUES: dict[str, Any] = yaml.safe_load((chart.FOLDER / "values.yaml").read_text())
 
 FENCED = re.compile(r"^```yaml\n(.*?)^```$", re.M | re.S)
@@ -38,13 +42,19 @@ def fragments() -> list[str]:
     return [*FENCED.findall(TEXT), *(s for s in spans() if re.match(r"\w+: [{\[]", s))]
 
 
-def commands(program: str) -> list[list[str]]:
-    """Command lines of the program in the document's blocks and lines, in words."""
-    block = "\n".join(INDENTED.findall(FENCED.sub("", TEXT)))
-    lines = [*re.sub(r"\\\n *", "", block).splitlines(), *spans()]
+def commands(program: str, page: str = "docs/operations.md") -> list[list[str]]:
+    """Command lines of the program in a page's blocks and lines, in words."""
+    text = (PROJECT / page).read_text(encoding="utf-8")
+    block = "\n".join(INDENTED.findall(FENCED.sub("", text)))
+    lines = [*re.sub(r"\\\n *", "", block).splitlines(), *spans(text)]
     found = [re.search(rf"(?:^ *|-- ){program} .*", line) for line in lines]
     texts = [match[0].strip().removeprefix("-- ") for match in found if match]
     return [shlex.split(text.split("|")[0]) for text in texts]
+
+
+def commands_of_pages(program: str) -> list[list[str]]:
+    """Those of all pages that tell how to run a set or a farm."""
+    return [command for page in PAGES for command in commands(program, page)]
 
 
 def symptoms() -> list[str]:
@@ -135,7 +145,7 @@ def test_troubles_are_many() -> None:
     assert len(symptoms()) > 15
 
 
-@pytest.mark.parametrize("command", commands("dreamray"), ids=" ".join)
+@pytest.mark.parametrize("command", commands_of_pages("dreamray"), ids=" ".join)
 def test_dreamray_takes_its_options(command: list[str]) -> None:
     """Its own parser does."""
     known = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
@@ -144,7 +154,7 @@ def test_dreamray_takes_its_options(command: list[str]) -> None:
     assert command[1] in known
 
 
-@pytest.mark.parametrize("command", commands("ray"), ids=" ".join)
+@pytest.mark.parametrize("command", commands_of_pages("ray"), ids=" ".join)
 def test_ray_takes_its_options(command: list[str]) -> None:
     """The subcommand is there, and has each option before the job's own command."""
     from ray.scripts.scripts import cli as ray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os.path
 import posixpath
 from pathlib import PurePath
@@ -19,7 +20,9 @@ def link_to(destination: Folder, source: str) -> str | None:
     if isinstance(destination, LocalFolder):
         if "://" in source or not PurePath(source).is_absolute():
             return None
-        return os.path.relpath(source, destination.path)
+        folder, name = os.path.split(source)
+        way = _way(folder, str(destination.path))
+        return name if way == "." else f"{way}/{name}"
     if isinstance(destination, S3Folder):
         bucket = f"s3://{destination.bucket}/"
         key = source.removeprefix(bucket)
@@ -27,6 +30,11 @@ def link_to(destination: Folder, source: str) -> str | None:
         if source.startswith(bucket) and plain:
             return posixpath.relpath(f"/{key}", f"/{destination.prefix}")
     return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _way(folder: str, destination: str) -> str:
+    return os.path.relpath(folder, destination)  # Many sources lie beside each other.
 
 
 def is_reachable(path: str) -> bool:

@@ -13,11 +13,11 @@ from dreamray.base.messages import plural
 from dreamray.base.pages import load_templates
 from dreamray.bulk.report.data import PER_PART, Group, Parts, Row, part_page
 from dreamray.bulk.report.figures import STAGES, Figures
-from dreamray.bulk.report.formats import duration, rate
 from dreamray.bulk.report.histogram import Histogram
 from dreamray.bulk.report.links import address, is_reachable
 from dreamray.bulk.report.summary import Summary
 from dreamray.bulk.report.thumbnails import thumbnail_name
+from dreamray.bulk.report.units import duration, rate
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -125,6 +125,8 @@ class TestManyPictures:
 
     def test_those_of_one_state_are_shown_without_loading_the_others(self, browser, large):
         browser.open(large)
+        browser.until(f"{NAMES}[0] === '000000.png'")
+        browser.ask("scrollTo(0, 3000)")  # The list begins at its first card all the same.
         browser.ask("document.querySelector('[data-group=failed]').click()")
         browser.until(f"{NAMES}[1] === '000013.png'")
         assert browser.ask(LOADED) == 1

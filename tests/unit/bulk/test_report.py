@@ -19,9 +19,9 @@ from dreamray.bulk.record import Record, Seconds, State
 from dreamray.bulk.report import Report, RunState, WorkerFigures, thumbnails_of
 from dreamray.bulk.report.data import PER_PART
 from dreamray.bulk.report.figures import MOST_REASONS, Distribution, Figures, reason_of
-from dreamray.bulk.report.formats import duration
 from dreamray.bulk.report.links import address, link_to
 from dreamray.bulk.report.thumbnails import thumbnail, thumbnail_shape
+from dreamray.bulk.report.units import duration
 from dreamray.raster.lazy import ArrayRaster
 from dreamray.raster.pixels import to_tensor
 from dreamray.storage import LocalFolder, MemoryFolder, S3Folder

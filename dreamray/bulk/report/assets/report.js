@@ -169,8 +169,8 @@ addEventListener("hashchange", route);
 
 // A new list begins at its first card, unless that is in sight.
 function toTop() {
-  const top = tools.offsetTop;
-  if (scrollY > top) scrollTo(0, gallery.box.offsetTop - tools.offsetHeight);
+  const top = gallery.box.offsetTop - tools.offsetHeight;
+  if (scrollY > top) scrollTo(0, top);
 }
 
 tools.hidden = false;
