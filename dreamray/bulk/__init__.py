@@ -5,7 +5,6 @@
 | `job` | a whole run, from the lease to the report |
 | `request` | what is asked for, and when a run gives up |
 | `sources`, `lists`, `naming`, `entry` | the pictures asked for, and their results' names |
-| `lease` | one run at a time in a destination |
 | `bulk_planner`, `task_store` | what is asked for, what is there, and so what is to be done |
 | `scheduler`, `retry_queue` | handing out, trying again, recording |
 | `task`, `task_runner` | one picture, and a process that makes several at a time |

@@ -16,7 +16,6 @@ from dreamray.base.errors import DreamrayError, RequestError
 from dreamray.base.messages import Warn
 from dreamray.bulk.bulk_events import BulkEvent, BulkListener
 from dreamray.bulk.existing import check_ours
-from dreamray.bulk.lease import hold_lease
 from dreamray.bulk.reporting import Reporting
 from dreamray.bulk.request import BulkRequest, Limit
 from dreamray.bulk.scheduler import BulkScheduler
@@ -32,6 +31,7 @@ from dreamray.render.workspace import WORK
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import Folder, LocalFolder, locate_folder
+from dreamray.storage.lease import hold_lease
 
 __all__ = ["BulkOptions", "dream_set"]
 
@@ -103,7 +103,7 @@ def dream_set(
     work = folder.folder(WORK)
     with (
         _remove_if_empty(work, folder),
-        hold_lease(work, warn) as lease,
+        hold_lease(work, warn, place=folder) as lease,
         TaskStore() as store,
         contextlib.ExitStack() as closing,
     ):

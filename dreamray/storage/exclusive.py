@@ -13,7 +13,12 @@ LOCK_SECONDS = 10.0
 """How long a lock of another process is waited for: its holders need milliseconds."""
 
 _POLL = 0.02
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
+
+
+class NoLocksError(OSError):
+    """The file system has no locks."""
 
 
 class LockedError(OSError):
@@ -88,6 +93,10 @@ def _flock(descriptor: int) -> None:
                     errno.EWOULDBLOCK, f"another program has had it locked for {LOCK_SECONDS:.0f} s"
                 ) from None
             time.sleep(_POLL)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                raise NoLocksError(error.errno, "this file system has no locks") from None
+            raise
 
 
 def _has_name(held: int, folder: int, target: str) -> bool:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from dreamray.base.errors import DreamrayError, RequestError, StorageError, UnreadableError
 from dreamray.base.messages import shown
+from dreamray.storage import exclusive
 from dreamray.storage.exclusive import LockedError
 from dreamray.storage.handles import LinkError, OutsideError
+from dreamray.storage.places import NoLocksError
 
 
 def translate(place: object, folder: Path, error: OSError, doing: str) -> DreamrayError:
@@ -25,6 +27,8 @@ def translate(place: object, folder: Path, error: OSError, doing: str) -> Dreamr
             "name"
         )
     reason = os.strerror(error.errno) if error.errno else str(error)
+    if isinstance(error, exclusive.NoLocksError):
+        return NoLocksError(f"{shown(place)}: {error.strerror}")
     if isinstance(error, LockedError):
         return StorageError(f"{shown(place)}: {error.strerror}; end it, then run this again")
     kind = UnreadableError if doing == "reading" else RequestError

@@ -14,6 +14,10 @@ from dreamray.base.messages import shown
 from dreamray.storage.temporary import scratch_folder
 
 
+class NoLocksError(StorageError):
+    """Files cannot be locked there."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListedFile:
     """A file in the listing of a folder."""

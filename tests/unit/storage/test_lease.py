@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -19,12 +20,13 @@ from typing import Any
 import pytest
 
 from dreamray.base.errors import DreamrayError, RequestError, StorageError
-from dreamray.bulk.lease import NAME, Holder, Lease, hold_lease
 from dreamray.storage import Folder, MemoryFolder, locate_folder
+from dreamray.storage.lease import NAME, Lease, hold_lease
+from dreamray.storage.lease_holder import Holder
 
 # Its processes start in milliseconds, and share no thread and no lock with the tests.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["pytest", "dreamray.storage.s3_client", "dreamray.bulk.lease"])
+PROCESSES.set_forkserver_preload(["pytest", "dreamray.storage.s3_client", "dreamray.storage.lease"])
 
 # Far apart, so that a busy machine does not make the living look dead.
 QUICK = {"every": 0.1, "dead_after": 3.0}
@@ -116,7 +118,7 @@ class TestHolding:
         said: list[str] = []
         with hold_lease(folder, said.append) as lease:
             assert stored(folder)["pid"] == os.getpid()
-            assert stored(folder)["renewals"] == 0
+            assert stored(folder)["renewals"] == 1, "that it can be renewed is tried at once"
             lease.check()
         assert not folder.file(NAME).exists()
         assert said == []
@@ -150,6 +152,21 @@ class TestHolding:
         assert text.startswith(f"{folder}: another run (host ")
         assert f"process {os.getpid()}, since 2" in text
         assert text.endswith("let it finish or stop it, or choose another destination")
+        assert said == []
+
+    def test_one_of_another_machine_is_watched(self, folder: Folder) -> None:
+        said: list[str] = []
+
+        def renew(text: str) -> None:
+            said.append(text)
+            folder.file(NAME).write(replace(ELSEWHERE, renewals=1).to_json())
+
+        folder.file(NAME).write(ELSEWHERE.to_json())
+        with (
+            pytest.raises(RequestError, match=f"^{folder}: another run .host elsewhere, process"),
+            hold_lease(folder, renew, every=0.1, dead_after=60.0),
+        ):
+            raise AssertionError("two runs")
         assert len(said) == 1
         assert "waiting up to 60 s" in said[0]
 
@@ -167,17 +184,16 @@ class TestHolding:
 
     def test_who_waits_gets_it_when_it_is_released(self, folder: Folder) -> None:
         """Without a renewal it cannot tell whether the holder lives."""
-        released = threading.Event()
+        released: list[str] = []
 
         def release(text: str) -> None:
-            holding.__exit__(None, None, None)
-            released.set()
+            folder.file(NAME).remove()
+            released.append(text)
 
-        holding = hold_lease(folder, silent, every=60.0, dead_after=300.0)
-        holding.__enter__()
+        folder.file(NAME).write(ELSEWHERE.to_json())
         with hold_lease(folder, release, every=0.1, dead_after=300.0) as lease:
             lease.check()
-            assert released.is_set()
+            assert len(released) == 1
 
 
 class TestTheDead:
@@ -201,14 +217,20 @@ class TestTheDead:
             os.waitpid(ended, 0)
 
     def test_a_number_that_was_given_to_another_process_is_not_the_holder(self) -> None:
-        assert replace(Holder.me(), started="1").has_ended()
-        assert not Holder.me().has_ended()
+        me = Holder.me()
+        me.begin()
+        assert replace(me, started="1").has_ended()
+        assert not me.has_ended()
+        assert me.is_at_work()
+        me.end()
+        assert me.has_ended(), "it could not remove its lease, but does not hold it"
 
     @pytest.mark.parametrize("field", ["host", "boot", "pids"])
     def test_a_process_of_another_place_may_live(self, field: str) -> None:
         """Containers of one machine do not see each other's processes."""
-        gone = replace(Holder.me(), started="1")
-        assert not replace(gone, **{field: "another"}).has_ended()
+        gone = replace(Holder.me(), started="1", **{field: "another"})
+        assert not gone.has_ended()
+        assert not gone.is_at_work()
 
     def test_of_another_machine_it_is_had_when_it_is_not_renewed(self, folder: Folder) -> None:
         said: list[str] = []
@@ -219,7 +241,18 @@ class TestTheDead:
         assert len(said) == 1
         assert "host elsewhere" in said[0]
 
-    @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"owner": 1}', b"\xff"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b"",
+            b"{",
+            b"[]",
+            b'{"owner": 1}',
+            b"\xff",
+            b"[" * 50_000,
+            replace(ELSEWHERE, pid="1", renewals=[]).to_json(),  # type: ignore[arg-type]
+        ],
+    )
     def test_what_is_no_lease_is_watched_as_one(self, tmp_path: Path, text: bytes) -> None:
         said: list[str] = []
         folder = locate_folder(str(tmp_path))
@@ -280,7 +313,7 @@ class TestFailures:
     def lease(self) -> Lease:
         file, me = MemoryFolder("dest").file(NAME), Holder.me()
         file.write(me.to_json())
-        return Lease(file, me, taken=-1e9, trusted=40.0)
+        return Lease(file, "dest", me, taken=-1e9, trusted=40.0)
 
     def test_an_old_one_is_renewed_by_the_check(self, lease: Lease) -> None:
         lease.check()
@@ -298,10 +331,10 @@ class TestFailures:
             failing.setattr(type(lease._file), "compare_and_swap", fail)
             with pytest.raises(DreamrayError) as error:
                 lease.check()
-            lease.release()
+            lease.release(5.0)
         assert str(error.value) == (
             "dest: the lease could not be renewed for 40 s: "
-            "dest/lease.json: no space left; free some"
+            "dest/lease.json: no space left; free some; run it again to go on"
         )
         lease.check()
 
@@ -327,27 +360,96 @@ class TestFailures:
             with pytest.raises(DreamrayError, match="no answer"):
                 lease.check()
         lease.check()
-        assert stored(lease._file.folder)["renewals"] == 2
+        assert stored(lease._file.folder)["renewals"] == 3, "no bytes come twice"
 
-    @pytest.mark.parametrize("call", ["create_if_absent", "compare_and_swap"])
-    def test_a_lease_taken_whose_answer_was_lost_is_still_its_own(
-        self, call: str, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("dead", [False, True])
+    def test_where_each_request_arrives_twice_it_is_taken_and_renewed(
+        self, dead: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        """The second time its condition fails: so says the answer, though the first was met."""
         folder = MemoryFolder("dest")
         file = folder.file(NAME)
-        if call == "compare_and_swap":
+        if dead:
             file.write(replace(Holder.me(), started="1").to_json())
-        real, asked = getattr(type(file), call), []
+        asked: list[Any] = []
 
-        def lost(self: Any, *args: Any) -> bool:
-            asked.append(args)
-            return bool(real(self, *args)) and len(asked) > 1
+        def twice(real: Any) -> Any:
+            def ask(*args: Any) -> bool:
+                asked.append(args)
+                return bool(real(*args)) and bool(real(*args))
 
-        monkeypatch.setattr(type(file), call, lost)
-        with hold_lease(folder, silent) as lease:
+            return ask
+
+        for call in ("create_if_absent", "compare_and_swap"):
+            monkeypatch.setattr(type(file), call, twice(getattr(type(file), call)))
+        with hold_lease(folder, silent, every=0.02) as lease:
             lease.check()
-            assert stored(folder)["renewals"] == 1
+            while stored(folder)["renewals"] < 3:
+                time.sleep(0.01)
         assert not file.exists()
+        assert len(asked) < 20
+
+    def test_a_storage_that_never_replaces_is_told_after_one_wait(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder, said = MemoryFolder("dest"), list[str]()
+        folder.file(NAME).write(ELSEWHERE.to_json())
+        monkeypatch.setattr(type(folder.file(NAME)), "compare_and_swap", lambda *args: False)
+        with (
+            pytest.raises(StorageError, match=r"^dest: the storage does not replace dest/lease"),
+            hold_lease(folder, said.append, every=0.05, dead_after=0.1),
+        ):
+            raise AssertionError("nothing is held")
+        assert len(said) == 1
+
+    def test_a_lease_that_cannot_be_renewed_is_told_before_the_work(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = MemoryFolder("dest")
+        monkeypatch.setattr(type(folder.file(NAME)), "compare_and_swap", lambda *args: False)
+        with (
+            pytest.raises(StorageError, match=r"^dest: no lease can be kept there: .*If-Match"),
+            hold_lease(folder, silent),
+        ):
+            raise AssertionError("nothing is held")
+
+    def test_a_storage_that_does_not_answer_is_not_waited_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It hangs for as long as the test takes; what is trusted are 0.3 seconds."""
+        monkeypatch.setattr("dreamray.storage.lease._LEAST_WAIT", 0.1)
+        folder, hanging = MemoryFolder("dest"), threading.Event()
+        with hold_lease(folder, silent, every=0.05, dead_after=0.325) as lease:
+            monkeypatch.setattr(
+                type(folder.file(NAME)), "compare_and_swap", lambda *args: hanging.wait(60)
+            )
+            begun = time.monotonic()
+            said = ""
+            while not said and time.monotonic() < begun + 30:
+                try:
+                    lease.check()
+                except DreamrayError as error:
+                    said = str(error)
+                time.sleep(0.01)
+            assert said.endswith(" 0 s: the storage does not answer; run it again to go on")
+            assert time.monotonic() < begun + 10
+            ending = time.monotonic()
+        assert time.monotonic() < ending + 10
+        hanging.set()
+
+    def test_where_files_cannot_be_locked_it_is_said_and_gone_on(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(descriptor: int, how: int) -> None:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+        said: list[str] = []
+        monkeypatch.setattr("fcntl.flock", refuse)
+        with hold_lease(locate_folder(str(tmp_path)), said.append) as lease:
+            lease.check()
+        (line,) = said
+        assert line.startswith(f"{tmp_path}/{NAME}: this file system has no locks: nothing keeps")
+        assert list(tmp_path.iterdir()) == []
 
     def test_a_storage_that_cannot_be_written_is_told_at_once(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"x")
