@@ -50,14 +50,16 @@ def write(
     scratch: Path,
     *,
     check: Callable[[], None],
+    may_write: Callable[[], None],
     progress: Callable[[float], None],
     warn: Warn,
 ) -> None:
     """Write a result as the Deep Zoom whose description is `target`, complete or not at all.
 
     Tiles have 8 bits and the source's colour profile. An older result of the same name is
-    replaced as a whole. `scratch` is an empty folder, on the disk of a local target; `check`
-    raises where the result must not be put in its place any more.
+    replaced as a whole. `scratch` is an empty folder, on the disk of a local target. `check`
+    and `may_write` raise where the result must not be put in its place any more: the one is
+    called once, the other before each step.
 
     Raises RequestError or StorageError where it cannot be written.
     """
@@ -76,7 +78,8 @@ def write(
     size = result.shape
     description = _DESCRIPTION % (encoding.suffix, size.width, size.height, html.escape(text))
     finished = FinishedDeepZoom(tiles, description.encode(), shown_page)
-    put_in_place(finished, target, page, scratch, check=check)
+    check()
+    put_in_place(finished, target, page, scratch, check=may_write)
     warn(Aside(f"{shown(page)} shows it in a browser{note}"))
 
 

@@ -47,6 +47,7 @@ def export(
     *,
     object_metadata: Mapping[str, str] = {},
     check: Callable[[], None] = lambda: None,
+    may_write: Callable[[], None] = lambda: None,
     progress: Callable[[float], None] = lambda share: None,
     warn: Warn = lambda remark: None,
 ) -> None:
@@ -55,7 +56,8 @@ def export(
     The bytes depend on the arguments alone, not on the machine's number of processors. 16 bit
     and alpha are kept in PNG and TIFF; a TIFF above `HELD_PIXELS` is a tiled, pyramidal BigTIFF.
     `object_metadata` goes with the file where its storage keeps any, but not with a Deep Zoom.
-    `check` is called before anything is put in its place, and raises where that must not be.
+    `check` is called before anything is put in its place, and raises where that must not be;
+    `may_write` too, and again before each of many files.
     `progress` is told the share of the result that has been read, `warn` notices for the user.
 
     That a large one cannot be written is known before any of it is read.
@@ -69,19 +71,29 @@ def export(
     if format is Format.WEBP or (small and format is not Format.DEEP_ZOOM):
         data = _encode_held(result, extras, format, metadata, progress)
         check()
+        may_write()
         target.write(data, object_metadata)
         return
     target.check_writable()
     if format is Format.DEEP_ZOOM:
         with _scratch(target) as folder:
             deep_zoom.write(
-                result, extras, target, metadata, folder, check=check, progress=progress, warn=warn
+                result,
+                extras,
+                target,
+                metadata,
+                folder,
+                check=check,
+                may_write=may_write,
+                progress=progress,
+                warn=warn,
             )
     else:
         with _scratch(target) as folder:
             file = folder / "result"
             _stream(file, result, extras, format, text, progress)
             check()
+            may_write()
             target.write_file(file, object_metadata)
 
 

@@ -81,9 +81,18 @@ class Checkpoint:
 class CheckpointStore:
     """One picture's work in a folder."""
 
-    def __init__(self, folder: Folder, request: Mapping[str, str]) -> None:
-        """`request` is all that the bytes of the result depend on, by kind."""
+    def __init__(
+        self,
+        folder: Folder,
+        request: Mapping[str, str],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`request` is all that the bytes of the result depend on, by kind.
+
+        `check` raises once this run must not write here any more.
+        """
         self.folder = folder
+        self._check = check
         self._request = dict(request)
         self.environment: Mapping[str, Any] = {}
         """What the dream is computed with: device, threads and so on."""
@@ -140,6 +149,7 @@ class CheckpointStore:
 
     def reach(self, checkpoint: Checkpoint) -> None:
         """Record a checkpoint whose rasters are stored; those before it are removed."""
+        self._check()
         before, self.checkpoint = self.checkpoint, checkpoint
         record = {
             "request": self._request,

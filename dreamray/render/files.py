@@ -12,7 +12,7 @@ from typing import Any
 
 from dreamray.base.errors import DreamrayError
 from dreamray.base.geometry import Shape
-from dreamray.base.messages import Aside
+from dreamray.base.messages import Aside, Warn
 from dreamray.base.version import __version__
 from dreamray.engine.events import Event, Listener, Notice, OctaveDone, Transfer, ignore
 from dreamray.pictures import ingest
@@ -23,11 +23,11 @@ from dreamray.pictures.ingest import Source
 from dreamray.pictures.outputs import OBJECT_MARK, check_not_read, check_output_place, is_dream
 from dreamray.pictures.preview import preview_of, write_preview
 from dreamray.raster.lazy import NormalizedRaster
-from dreamray.render.checkpoint import RECORD, CheckpointStore
+from dreamray.render.checkpoint import CheckpointStore
 from dreamray.render.provenance import describe, extras_of, resume_key
 from dreamray.render.renderer import Renderer
 from dreamray.render.result import DreamtPixels
-from dreamray.render.workspace import discard, discard_soon, is_worth_keeping, work_folder
+from dreamray.render.workspace import Work, hold_work, is_worth_keeping, work_folder
 from dreamray.storage import Folder, Location, locate
 
 
@@ -71,74 +71,76 @@ def render_picture(
     format = output_format(target.name)
     place = locate(source)
     fingerprint = place.fingerprint()
-    base, folder = work_folder(target, renderer.execution.work)
+    _, folder = work_folder(target, renderer.execution.work)
     outputs = _Outputs(target, format, place, folder, options)
     outputs.check()
     target.check_writable()
     folder.check_writable()
-    renderer.load()
-    if options.fresh:
-        discard(folder, base)
-    earlier = folder.file(RECORD).exists()
-    size = renderer.dream.size
-    original, store = _open_source(place, fingerprint, base, folder, on_event, size), None
-    try:
-        check_output(format, original.shape.width, original.shape.height)
-        plan = renderer.plan(original.shape)
-        if plan.advice:
-            on_event(Notice(Aside(plan.advice)))
-        store = CheckpointStore(folder, resume_key(renderer, original, plan))
-        note = store.resume(len(plan.stages), lambda: renderer.executor(plan).about())
-        if note:
-            on_event(Notice(note))
-        handle = _with_previews(on_event, outputs) if options.preview else on_event
-        dreamt = renderer.dream_raster(NormalizedRaster(original.colour), plan, store, handle)
-        metadata = describe(renderer, original.sha256, plan, store.environment)
-        export(
-            DreamtPixels(dreamt, original),
-            extras_of(original, renderer.execution),
-            target,
-            format,
-            metadata,
-            object_metadata={OBJECT_MARK: __version__},
-            check=outputs.check_result,
-            progress=lambda share: on_event(Transfer("writing", share)),
-            warn=lambda remark: on_event(Notice(remark)),
-        )
-    except BaseException:
-        # What an earlier run left is kept, whatever this one came to.
-        if not earlier and not is_worth_keeping(store, original):
-            discard_soon(folder, base)
-        raise
-    if not options.work:
+
+    def warn(text: str) -> None:
+        on_event(Notice(text))
+
+    with hold_work(target, renderer.execution.work, warn, overwrite=options.overwrite) as work:
+        renderer.load()
+        if options.fresh:
+            work.discard()
+        earlier = work.is_begun
+        size = renderer.dream.size
+        original, store = _open_source(place, fingerprint, work, warn, size), None
         try:
-            discard(folder, base)
-        except DreamrayError as error:  # The picture is there.
-            on_event(Notice(f"{folder}: this work is done, and stays: {error}"))
+            check_output(format, original.shape.width, original.shape.height)
+            plan = renderer.plan(original.shape)
+            if plan.advice:
+                warn(Aside(plan.advice))
+            key = resume_key(renderer, original, plan)
+            store = CheckpointStore(folder, key, check=work.check)
+            note = store.resume(len(plan.stages), lambda: renderer.executor(plan).about())
+            if note:
+                warn(note)
+            handle = _with_previews(on_event, outputs) if options.preview else on_event
+            dreamt = renderer.dream_raster(NormalizedRaster(original.colour), plan, store, handle)
+            metadata = describe(renderer, original.sha256, plan, store.environment)
+            export(
+                DreamtPixels(dreamt, original),
+                extras_of(original, renderer.execution),
+                target,
+                format,
+                metadata,
+                object_metadata={OBJECT_MARK: __version__},
+                check=outputs.check_result,
+                may_write=work.check,
+                progress=lambda share: on_event(Transfer("writing", share)),
+                warn=warn,
+            )
+        except BaseException:
+            # What an earlier run left is kept, whatever this one came to.
+            if not earlier and not is_worth_keeping(store, original):
+                work.discard_soon()
+            raise
+        if not options.work:
+            try:
+                work.discard()
+            except DreamrayError as error:  # The picture is there.
+                warn(f"{folder}: this work is done, and stays: {error}")
     return RenderResult(str(target), original.shape, metadata)
 
 
 def _open_source(
-    place: Location,
-    fingerprint: str,
-    base: Folder,
-    folder: Folder,
-    on_event: Listener,
-    size: int | None,
+    place: Location, fingerprint: str, work: Work, warn: Warn, size: int | None
 ) -> Source:
     """The source as a chunked raster: as it is there, or brought in."""
-    known = ingest.open_source(folder)
+    known = ingest.open_source(work.folder)
     if known is not None:
         same = known.fingerprint == fingerprint or _has_same_content(place, known)
         if same and known.size == size:
             return known
         other = "size" if same else "source"
-        on_event(Notice(f"{folder} holds work with another {other}: starting afresh"))
-    discard(folder, base)
+        warn(f"{work.folder} holds work with another {other}: starting afresh")
+    work.discard()
     try:
-        return ingest.ingest(place, folder, warn=lambda note: on_event(Notice(note)), size=size)
+        return ingest.ingest(place, work.folder, warn=warn, size=size)
     except BaseException:
-        discard_soon(folder, base)
+        work.discard_soon()
         raise
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
+from typing_extensions import override
+
 from dreamray.base.errors import DreamrayError, RequestError, StorageError
 from dreamray.base.messages import Warn, shown
 from dreamray.base.parsing import read_bounded
@@ -45,6 +47,8 @@ class Lease:
         self._trusted = trusted
         self._lost_to: str | None = None
         self._failure = ""
+        self.taken_over = False
+        """Whether a holder before this one ended without giving it up."""
         self._tried = holder.renewals
         self._lock = threading.Lock()
         self._renewing: threading.Thread | None = None
@@ -68,6 +72,11 @@ class Lease:
             f"{self._place}: the lease could not be renewed for {self._trusted:.0f} s: "
             f"{self._failure or 'the storage does not answer'}; run it again to go on"
         )
+
+    @property
+    def is_held(self) -> bool:
+        """Whether no other run may write here, as far as is known without a request."""
+        return self._is_fresh()
 
     def keep(self, every: float, stop: threading.Event) -> None:
         """Renew it every so many seconds until `stop` is set."""
@@ -200,6 +209,12 @@ class _NoLease(Lease):
     def check(self) -> None:
         """Nobody knows."""
 
+    @property
+    @override
+    def is_held(self) -> bool:
+        """Nobody knows."""
+        return True
+
     def keep(self, every: float, stop: threading.Event) -> None:
         """There is nothing to renew."""
 
@@ -247,7 +262,9 @@ class _Taking:
             asked = _clock()
             if self._file.compare_and_swap(text, self._me.to_json()):
                 _log.info("%s is taken over from %s", self._file, _run_of(found))
-                return self._taken(self._me, asked)
+                lease = self._taken(self._me, asked)
+                lease.taken_over = True
+                return lease
             if _text(self._file) == text:
                 raise StorageError(
                     f"{self._place}: the storage does not replace {shown(self._file)}, as if it "

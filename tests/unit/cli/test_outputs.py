@@ -184,3 +184,59 @@ def test_what_comes_while_it_is_dreamt_is_not_replaced(
     assert ended.code == 2
     assert "dreamray has not made" in ended.err
     assert (here / "dream.png").read_bytes() == draw(here / "again.png", seed=9)
+
+
+@pytest.mark.parametrize(
+    "where", ["local", "link", "other work", pytest.param("s3", marks=pytest.mark.slow)]
+)
+def test_a_second_render_of_an_output_is_told_who_has_it(
+    where: str, run: Run, here: Path, request: pytest.FixtureRequest
+) -> None:
+    from dreamray.render.workspace import hold_work
+    from dreamray.storage import locate
+
+    output, name, more = "dream.png", "dream.png", list[str]()
+    if where == "s3":
+        output = name = f"s3://{request.getfixturevalue('bucket')}/dream.png"
+    if where == "link":
+        (here / "disk").mkdir()
+        output, name = "disk/dream.png", "link.png"
+        link("link.png", "disk/dream.png")
+    if where == "other work":
+        more = ["--work", "work"]
+    with hold_work(locate(output), None, pytest.fail, overwrite=False):
+        for settings in ([], ["--step", "0.5"], ["--fresh"], ["--overwrite"]):
+            ended = run("render", "cat.png", name, *LITTLE, *settings, *more)
+            refused(ended, f"{name}: another run (host ", f", process {os.getpid()}, since 2")
+            assert ended.err.endswith("let it finish or stop it, or choose another output\n")
+    assert run("render", "cat.png", name, *LITTLE, *more).code == 0
+    assert [path.name for path in here.rglob("*") if "dreamray" in path.name] == []
+
+
+def test_the_work_folder_of_another_machine_s_output_of_that_name_is_held_too(
+    run: Run, here: Path
+) -> None:
+    """Both have a folder `/x` of their own, and share one for the work."""
+    from dreamray.render.workspace import hold_work
+    from dreamray.storage import locate
+
+    with hold_work(locate("dream.png"), "work", pytest.fail, overwrite=False):
+        (here / ".dreamray").rename(here / "of-the-other")
+        refused(run("render", "cat.png", "dream.png", *LITTLE, "--work", "work"), "another run")
+        assert not (here / ".dreamray").exists()
+        (here / "of-the-other").rename(here / ".dreamray")
+
+
+def test_a_work_folder_that_dreamray_has_not_made_is_left_alone(run: Run, here: Path) -> None:
+    from dreamray.render.workspace import work_folder
+    from dreamray.storage import locate
+
+    _, folder = work_folder(locate("dream.png"), "work")
+    notes = folder.file("notes.txt")
+    notes.write(b"mine")
+    command = ["render", "cat.png", "dream.png", *LITTLE, "--work", "work"]
+    for options in ([], ["--fresh"]):
+        refused(run(*command, *options), "dream.png-", "dreamray has not made", "--overwrite")
+    assert notes.read() == b"mine"
+    assert run(*command, "--overwrite").code == 0
+    assert not notes.exists()
