@@ -26,9 +26,16 @@ _SOON = 4.0
 
 def work_folder(target: Location, work: str | None) -> tuple[Folder, Folder]:
     """Where work is kept, and the folder in it for one result."""
-    base = locate_folder(work) if work else target.folder.folder(WORK)
-    whole = os.path.realpath(target.path) if isinstance(target, LocalFile) else str(target)
-    return base, base.folder(f"{target.name}-{_digest(whole)[:8]}")
+    real = _behind_links(target)
+    base = locate_folder(work) if work else real.folder.folder(WORK)
+    return base, base.folder(f"{target.name}-{_digest(str(real))[:8]}")
+
+
+def _behind_links(target: Location) -> Location:
+    """What is written: an output that somebody names may be a link."""
+    if isinstance(target, LocalFile):
+        return LocalFile(Path(os.path.realpath(target.path)))
+    return target
 
 
 class Work:
@@ -80,9 +87,7 @@ def hold_work(target: Location, work: str | None, warn: Warn, *, overwrite: bool
     something in it that is not dreamray's, but with `overwrite`; else as `hold_lease`.
     """
     base, folder = work_folder(target, work)
-    real: Location = target
-    if isinstance(target, LocalFile):
-        real = LocalFile(Path(os.path.realpath(target.path)))
+    real = _behind_links(target)
     held = {real.folder.folder(WORK): real.name}
     if work:
         held[base] = str(folder)
