@@ -20,6 +20,7 @@ from dreamray.base.errors import DreamrayError, RequestError, StorageError
 from dreamray.base.messages import Warn, shown
 from dreamray.base.parsing import read_bounded
 from dreamray.storage.lease_holder import MOST_BYTES, Holder
+from dreamray.storage.patience import is_waiting
 from dreamray.storage.places import Folder, Location, NoLocksError
 
 _log = logging.getLogger(__name__)
@@ -59,11 +60,14 @@ class Lease:
 
         It costs nothing as long as the lease is renewed in time. If it was not, as this process
         or its machine was suspended, or the storage failed, it is renewed here, but a storage
-        that does not answer is not waited for.
+        that does not answer is not waited for; one that asks to wait is.
         """
         if self._is_fresh():
             return
         self.renew(self._trusted / 4)
+        while not self._is_fresh() and self._lost_to is None and is_waiting():
+            time.sleep(_LEAST_WAIT / 4)  # The storage asked for that, and nothing is written.
+            self.renew(self._trusted / 4)
         if self._is_fresh():
             return
         if self._lost_to is not None:
@@ -191,7 +195,7 @@ def hold_lease(
         folder.file(name).remove()
         lease = _NoLease(folder.file(name), place or folder, Holder.me(), 0.0, 0.0)
     except BaseException:
-        lease.release(every)
+        lease.release(min(every, _LEAST_WAIT))
         raise
     stop = threading.Event()
     keeper = threading.Thread(target=lease.keep, args=(every, stop), name="lease", daemon=True)
@@ -200,7 +204,7 @@ def hold_lease(
         yield lease
     finally:
         stop.set()
-        lease.release(every)
+        lease.release(min(every, _LEAST_WAIT))
 
 
 class _NoLease(Lease):
