@@ -128,8 +128,17 @@ def _root(
 @app.command()
 @with_settings
 def render(
-    source: Input,
-    output: Output,
+    sources: Annotated[
+        list[str], typer.Argument(metavar="INPUT…", help="Pictures: paths or s3:// URIs.")
+    ],
+    output: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUTPUT",
+            help="The result: a path or s3:// URI; format by suffix. Of several inputs a folder, "
+            "or an s3:// prefix that ends in a slash.",
+        ),
+    ],
     given: CliOptions,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew, whatever earlier work there is.")
@@ -143,22 +152,44 @@ def render(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Dream of one picture. Run again after an interruption, it goes on from where it was."""
+    """Dream of a picture, or of several. Run again after an interruption, it goes on."""
     import time
 
+    from dreamray.base.errors import WeightsError
     from dreamray.base.messages import duration
+    from dreamray.cli.inputs import pair_up
     from dreamray.cli.progress import say
+    from dreamray.engine.events import Notice
     from dreamray.render.files import RenderOptions, render_picture
 
-    started = time.monotonic()
     interruption.goes_on(_again("--fresh" if fresh else ""))
+    done: list[str] = []
+    failed: list[str] = []
+    pairs = pair_up(sources, output, overwrite=overwrite)
     with (
         _make_ready(given, quiet) as (request, show),
         request.renderer(show) as renderer,
     ):
         options = RenderOptions(fresh=fresh, work=keep_work, preview=preview, overwrite=overwrite)
-        rendered = render_picture(source, output, renderer, show, options)
-    say(f"{rendered.output}: {rendered.shape} in {duration(time.monotonic() - started)}")
+        for pair in pairs:
+            started = time.monotonic()
+            try:
+                rendered = render_picture(pair.source, pair.output, renderer, show, options)
+            except WeightsError:
+                raise  # It would be the same with the others.
+            except DreamrayError as error:
+                if len(pairs) == 1:
+                    raise
+                failed.append(pair.source)
+                show(Notice(f"failed: {shown(pair.source)}: {error}"))
+                continue
+            took = duration(time.monotonic() - started)
+            done.append(f"{rendered.output}: {rendered.shape} in {took}")
+    for line in done:
+        say(line)
+    if failed:
+        _tell(f"{len(failed)} of {len(pairs)} pictures failed: {', '.join(map(shown, failed))}")
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Hashable
 from pathlib import Path
 
 from dreamray.storage.local import LocalFile, LocalFolder
@@ -11,16 +11,23 @@ from dreamray.storage.places import Folder, Location
 from dreamray.storage.s3 import S3Folder, S3Object
 
 
+def identity(place: Location) -> Hashable:
+    """What is equal for places that are one file or object, by whatever path or link.
+
+    Of a file that is there it is not its name, which may be one of several.
+    """
+    if isinstance(place, LocalFile):
+        try:
+            status = place.path.stat()
+        except OSError:
+            return os.path.realpath(place.path)
+        return status.st_dev, status.st_ino
+    return place
+
+
 def is_same(one: Location, other: Location) -> bool:
-    """Whether both name one file or object: by another path, a symbolic or a hard link."""
-    if isinstance(one, LocalFile) and isinstance(other, LocalFile):
-        with suppress(OSError):
-            if one.path.samefile(other.path):
-                return True
-        return os.path.realpath(one.path) == os.path.realpath(other.path)
-    if isinstance(one, S3Object) and isinstance(other, S3Object):
-        return (one.bucket, one.key) == (other.bucket, other.key)
-    return one == other
+    """Whether both name one file or object."""
+    return identity(one) == identity(other)
 
 
 def is_inside(place: Location, folder: Folder) -> bool:
