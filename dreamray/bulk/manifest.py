@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from dreamray.base.errors import NotFoundError, StorageError
-from dreamray.base.messages import Warn
+from dreamray.base.messages import Warn, plural, shown
+from dreamray.base.parsing import bounded_lines
 from dreamray.bulk.naming import MANIFEST
 from dreamray.bulk.record import Record
 from dreamray.render.workspace import WORK
@@ -45,7 +46,7 @@ class Manifest:
                 file.as_local_file() as path,
                 path.open(encoding="utf-8", errors="replace") as lines,
             ):
-                for line in lines:
+                for line in bounded_lines(lines):
                     try:
                         record = Record.from_json(line)
                     except ValueError:
@@ -53,7 +54,10 @@ class Manifest:
                     else:
                         yield record
         if unreadable:
-            warn(f"{unreadable} lines of {self._file} cannot be read: their pictures are made anew")
+            warn(
+                f"{shown(self._file)}: {plural(unreadable, 'line')} cannot be read, whose pictures "
+                "are made anew"
+            )
 
     @property
     def has_parts(self) -> bool:

@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, field
 
 from pydantic import TypeAdapter
 
+_MOST = 2**53
+"""Of a number: all up to here are the same as integers and as floats."""
+
 
 class State(enum.StrEnum):
     """What became of a picture."""
@@ -80,7 +83,11 @@ class Record:
     @classmethod
     def from_json(cls, line: str) -> Record:
         """Raises ValueError for a line that is none; what it has besides is passed over."""
-        return _RECORD.validate_json(line, strict=True)
+        record = _RECORD.validate_json(line, strict=True)
+        numbers = (record.width, record.height, record.attempts, record.seconds.total)
+        if not all(0 <= number <= _MOST for number in numbers):  # Nor are they NaN.
+            raise ValueError("a number of it cannot be meant")
+        return record
 
 
 _RECORD = TypeAdapter(Record)

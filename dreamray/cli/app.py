@@ -311,8 +311,12 @@ def sweep(
         small = request.of_size(SIZE)
         experiments = parse_experiments(vary or [], small.dream)
         with small.renderer(show) as renderer:
-            count = render_sheet(source, output, renderer, experiments, show, overwrite=overwrite)
-    say(f"{output}: {plural(count, 'dream')}")
+            sheet = render_sheet(source, output, renderer, experiments, show, overwrite=overwrite)
+    say(f"{output}: {plural(sheet.dreams, 'dream')}")
+    for problem in sheet.failed:
+        _tell(f"not dreamt: {problem}")
+    if sheet.failed:
+        raise typer.Exit(1)
 
 
 @app.command()

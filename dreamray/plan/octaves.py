@@ -18,6 +18,9 @@ It is the smallest octave of a 900 pixel picture at the defaults, so that on a l
 the coarsest motifs cover the same share of it.
 """
 
+MOST_PIXELS = 1 << 34
+"""Of an octave: as many as a picture may have that is brought in."""
+
 BORDER = 2
 """Cells at the edge of a feature map that the objective leaves out."""
 
@@ -101,7 +104,7 @@ def advise(shape: Shape, dream: Dream) -> str | None:
 def plan_octaves(shape: Shape, dream: Dream) -> OctavePlan:
     """The octaves of a picture, those too small for the network left out.
 
-    Raises PictureError if none is large enough.
+    Raises PictureError if none is large enough, or one is beyond `MOST_PIXELS`.
     """
     count = count_octaves(shape, dream)
     margin = count_margin(shape, dream)
@@ -109,17 +112,30 @@ def plan_octaves(shape: Shape, dream: Dream) -> OctavePlan:
         Shape(*(int(side / dream.octave_scale**i) for side in shape.widened(margin)))
         for i in reversed(range(count))
     ]
+    _check_growth(shape, dream, max(every, key=math.prod))
     names = dream.layer_names
     shapes = tuple(s for s in every if is_visible(names, s))
     smallest = smallest_side(names)
     if not shapes:
+        needed = smallest - 2 * margin
+        larger = f"enlarge it to at least {needed} pixels a side"
+        if dream.size == max(shape):
+            larger = f"give --size {-(-needed * max(shape) // min(shape))} or more"
         raise PictureError(
             f"a picture of {shape} is too small for {', '.join(names)}: "
-            f"enlarge it to at least {smallest - 2 * margin} pixels a side, or choose an earlier "
-            "layer"
+            f"{larger}, or choose an earlier layer"
         )
     skipped = tuple(s for s in every if not is_visible(names, s))
     return OctavePlan(margin, shapes, skipped, smallest)
+
+
+def _check_growth(shape: Shape, dream: Dream, largest: Shape) -> None:
+    if largest.pixels > max(MOST_PIXELS, shape.pixels):
+        raise PictureError(
+            f"a picture of {shape} would grow to {largest.pixels:.2g} pixels, over the "
+            f"{MOST_PIXELS:.2g} that an octave may have: give fewer --octaves, or an "
+            "--octave-scale nearer to 1"
+        )
 
 
 def is_visible(names: tuple[str, ...], shape: Shape) -> bool:

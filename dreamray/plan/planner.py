@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import functools
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from dreamray.base.errors import RequestError
@@ -47,9 +48,10 @@ class Stage:
     @functools.cached_property
     def flops(self) -> int:
         """Floating point operations of one step, halos included."""
+        # Windows come in few shapes.
         return sum(
-            architecture.convolution_flops(self.layers, *tile.window.shape)
-            for tile in self.tiles.tiles
+            count * architecture.convolution_flops(self.layers, *shape)
+            for shape, count in Counter(tile.window.shape for tile in self.tiles.tiles).items()
         )
 
 

@@ -14,12 +14,17 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from dreamray.base.errors import RequestError
 from dreamray.base.geometry import Interval, Region, Shape
 from dreamray.model import architecture
 from dreamray.plan.octaves import BORDER
+
+MOST_TILES = 1 << 18
+"""Of an octave: each is a value in memory, and a few messages a step."""
 
 _AlongAxes = Sequence[Sequence[Interval]]
 """Intervals along the rows, and along the columns."""
@@ -116,7 +121,7 @@ def plan_tiles(
 
     `core` is the largest side of a core in pixels (rounded down to the alignment, but never
     below it), None for one tile; `overlap` a halo in pixels that is smaller than the exact
-    one, None for the exact one.
+    one, None for the exact one. Raises RequestError for more than `MOST_TILES` tiles.
     """
     layers = tuple(layers)
     return _with_windows(shape, layers, _core_axes(shape, layers, core), overlap)
@@ -180,6 +185,12 @@ def _with_windows(
 def _core_axes(shape: Shape, layers: tuple[str, ...], core: int | None) -> _AlongAxes:
     align = alignment(layers)
     side = max(shape) if core is None else core
+    count = math.prod(-(-length // max(align, side)) for length in shape)
+    if count > MOST_TILES:
+        raise RequestError(
+            f"tiles of {side} pixels: an octave of {shape} would be cut into {count:,} of them, "
+            f"over {MOST_TILES:,}; give a larger --tile or --memory"
+        )
     return [_cores(length, side, align) for length in shape]
 
 

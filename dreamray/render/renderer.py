@@ -218,7 +218,8 @@ class Renderer:
 def read_picture(source: str, on_event: Listener = ignore) -> Picture:
     """Read and decode a picture, its notes given as `Notice` events."""
     place = locate(source)
-    picture = pictures.decode(place.read(), place.name)
+    with place.as_local_file() as path:
+        picture = pictures.decode(path.read_bytes(), place.name)
     for note in picture.notes:
         on_event(Notice(note))
     return picture

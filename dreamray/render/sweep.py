@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from dreamray import pictures
-from dreamray.base.errors import RequestError
+from dreamray.base.errors import DreamrayError, MemoryExhaustedError, RequestError
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import Aside
 from dreamray.engine.events import Listener, Notice, ignore
@@ -39,12 +39,21 @@ _VARIED = ("layer", *(name for name in Dream.model_fields if name not in ("layer
 
 _MARGIN, _LABEL = 12, 26
 _COLUMNS = 6
-_BACKGROUND, _INK = (24, 24, 28), (236, 236, 236)
+_BACKGROUND, _INK, _FAINT = (24, 24, 28), (236, 236, 236), (140, 140, 148)
 _COMMA = re.compile(r",(?![^\[]*\])")  # Not those between the channels of a layer.
 
 
-Cell = tuple[str, pictures.Pixels]
-"""A picture with its label."""
+Cell = tuple[str, pictures.Pixels | None]
+"""A picture with its label; None where it could not be dreamt."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What became of a sheet's dreams."""
+
+    dreams: int
+    failed: tuple[str, ...]
+    """Why some are not on it, a line each."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +101,12 @@ def render_sheet(
     on_event: Listener = ignore,
     *,
     overwrite: bool = False,
-) -> int:
+) -> Sheet:
     """Dream each experiment of a picture reduced to the dream's size, and write them as one sheet.
 
     The original and the dream without change come first. The network is built once for each
-    choice of layers. Returns the number of dreams. With `overwrite` what dreamray has not made
-    is replaced, too.
+    choice of layers. An experiment that cannot be dreamt costs only itself; raises what is wrong
+    with it where that holds for all. With `overwrite` what dreamray has not made is replaced, too.
     """
     target = locate(output)
     format = pictures.output_format(target.name, PICTURE_SUFFIXES)
@@ -117,35 +126,46 @@ def render_sheet(
         [unchanged, *(replace(cell, dream=cell.dream.settled(suitable)) for cell in row)]
         for row in rows
     ]
-    # What may be wrong with any of them is raised now, and not after the first hours.
     cells = {experiment.dream.digest(): experiment for row in rows for experiment in row}
-    for cell in cells.values():
-        renderer.weights.check_reaches(cell.dream.layer_names)
-        Planner(cell.dream, renderer.execution).plan(shape)
+    # What may be wrong with any of them is found now, and not after the first hours.
+    failed = dict[str, DreamrayError]()
+    for digest, cell in cells.items():
+        try:
+            renderer.weights.check_reaches(cell.dream.layer_names)
+            Planner(cell.dream, renderer.execution).plan(shape)
+        except DreamrayError as error:
+            failed[digest] = error
+    good = {digest: cell for digest, cell in cells.items() if digest not in failed}
+    if not good:
+        raise next(iter(failed.values()))
 
-    plan = renderer.plan(shape)
-    metadata: dict[str, Any] = {
-        **describe(renderer, picture.sha256, plan, renderer.executor(plan).about()),
-        "sweep": [[cell.label for cell in row] for row in rows],
-    }
     image = pictures.to_tensor(small)
     dreams: dict[str, pictures.Pixels] = {}
-    for number, (digest, cell) in enumerate(cells.items(), start=1):
-        on_event(Notice(Aside(f"dream {number} of {len(cells)}: {cell.label}")))
+    metadata: dict[str, Any] = {}
+    for number, (digest, cell) in enumerate(good.items(), start=1):
+        on_event(Notice(Aside(f"dream {number} of {len(good)}: {cell.label}")))
         with renderer.with_dream(cell.dream) as one:
-            dreams[digest] = pictures.from_tensor(one.dream_array(image))
+            if not metadata:
+                plan = one.plan(shape)
+                metadata = describe(one, picture.sha256, plan, one.executor(plan).about())
+            try:
+                dreams[digest] = pictures.from_tensor(one.dream_array(image))
+            except MemoryExhaustedError as error:
+                failed[digest] = error
 
+    metadata["sweep"] = [[cell.label for cell in row] for row in rows]
     sheet = [
         line
         for row in rows
         for line in _wrap(
-            [("original", small), *((c.label, dreams[c.dream.digest()]) for c in row)]
+            [("original", small), *((c.label, dreams.get(c.dream.digest())) for c in row)]
         )
     ]
     plain = Picture(small, None, picture.icc_profile, None, picture.sha256, ())
     check()
     target.write(pictures.encode(_paste(sheet, shape), plain, format, metadata))
-    return len(cells)
+    problems = tuple(f"{cells[digest].label}: {error}" for digest, error in failed.items())
+    return Sheet(len(dreams), problems)
 
 
 def _reduce(pixels: pictures.Pixels, size: int | None) -> pictures.Pixels:
@@ -181,5 +201,8 @@ def _paste(rows: list[list[Cell]], shape: Shape) -> pictures.Pixels:
             x = _MARGIN + column * (shape.width + _MARGIN)
             y = _MARGIN + row * (shape.height + _LABEL + _MARGIN)
             draw.text((x, y), label, fill=_INK, font=font)
-            sheet.paste(Image.fromarray(pixels), (x, y + _LABEL))
+            if pixels is None:
+                draw.text((x, y + _LABEL), "not dreamt", fill=_FAINT, font=font)
+            else:
+                sheet.paste(Image.fromarray(pixels), (x, y + _LABEL))
     return np.asarray(sheet)

@@ -22,7 +22,7 @@ VISIBLE_IF_USED = {"metadata": "keep"}
 """Fields that do so only where they are not as here: older results keep their digests."""
 
 _WORKERS = re.compile(r"(?P<least>\d{1,6})(:(?P<most>\d{1,6}))?")
-_SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[KMGT]?)(i?B)?", re.IGNORECASE)
+_SIZE = re.compile(r"(?P<number>\d{1,15}(\.\d{1,15})?)\s*(?P<unit>[KMGT]?)(i?B)?", re.IGNORECASE)
 
 
 def parse_size(text: object) -> object:
@@ -79,7 +79,7 @@ class Execution(Settings):
     metadata: Literal["keep", "strip"] = Field(default="keep", description="keep or strip")
     """Whether the source's EXIF goes along, or nothing but its colour profile."""
     memory: Annotated[
-        Annotated[int, Field(ge=2**29)] | Literal["auto"], BeforeValidator(parse_size)
+        Annotated[int, Field(ge=2**29, le=2**60)] | Literal["auto"], BeforeValidator(parse_size)
     ] = Field(default="auto", description="a size of at least 512MiB such as 8GiB, or auto")
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         default=None, description="a whole number from 1 to 1024"

@@ -478,6 +478,21 @@ def test_sweep_makes_a_sheet_of_every_value(run: Run, picture: Path, folder: Pat
     assert sheet.shape == (12 + 2 * (75 + 26 + 12), 12 + 5 * (90 + 12), 3)
 
 
+def test_a_dream_that_cannot_be_made_costs_a_sweep_only_itself(
+    run: Run, picture: Path, folder: Path
+) -> None:
+    options = ("--vary", "layer=mixed0,mixed10", "--size", "90")
+    ended = run("sweep", picture, folder / "s.png", *LITTLE, *options)
+    assert ended.code == 1, ended.err
+    assert "1 dream" in ended.out
+    assert "not dreamt: mixed10: a picture of 90x75 is too small for mixed10" in ended.err
+    assert "give --size" in ended.err
+    sheet = decode((folder / "s.png").read_bytes(), "s").pixels
+    assert sheet.shape == (12 + (75 + 26 + 12), 12 + 4 * (90 + 12), 3)
+    refused(run("sweep", picture, folder / "t.png", *LITTLE, "--size", "20"), 1, "--size")
+    assert not (folder / "t.png").exists()
+
+
 @pytest.mark.parametrize(
     ("vary", "word"),
     [("step", "SETTING=A,B"), ("speed=1,2", "speed"), ("step=0,1", "step"), ("layer=x", "'x'")],

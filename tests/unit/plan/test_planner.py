@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
+import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dreamray.base.errors import PictureError, RequestError
@@ -332,3 +334,68 @@ class TestSizes:
     )
     def test_are_shown(self, size, text):
         assert show_size(size) == text
+
+
+SIDES = st.sampled_from([1, 74, 75, 299, 1000, 4000, 20_000, 131_072, 2**20])
+DREAMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "octaves": st.sampled_from([1, 2, 10, 50, "auto"]),
+        "octave_scale": st.sampled_from([0.1, 0.5, 0.99, 1, 1.0001, 2, 10]),
+        "size": st.sampled_from([None, 1, 75, 400, 2**20]),
+        "layers": st.dictionaries(
+            st.sampled_from(["mixed0", "mixed5", "mixed10", "conv2d_1", "average_pooling2d_8"]),
+            st.just(1.0),
+            min_size=1,
+        ),
+    },
+)
+EXECUTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "tile": st.sampled_from([32, 33, 512, 2**20, "auto"]),
+        "overlap": st.sampled_from([0, 1, 2**20, "exact"]),
+        "seams": st.sampled_from(["exact", "blend"]),
+        "memory": st.sampled_from(["512M", "1G", "8GiB", 2**60]),
+        "workers": st.sampled_from([None, 2, "1:10000"]),
+    },
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(DREAMS, EXECUTIONS, SIDES, SIDES)
+@example({"octaves": 50, "octave_scale": 0.1}, {}, 400, 600)
+@example({}, {"tile": 32}, 131_072, 131_072)
+@example({}, {"memory": "512M"}, 2**20, 2**14)
+def test_any_settings_give_a_plan_or_one_line_soon(dream, execution, height, width):
+    begun = time.process_time()
+    shape = Shape(height, min(width, 2**34 // height)).within(dream.get("size"))
+    try:
+        planned = Planner(Dream(**dream), Execution(**execution)).plan(shape)
+        assert sum(stage.flops for stage in planned.stages) > 0
+    except (PictureError, RequestError) as error:
+        message = str(error)
+        assert message.isprintable()
+        assert len(message) < 400
+    assert time.process_time() - begun < 4  # A second or two, on a quiet machine.
+
+
+@pytest.mark.parametrize(
+    ("shape", "dream", "words"),
+    [
+        ((400, 600), {"octaves": 50, "octave_scale": 0.1}, r"2\.4e\+103 pixels.*fewer --octaves"),
+        ((75, 90), {"layers": {"mixed10": 1.0}, "size": 90}, r"give --size \d+ or more"),
+        ((75, 90), {"layers": {"mixed10": 1.0}}, r"enlarge it to at least \d+ pixels a side"),
+    ],
+)
+def test_a_picture_that_has_no_octaves_is_told_what_helps(shape, dream, words):
+    with pytest.raises(PictureError, match=words):
+        plan(shape, dream=Dream(**dream))
+
+
+def test_the_size_that_is_advised_suffices():
+    dream = Dream(layers={"mixed10": 1.0}, size=90)
+    with pytest.raises(PictureError) as caught:
+        plan((75, 90), dream=dream)
+    advised = int(re.search(r"--size (\d+)", str(caught.value))[1])
+    assert plan(Shape(3333, 4000).within(advised), dream=dream.replace(size=advised)).stages

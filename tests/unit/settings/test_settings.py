@@ -103,7 +103,11 @@ class TestRange:
             ("precision", "float32 or bfloat16", ["float16", 32]),
             ("tile", "from 32, or auto", [31, 0, -5, 2**20 + 1, 100.5, "large"]),
             ("overlap", "from 0, or exact", [-1, 2**20 + 1, 0.5, "none"]),
-            ("memory", "at least 512MiB", ["511MiB", 2**29 - 1, "8 apples", -1, "GiB", ""]),
+            (
+                "memory",
+                "at least 512MiB",
+                ["511MiB", 2**29 - 1, "8 apples", -1, "GiB", "", "9" * 400, 2**61],
+            ),
             ("threads", "from 1 to 1024", [0, -1, 1025, "all", 1.5]),
             ("weights", "auto, imagenet, bestiary, random", ["", 3, None]),
         ],
