@@ -75,9 +75,8 @@ class BulkPlanner:
         place = shown(self._wanted.source)
         if not self._store.knows_any:
             read = " of a format that is read" if Cause.UNREAD in self._left_out.counts else ""
-            raise RequestError(
-                f"{place}: there are no pictures{read}; check the name and --include"
-            )
+            check = "the name and --include" if self._wanted.include else "the name"
+            raise RequestError(f"{place}: there are no pictures{read}; check {check}")
         self._on_event(Notice(f"{place} has no pictures"))
 
     def tasks(self) -> Iterator[Task]:

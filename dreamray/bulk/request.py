@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dreamray.base.errors import RequestError
+from dreamray.base.messages import brief
 from dreamray.bulk.task_store import Counts
 from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format
 from dreamray.settings.dream import Dream
@@ -40,7 +41,7 @@ def parse_limit(text: str | None) -> Limit | None:
             raise ValueError
     except ValueError:
         raise RequestError(
-            f"--max-failures {text!r} is not allowed; allowed: a number from 0, or a share "
+            f"--max-failures {brief(text)} is not allowed; allowed: a number from 0, or a share "
             "such as 5%"
         ) from None
     return Limit(number, is_share)
@@ -52,7 +53,7 @@ def parse_format(text: str | None) -> Format | None:
         return None
     format = PICTURE_SUFFIXES.get(f".{text.strip().lower().removeprefix('.')}")
     if format is None:
-        raise RequestError(f"--format {text!r} is not allowed; allowed: png, jpeg, webp, tiff")
+        raise RequestError(f"--format {brief(text)} is not allowed; allowed: png, jpeg, webp, tiff")
     return format
 
 

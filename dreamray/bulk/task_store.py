@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from dreamray.base.errors import StorageError
+from dreamray.base.messages import plural
 from dreamray.base.version import __version__
 from dreamray.bulk.clashes import Claim, Claimant
 from dreamray.bulk.record import Record, State
@@ -81,7 +82,7 @@ class Counts(NamedTuple):
         return self.total - self.kept - self.done - self.failed
 
     def __str__(self) -> str:
-        parts = [f"{self.done} of {self.total} pictures dreamt"]
+        parts = [f"{self.done} of {plural(self.total, 'picture')} dreamt"]
         parts += [f"{self.kept} kept"] if self.kept else []
         parts += [f"{self.failed} failed"] if self.failed else []
         parts += [f"{self.left} left"] if self.left else []

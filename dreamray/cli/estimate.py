@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dreamray.base.geometry import Shape
-from dreamray.base.messages import duration, show_size
+from dreamray.base.messages import duration, plural, show_size
 from dreamray.engine.ascent import ascend
 from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import EngineSpec, Worker
@@ -50,9 +50,9 @@ def measure_speed(dream: Dream, execution: Execution) -> float:
 
 def report(plan: PicturePlan, dream: Dream, speed: float | None) -> Iterator[str]:
     """The plan as lines of text, a table of the octaves among them."""
-    margin = f" with a margin of {plan.margin} pixels" if plan.margin else ""
-    octaves = f"{len(plan.stages)} octave{'s' * (len(plan.stages) != 1)}"
-    yield f"picture {plan.shape}{margin}, {octaves}, up to {dream.iterations} steps each"
+    margin = f" with a margin of {plural(plan.margin, 'pixel')}" if plan.margin else ""
+    octaves, steps = plural(len(plan.stages), "octave"), plural(dream.iterations, "step")
+    yield f"picture {plan.shape}{margin}, {octaves}, up to {steps} each"
     yield f"layers {dream.shown_layers}"
     yield from (f"note: {remark}" for remark in plan.notices)
     header = f"{'octave':<8}{'size':>13}{'tiles':>7}{'tile':>7}{'halo':>9}{'window':>13}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from dreamray.base.errors import RequestError
 from dreamray.base.geometry import Shape
-from dreamray.base.messages import show_size
+from dreamray.base.messages import plural, show_size
 from dreamray.model import architecture
 from dreamray.plan import memory_model, tiles
 from dreamray.plan.octaves import advise, plan_octaves
@@ -114,15 +114,15 @@ class Planner:
             )
         if self._blends and any(self.blends(stage.tiles) for stage in stages):
             notices.append(
-                f"seams are blended over {self._fade} pixels: tiles are dreamt apart, "
+                f"seams are blended over {plural(self._fade, 'pixel')}: tiles are dreamt apart, "
                 "and differ from the exact dream"
             )
         if not all(stage.tiles.exact for stage in stages):
             halo = tiles.exact_halo(self._layers, 0)
             exact = max(halo.before, halo.after)
             notices.append(
-                f"an overlap of {self._overlap} pixels is approximate: seams may show; "
-                f"exact takes {exact}"
+                f"an overlap of {plural(self._overlap or 0, 'pixel')} is approximate: seams may "
+                f"show; exact takes {exact}"
             )
         plan = PicturePlan(
             shape,

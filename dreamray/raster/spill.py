@@ -104,7 +104,8 @@ class SpillBuffer(MutableMapping[Hashable, A]):
             place = self._scratch or tempfile.gettempdir()
             raise StorageError(
                 f"{place}: {error.strerror or error} while tiles that do not fit into memory are "
-                "kept there; free some space, give a --work folder with more, or a larger --memory"
+                "kept there; free some space, set --work, or of a set TMPDIR, to a folder with "
+                "more, or give a larger --memory"
             ) from None
         return path
 

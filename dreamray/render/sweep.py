@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from dreamray import pictures
 from dreamray.base.errors import DreamrayError, MemoryExhaustedError, RequestError
 from dreamray.base.geometry import Shape
-from dreamray.base.messages import Aside
+from dreamray.base.messages import Aside, brief
 from dreamray.engine.events import Listener, Notice, ignore
 from dreamray.pictures import Picture
 from dreamray.pictures.encoding import PICTURE_SUFFIXES
@@ -79,10 +79,12 @@ def _row(text: str, dream: Dream) -> list[Experiment]:
     setting, equals, values = text.partition("=")
     setting = setting.strip().replace("-", "_")
     if not equals or not values.strip():
-        raise RequestError(f"--vary {text!r} is not of the form SETTING=A,B, such as step=0.01,0.1")
+        raise RequestError(
+            f"--vary {brief(text)} is not of the form SETTING=A,B, such as step=0.01,0.1"
+        )
     if setting not in _VARIED:
         known = ", ".join(name for name in _VARIED if name != "layer")
-        raise RequestError(f"--vary {setting}: no such setting; there are layer, {known}")
+        raise RequestError(f"--vary {brief(setting)}: no such setting; there are layer, {known}")
     return [_experiment(dream, setting, value.strip()) for value in _COMMA.split(values)]
 
 

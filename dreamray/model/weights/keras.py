@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreamray.base.errors import WeightsError
+from dreamray.base.messages import plural
 from dreamray.model.architecture import CONVOLUTIONS, Layer, keras_order, kernel_shape
 from dreamray.model.weights.arrays import Weights
 
@@ -142,7 +143,8 @@ def _fold_all(hdf5: bytes) -> list[Folded]:
                 raise _UnfitError("not in a layout that Keras writes for a model's weights")
             if len(found) != len(CONVOLUTIONS):
                 raise _UnfitError(
-                    f"it holds {len(found)} convolutions, InceptionV3 has {len(CONVOLUTIONS)}",
+                    f"it holds {plural(len(found), 'convolution')}, InceptionV3 has "
+                    f"{len(CONVOLUTIONS)}",
                     _ANOTHER,
                 )
             pairs = list(zip(keras_order(), found, strict=True))
@@ -180,7 +182,9 @@ def _legacy(file: Any) -> list[_Parts]:
         elif rank not in (0, 2):  # 2: the dense layer on top, of no use here
             raise _UnfitError(f"its layer {_clean(layer_name)} is none of InceptionV3's")
     if len(kernels) != len(norms):
-        raise _UnfitError(f"it holds {len(kernels)} convolutions and {len(norms)} batch norms")
+        raise _UnfitError(
+            f"it holds {plural(len(kernels), 'convolution')} and {plural(len(norms), 'batch norm')}"
+        )
     # A batch norm lies one step above its convolution everywhere: both are in one order.
     return [_Parts(kernel, vectors) for kernel, vectors in zip(kernels, norms, strict=True)]
 
