@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 
 from pydantic import TypeAdapter
 
@@ -84,7 +84,7 @@ class Record:
     def from_json(cls, line: str) -> Record:
         """Raises ValueError for a line that is none; what it has besides is passed over."""
         record = _RECORD.validate_json(line, strict=True)
-        numbers = (record.width, record.height, record.attempts, record.seconds.total)
+        numbers = (record.width, record.height, record.attempts, *astuple(record.seconds))
         if not all(0 <= number <= _MOST for number in numbers):  # Nor are they NaN.
             raise ValueError("a number of it cannot be meant")
         return record

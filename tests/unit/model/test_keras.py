@@ -240,7 +240,7 @@ class TestRefused:
             file["layers/conv2d/vars/0"] = np.zeros((3, 3, 3, 32), np.float32)
             for number in range(3):
                 file[f"layers/batch_normalization/vars/{number}"] = np.zeros(32, np.float32)
-        refused(memory.getvalue(), "holds 1 convolutions")
+        refused(memory.getvalue(), "holds 1 convolution")
 
     def test_another_order(self, blank_weights: Path) -> None:
         def change(file: Any) -> None:
