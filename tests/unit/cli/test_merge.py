@@ -33,6 +33,7 @@ OTHER_DREAM: dict[str, Any] = {
     "jitter": 3,
     "seed": 4,
     "size": 700,
+    "margin": 5,
 }
 OTHER_EXECUTION = {"precision": "bfloat16", "overlap": 16, "seams": "blend"}
 

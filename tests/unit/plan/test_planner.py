@@ -343,6 +343,7 @@ DREAMS = st.fixed_dictionaries(
         "octaves": st.sampled_from([1, 2, 10, 50, "auto"]),
         "octave_scale": st.sampled_from([0.1, 0.5, 0.99, 1, 1.0001, 2, 10]),
         "size": st.sampled_from([None, 1, 75, 400, 2**20]),
+        "margin": st.sampled_from([None, "auto", 1, 10_000]),
         "layers": st.dictionaries(
             st.sampled_from(["mixed0", "mixed5", "mixed10", "conv2d_1", "average_pooling2d_8"]),
             st.just(1.0),
