@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 
+import pytest
 from rich.console import Console
 
 from dreamray.bulk.bulk_events import BulkProgress, PictureDone, PicturesListed
@@ -81,3 +83,19 @@ def test_the_bar_takes_all_events() -> None:
         for event in (PicturesListed(5), progress(1), progress(5, 1), Notice("careful")):
             bar(event)
     assert "note: careful" in text(shown)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_the_bar_has_its_room_on_any_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, clock = Console(file=io.StringIO(), width=width, force_terminal=True), Clock()
+    with BulkBar(shown) as bar:
+        monkeypatch.setattr(bar, "_pace", BulkPace(clock))
+        for done in (1, 30):
+            clock.now += 30
+            bar(progress(done, 3))
+    unstyled = re.sub(r"\x1b\[2K|\x1b\[[\d;?]*[a-zA-Z]", "", text(shown))
+    last = [line for line in re.split(r"[\r\n]+", unstyled) if "━" in line][-1]
+    assert len(last) <= width
+    assert sum(last.count(piece) for piece in "━╺╸") >= 14
+    assert last.startswith(("33/80", "30 of 80 done, 3 failed"))
+    assert "0:49" in last  # 29 pictures in 30 seconds, and 47 are left.
