@@ -66,6 +66,8 @@ class Verdict:
     trouble: Trouble
     wait: float = 0.0
     """Seconds that the storage asks to wait."""
+    why: str = ""
+    """For people."""
 
 
 class StalledError(Exception):
@@ -216,7 +218,8 @@ class Patience:
                 pause = self._pause(call, verdict)
                 if pause is None or not _fits(pause, self.clock):
                     raise
-                self._say(what, verdict.trouble, call, error)
+                _log.info("%s: %s, asking again: %s", what, verdict.trouble.value, error)
+                self._say(what, verdict, call)
                 if verdict.trouble is Trouble.BUSY:
                     _waiting.add(call)
             else:
@@ -243,9 +246,8 @@ class Patience:
                     return None
                 return _spread(min(0.1 * 2.0**number, 10.0))
 
-    def _say(self, what: str, trouble: Trouble, call: _Call, error: Exception) -> None:
-        _log.info("%s: %s, asking again: %s", what, trouble.value, error)
-        limits, now, text = call.limits, self.clock(), ""
+    def _say(self, what: str, verdict: Verdict, call: _Call) -> None:
+        limits, trouble, now, text = call.limits, verdict.trouble, self.clock(), ""
         with self._lock:
             waited = now - call.since.get(Trouble.BUSY, now)
             if trouble is Trouble.BUSY and waited >= limits.quiet and not self._busy_told:
@@ -258,7 +260,7 @@ class Patience:
             # Many calls stall at a time.
             if trouble is Trouble.STALLED and now - self._stall_told >= limits.window / 2:
                 self._stall_told = now
-                text = f"{what}: no progress, {error}; asking again"
+                text = f"{what}: no progress, {verdict.why}; asking again"
         if text:
             self.tell(text)
 

@@ -34,6 +34,8 @@ T = TypeVar("T")
 # Blocks of a picture are read and written by several threads at a time.
 _CONNECTIONS = 32
 
+_CONNECT_SECONDS = 10
+
 _BUSY = {
     "SlowDown",
     "ServiceUnavailable",
@@ -77,7 +79,7 @@ def _client(**settings: Any) -> Any:
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 1},
         # Also the limit on each piece of a body that is sent on a new connection.
-        connect_timeout=10,
+        connect_timeout=_CONNECT_SECONDS,
         read_timeout=Limits.window,
         max_pool_connections=_CONNECTIONS,
         **settings,
@@ -139,8 +141,12 @@ def endpoint() -> str:
 def judge(error: Exception) -> Verdict | None:
     """Whether a call may be made again after this error, and how."""
     match error:
-        case StalledError() | boto.ReadTimeoutError() | boto.ConnectTimeoutError():
-            return Verdict(Trouble.STALLED)
+        case StalledError():
+            return Verdict(Trouble.STALLED, why=str(error))
+        case boto.ReadTimeoutError():
+            return Verdict(Trouble.STALLED, why=f"nothing came for {Limits.window:.0f} s")
+        case boto.ConnectTimeoutError():
+            return Verdict(Trouble.STALLED, why=f"no connection within {_CONNECT_SECONDS} s")
         case boto.ClientError():
             code, status = code_of(error), status_of(error)
             if code in _BUSY or status in (429, 503):

@@ -23,8 +23,9 @@ print("ready", flush=True)
 for _ in range(2): ctypes.CDLL(None).pthread_mutex_lock(mutex)
 """,
     "while it tidies up": """
-print("ready", flush=True)
-try: time.sleep(60)
+try:
+    print("ready", flush=True)
+    time.sleep(60)
 finally: threading.Event().wait(60)
 """,
     "in a thread that the end waits for": """
@@ -97,8 +98,10 @@ while True:
     time.sleep(0.01)
 import os, signal
 os.kill(child.pid, signal.SIGSTOP)
-print(child.pid, *found, flush=True)
-child.wait()
+try:
+    print(child.pid, *found, flush=True)
+    child.wait()
+finally: threading.Event().wait(60)
 """
     with begun(code, within=0.1) as process:
         pids = [int(pid) for pid in process.ready.split()]  # type: ignore[attr-defined]

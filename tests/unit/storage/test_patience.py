@@ -34,7 +34,7 @@ class RefusalError(Exception):
 
 def judge(error: Exception) -> Verdict | None:
     if isinstance(error, StalledError):
-        return Verdict(Trouble.STALLED)
+        return Verdict(Trouble.STALLED, why=str(error))
     return error.verdict if isinstance(error, RefusalError) else None
 
 
