@@ -185,7 +185,8 @@ class TaskRunner:
         except DreamrayError as error:
             return builder.failed(str(error), again=True, own=False)
         except Exception as error:  # One picture's surprise must not end the run.
-            own = builder.stage == "load"  # It is what decodes it that fails.
+            # What decodes it fails for what it is, but for a lack of memory or a disk that fails.
+            own = builder.stage == "load" and not isinstance(error, OSError | MemoryError)
             return builder.failed(f"{type(error).__name__}: {error}", again=True, own=own)
         finally:
             self._activity.end(task.output)

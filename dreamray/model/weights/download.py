@@ -21,6 +21,9 @@ ANSWER_WITHIN_S = 8.0
 STALL_S = 20.0
 """No byte for so long: the transfer has died."""
 
+WINDOW_S, LEAST = 60.0, 64 << 10
+"""Fewer bytes within so many seconds are none: a trickle."""
+
 ALL_WITHIN_S = 3600.0
 
 _PIECE = 1 << 20
@@ -40,6 +43,7 @@ def download(url: str, md5: str, limit: int, warn: Warn) -> bytes:
     response = _open(url)
     give_up = time.monotonic() + ALL_WITHIN_S
     report = time.monotonic() + _REPORT_EVERY_S
+    marked, had = time.monotonic(), 0
     data = bytearray()
     try:
         with response:
@@ -50,7 +54,9 @@ def download(url: str, md5: str, limit: int, warn: Warn) -> bytes:
                 if len(data) > limit:
                     raise DownloadError("the server sends more than the file")
                 now = time.monotonic()
-                if now > give_up:
+                if len(data) - had >= LEAST:
+                    marked, had = now, len(data)
+                if now > give_up or now > marked + WINDOW_S:
                     raise DownloadError("the network is too slow")
                 if now > report:
                     report = now + _REPORT_EVERY_S

@@ -20,7 +20,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from dreamray.base.errors import ChangedError, PictureError
+from dreamray.base.errors import (
+    ChangedError,
+    PictureError,
+    RequestError,
+    StorageError,
+    UnreadableError,
+)
 from dreamray.base.geometry import Raster
 from dreamray.base.version import __version__
 from dreamray.bulk import job, task_runner
@@ -42,7 +48,7 @@ from dreamray.render.files import render_picture
 from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
-from dreamray.storage import LocalFolder, locate
+from dreamray.storage import LocalFile, LocalFolder, locate
 from tests.support.plain_engine import PlainEngine
 
 ONES = tuple(np.ones((1, 1, 1, 1), np.float32) for _ in CONVOLUTIONS)
@@ -582,7 +588,44 @@ class TestBadPictures:
 
     def test_that_are_folders_fail(self, bench):
         (bench.folder / "in" / "a.png").mkdir()
-        self.failed(bench, bench.make("a.png", "a.png"), "folder")
+        outcome = bench.make("a.png", "a.png")
+        self.failed(bench, outcome, "folder")
+        assert outcome.own
+
+    @pytest.mark.parametrize("call", ["fingerprint", "as_local_file"])
+    @pytest.mark.parametrize(
+        ("error", "own", "again"),
+        [
+            (UnreadableError("s3://b/a.png: it is archived; restore it"), True, False),
+            (RequestError("s3://b/a.png: the access key is not known there"), False, False),
+            (StorageError("s3://b/a.png: no answer"), False, True),
+        ],
+    )
+    def test_whose_own_rights_or_state_forbid_it_fail_for_a_reason_of_their_own(
+        self, bench, monkeypatch, call, error, own, again
+    ):
+        """Where it is the storage's, or that of the credentials, thirty in a row end a set."""
+
+        def refuse(self: LocalFile) -> None:
+            raise error
+
+        bench.put("a.png", PICTURES["colour.png"])
+        monkeypatch.setattr(LocalFile, call, refuse)
+        outcome = bench.make("a.png", "a.png")
+        monkeypatch.undo()
+        self.failed(bench, outcome, str(error), again=again)
+        assert outcome.own is own
+
+    def test_whose_result_may_not_be_read_are_the_destinations_fault(self, bench, monkeypatch):
+        def refuse(self: LocalFile) -> None:
+            raise UnreadableError("out/a.png: Permission denied; check its rights")
+
+        bench.put("a.png", PICTURES["colour.png"])
+        bench.make("a.png", "a.png")
+        monkeypatch.setattr(LocalFile, "metadata", refuse)
+        outcome = bench.make("a.png", "a.png", there=True)
+        assert outcome.record.state is State.FAILED
+        assert not outcome.own
 
     def test_too_large_for_the_format_fail_before_the_dream(self, bench):
         bench.put("wide.png", saved(np.zeros((40, 17_000), np.uint8)))
@@ -609,6 +652,7 @@ class TestBadPictures:
         monkeypatch.setattr(task_runner, "ingest_file", surprise)
         outcome = bench.make("a.png", "a.png")
         assert outcome.again
+        assert outcome.own is isinstance(error, ValueError)
         assert type(error).__name__ in outcome.record.error
         assert "in/a.png" in outcome.record.error
         assert outcome.record.error.isprintable()

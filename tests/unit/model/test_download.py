@@ -115,10 +115,11 @@ def test_a_transfer_that_stalls(
     over.set()
 
 
+@pytest.mark.parametrize("limit", ["ALL_WITHIN_S", "WINDOW_S"])
 def test_a_transfer_that_trickles(
-    serve: Callable[[Respond], str], monkeypatch: pytest.MonkeyPatch
+    serve: Callable[[Respond], str], monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(module, "ALL_WITHIN_S", 0.2)
+    monkeypatch.setattr(module, limit, 0.2)
     monkeypatch.setattr(module, "_REPORT_EVERY_S", 0.05)
     over = threading.Event()
     told: list[str] = []
