@@ -68,7 +68,9 @@ class Gallery {
       let card = this.cards.get(place);
       if (!card) {
         card = this.make(place);
-        if (!card.dataset.ready) missing.add(this.view.partOf(this.first + place));
+        const part = this.view.partOf(this.first + place);
+        // Of a run that goes on a part may have other rows by now than the page tells.
+        if (!card.dataset.ready && !this.pictures.parts[part].rows) missing.add(part);
         this.cards.set(place, card);
       }
       // In the order in which they are read out and come by the tab key.
