@@ -26,7 +26,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from dreamray.base.errors import DreamrayError, PictureError
-from dreamray.pictures import Picture, decode, ingest
+from dreamray.pictures import Picture, decode, ingest, taking
 from dreamray.pictures.formats import HEAD_BYTES, kind_of
 from dreamray.pictures.parts import to_depth
 from dreamray.storage import MemoryFolder
@@ -85,7 +85,7 @@ def in_strips(data: bytes) -> Seen:
     folder = MemoryFolder()
     place = folder.file("it")
     place.write(data)
-    ingest.HELD_PIXELS = 0
+    taking.HELD_PIXELS = 0
     source = ingest.ingest(place, folder.folder("work"), warn=lambda note: None)
     rows, columns = map(np.arange, source.shape)
     alpha = None if source.alpha is None else source.alpha.points(rows, columns)[..., 0]

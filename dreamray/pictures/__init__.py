@@ -3,7 +3,7 @@
 | module | |
 |---|---|
 | `decoding`, `encoding` | a picture that is held as a whole |
-| `ingest`, `source_stream` | a source of any size, into a chunked raster |
+| `ingest`, `taking`, `source_stream` | a source of any size, into a chunked raster |
 | `formats` | which formats are read, told by their beginning |
 | `carried` | what belongs to the pixels |
 | `png_source`, `tiff_source`, `jpeg_source`, `heif_source` | what a format says of itself |

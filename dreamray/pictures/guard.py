@@ -99,13 +99,14 @@ def damage_told(name: str) -> Iterator[None]:
         ) from error
 
 
-# Which function of libvips was called, and what libtiff says of tags that it does not know.
+# Which function of libvips was called, and what is said besides of each attempt and each tag.
 _IDLE_WORDS = re.compile(
-    r"unable to (call|write|load)[^\n]*\n|tiff2vips: Defined set_get_field_type[^\n]*"
+    r"unable to (call|write|load)[^\n]*\n|tiff2vips: Defined set_get_field_type[^\n]*|"
+    r"source: bad seek[^\n]*"
 )
 
 
 def one_line(error: Exception) -> str:
     """An error's message, short and without line breaks, for use in a longer one."""
-    said = _IDLE_WORDS.sub("", f"{error}\n")
-    return shown(" ".join(said.split())[:160]) or type(error).__name__
+    words = _IDLE_WORDS.sub("", f"{error}\n").split() or str(error).split()
+    return shown(" ".join(words)[:160]) or type(error).__name__

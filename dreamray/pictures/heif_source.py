@@ -21,6 +21,7 @@ from dreamray.pictures.rgb_space import RgbSpace
 from dreamray.raster.pixels import Pixels
 
 _MAX_META = 16 << 20
+_PARTS = (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid", b"idat", b"jumb")
 _MAX_FILE = 512 << 20
 """Its decoders hold it as a whole."""
 
@@ -37,27 +38,33 @@ class HeifSamples(NamedTuple):
 
 
 def heif_shape(file: BinaryIO, kind: str) -> Shape:
-    """Height and width, upright; no pixels are decoded."""
+    """Height and width, upright; no pixels are decoded.
+
+    Raises ValueError for a file that is cut short, KindError for one that is too large.
+    """
     if file.seek(0, io.SEEK_END) > _MAX_FILE:
         raise KindError(f"is a {kind} of more than {_MAX_FILE >> 20} MiB")
+    file.seek(0)
+    data = file.read()
+    _check_end(data)
     if kind == "AVIF":
-        image = _open_avif(file)
+        image = _open_avif(data)
         return Shape(image.height, image.width)
-    width, height = _open_heic(file).size
+    width, height = _open_heic(data).size
     return Shape(height, width)
 
 
 def read_heif(data: bytes, kind: str) -> HeifSamples:
-    """Decode the primary image of a file."""
+    """Decode the primary image of a file that `heif_shape` has found whole."""
     if kind == "AVIF":
-        image = _open_avif(io.BytesIO(data))
+        image = _open_avif(data)
         samples, bits = parts.vips_samples(image), _field(image, "heif-bitdepth", 8)
         others = _field(image, "n-pages", 1) - 1
         exif, xmp, icc = (
             _field(image, name, None) for name in ("exif-data", "xmp-data", "icc-profile-data")
         )
     else:
-        file = _open_heic(io.BytesIO(data))
+        file = _open_heic(data)
         others, file = len(file) - 1, file[file.primary_index]
         samples, bits = np.asarray(file), file.info.get("bit_depth", 8)
         exif, xmp, icc = (file.info.get(name) for name in ("exif", "xmp", "icc_profile"))
@@ -76,18 +83,16 @@ def read_heif(data: bytes, kind: str) -> HeifSamples:
     return HeifSamples(samples[..., :colour], alpha, carried)
 
 
-def _open_avif(file: BinaryIO) -> Any:
+def _open_avif(data: bytes) -> Any:
     import pyvips
 
-    file.seek(0)
-    return pyvips.Image.heifload_buffer(file.read(), fail_on="error")
+    return pyvips.Image.heifload_buffer(data, fail_on="error")
 
 
-def _open_heic(file: BinaryIO) -> Any:
+def _open_heic(data: bytes) -> Any:
     import pillow_heif
 
-    file.seek(0)
-    return pillow_heif.open_heif(file, convert_hdr_to_8bit=False)
+    return pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
 
 
 def _field(image: Any, name: str, default: Any) -> Any:
@@ -115,6 +120,20 @@ def _space(data: bytes) -> RgbSpace | None:
                         full_range = bool(body[10] & 0x80)
                         return rgb_space.of_code_points(primaries, transfer, full_range)
     return None
+
+
+def _check_end(data: bytes) -> None:
+    """Raise ValueError where a part reaches beyond the end: decoders leave its tiles black."""
+    at = 0
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        if size == 1 and at + 16 <= len(data):
+            (size,) = struct.unpack_from(">Q", data, at + 8)
+        if size == 0 or kind not in _PARTS:  # To the end, or what others have put behind it.
+            return
+        at += max(size, 8)
+    if at > len(data):
+        raise ValueError("its end is missing")
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -152,8 +152,7 @@ def _tiff(file: BinaryIO, pixels: BinaryIO, kind: str, name: str) -> _Opened:
 
 def _png(file: BinaryIO, pixels: BinaryIO, kind: str, name: str) -> _Opened:
     png = read_png(file)
-    # Without its limits on texts, which are nobody's business here.
-    image = _open_vips(pixels, kind, unlimited=True)
+    image = _open_vips(pixels, kind)
     _check_order(image, kind, name)
     return image, png_channels(image, png), png.carried()
 

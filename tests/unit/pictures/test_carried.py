@@ -13,7 +13,7 @@ from PIL import Image, ImageCms, TiffImagePlugin
 
 from dreamray.base.errors import PictureError
 from dreamray.pictures import Picture, decode
-from dreamray.pictures import ingest as module
+from dreamray.pictures import taking as module
 from dreamray.pictures.ingest import ingest
 from dreamray.storage import MemoryFolder
 

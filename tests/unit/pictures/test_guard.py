@@ -13,7 +13,7 @@ from PIL import Image
 
 from dreamray.base.errors import ChangedError, PictureError
 from dreamray.pictures import decode, guard
-from dreamray.pictures import ingest as module
+from dreamray.pictures import taking as module
 from dreamray.pictures.ingest import ingest, ingest_file
 from dreamray.storage import LocalFile, MemoryFolder
 

@@ -127,13 +127,27 @@ def test_code_points_become_a_profile() -> None:
     assert "BT.2100 HLG" in note
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
 def test_one_cut_short_is_refused(share: float) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
     data = heic(noise)
     with pytest.raises(PictureError, match="damaged or cut short") as error:
         decode(data[: int(share * len(data))], NAME)
     assert "\n" not in str(error.value)
+
+
+def test_an_avif_cut_short_is_refused_as_that() -> None:
+    data = turned("AVIF")
+    with pytest.raises(PictureError, match="its end is missing"):
+        decode(data[:-9], NAME)
+
+
+def test_one_cut_short_behind_its_main_picture_is_refused() -> None:
+    """As a picture of many tiles, of which decoders leave those black that are not there."""
+    data = heic(Image.fromarray(LYING), Image.new("RGB", (64, 64), "red"))
+    assert decode(data + b"what others put behind it", NAME).pixels.shape == LYING.shape
+    with pytest.raises(PictureError, match="its end is missing"):
+        decode(data[:-1], NAME)
 
 
 def test_the_limit_counts_before_decoding() -> None:

@@ -22,8 +22,8 @@ from PIL import Image
 
 from dreamray.base.errors import ChangedError, PictureError, RequestError
 from dreamray.pictures import Picture, decode
-from dreamray.pictures import ingest as module
 from dreamray.pictures import source_stream as picture_stream
+from dreamray.pictures import taking as module
 from dreamray.pictures.ingest import MAX_PIXELS, Source, ingest, open_source
 from dreamray.storage import Folder, LocalFile, LocalFolder, Location, MemoryFolder, S3Folder
 

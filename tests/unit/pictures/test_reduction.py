@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dreamray.base.geometry import Region, Shape
-from dreamray.pictures import ingest as ingesting
 from dreamray.pictures import reduction
+from dreamray.pictures import taking as ingesting
 from dreamray.pictures.ingest import ingest
 from dreamray.pictures.reduction import reduce_array
 from dreamray.raster.chunked import ChunkedRaster
