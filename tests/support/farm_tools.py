@@ -12,6 +12,7 @@ from dreamray.base.errors import MemoryExhaustedError
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.task import Outcome, Task
 from dreamray.engine.activity import Activity
+from dreamray.engine.worker import EngineSpec
 from tests.support.plain_engine import PlainEngine
 
 
@@ -21,7 +22,9 @@ class PlainTools:
 
     layers: tuple[str, ...] = ("mixed0",)
     delay: float = 0.0
-    """Seconds of each gradient."""
+    """Seconds of each gradient, beside those of its pixels."""
+    pace: float = 0.0
+    """Seconds of a million pixels."""
     most_pixels: int = 10**9
     """Windows of more run out of memory."""
     threads: int | None = None
@@ -33,6 +36,16 @@ class PlainTools:
         if self.broken:
             raise RuntimeError("no such library")
         return _Engine(self)
+
+
+@dataclass(frozen=True)
+class PlainSpec(EngineSpec):
+    """An `EngineSpec` of the engine in NumPy, as slow as a network: see `PlainTools.pace`."""
+
+    pace: float = 0.0
+
+    def engine(self) -> Any:
+        return PlainTools(self.dream.layer_names, pace=self.pace).engine()
 
 
 @dataclass(frozen=True)
@@ -77,7 +90,8 @@ class _Engine(PlainEngine):
         self._tools = tools
 
     def gradient(self, window: Any, owned: Any, per_cell: Any) -> Any:
-        time.sleep(self._tools.delay)
-        if window.shape[0] * window.shape[1] > self._tools.most_pixels:
+        pixels = window.shape[0] * window.shape[1]
+        time.sleep(self._tools.delay + self._tools.pace * pixels / 1e6)
+        if pixels > self._tools.most_pixels:
             raise MemoryExhaustedError("memory ran out")
         return super().gradient(window, owned, per_cell)

@@ -7,6 +7,7 @@ pixel too many, gives another gradient.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,7 +56,7 @@ class PlainEngine:
         self.gradients += 1
         loss, gradient = 0.0, np.zeros_like(window)
         for name, cells, weight in zip(self.layers, owned, per_cell, strict=True):
-            taps = _taps(name, cells, window.shape)
+            taps = _taps(name, tuple(map(tuple, cells.tolist())), window.shape[:2])
             a = np.zeros(np.diff(cells)[:, 0], np.float32)
             for (seeing, seen), mix in zip(taps, MIXES, strict=True):
                 red, green, blue = np.moveaxis(window[seen] * mix, -1, 0)
@@ -114,7 +115,10 @@ class TiredEngine(PlainEngine):
         return found
 
 
-def _taps(name: str, cells: npt.NDArray[np.int32], shape: tuple[int, ...]) -> list[Any]:
+@functools.lru_cache(maxsize=256)
+def _taps(
+    name: str, cells: tuple[tuple[int, int], ...], shape: tuple[int, int]
+) -> list[tuple[Any, Any]]:
     """For each pixel that cells look at: which cells have it in the window, and where."""
     layer = architecture.layer(name)
     (top, bottom), (left, right) = ((a.first, a.last) for a in (layer.rows, layer.columns))

@@ -11,10 +11,22 @@ from pathlib import Path
 
 import psutil
 
+BARE_NODE = ["--include-log-monitor=false"]
+BARE_HEAD = [*BARE_NODE, "--no-monitor"]
+"""Options of `ray start`: without who reads logs, and the autoscaler, which take a second each."""
+
 
 def program(name: str) -> str:
     """The path of a command that is installed beside this Python."""
     return str(Path(sys.executable).with_name(name))
+
+
+def plain_dreamray(pace: float = 0) -> list[str]:
+    """The command with the engine in NumPy, at a pace in seconds of a million pixels.
+
+    It, and the workers of its cluster, need the project in their PYTHONPATH.
+    """
+    return [sys.executable, "-m", "tests.support.plain_command", str(pace)]
 
 
 class Cluster:
@@ -35,7 +47,7 @@ class Cluster:
         self.address = f"127.0.0.1:{port}"
         command = [program("ray"), "start", "--head", "--block", f"--port={port}"]
         command += [f"--num-cpus={processors}"]
-        command += ["--node-ip-address=127.0.0.1", "--include-dashboard=false"]
+        command += ["--node-ip-address=127.0.0.1", "--include-dashboard=false", *BARE_HEAD]
         command += ["--object-store-memory=300000000", "--disable-usage-stats"]
         self._log = folder / "ray.log"
         with self._log.open("w") as log:

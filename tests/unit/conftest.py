@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
+
+from dreamray.engine.worker import EngineSpec
 
 if TYPE_CHECKING:
     from dreamray.model.weights.arrays import Weights
@@ -56,28 +58,46 @@ def random_twin(
     return Twin(model, loaded)
 
 
-@pytest.fixture(scope="session")
-def _networks() -> Callable[..., Any]:
-    """What makes networks, but of the same weights and layers only once."""
-    from dreamray.model.objective import TileObjective
+class Networks:
+    """Makes networks in place of `TileObjective`, but of the same weights and layers only once."""
 
-    made: dict[Any, tuple[Any, Any]] = {}
+    def __init__(self) -> None:
+        self._made: dict[Any, tuple[Any, Any]] = {}
+        self._kind: Any = None
 
-    def network(choices: Any, weights: Weights, precision: str = "float32") -> Any:
+    def share(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Be asked for networks from now on. Imports TensorFlow."""
+        from dreamray.model import objective
+
+        if objective.TileObjective is not self:
+            self._kind = objective.TileObjective
+            monkeypatch.setattr(objective, "TileObjective", self)
+
+    def __call__(self, choices: Any, weights: Weights, precision: str = "float32") -> Any:
         key = (tuple(choices.items()), id(weights), precision)
-        if key not in made:
-            made[key] = weights, TileObjective(choices, weights, precision)
-        return made[key][1]
+        if key not in self._made:
+            self._made[key] = weights, self._kind(choices, weights, precision)
+        return self._made[key][1]
 
-    return network
+
+@pytest.fixture(scope="session")
+def _networks() -> Networks:
+    return Networks()
 
 
 @pytest.fixture
-def traced_once(_networks: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Renderers share networks: most of a small dream's time is spent on tracing its network."""
-    from dreamray.model import objective
+def traced_once(_networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renderers share networks: most of a small dream's time is spent on tracing its network.
 
-    monkeypatch.setattr(objective, "TileObjective", _networks)
+    TensorFlow is imported when one dreams, for which most tests of commands have no need.
+    """
+    engine = EngineSpec.engine
+
+    def sharing(spec: EngineSpec) -> Any:
+        _networks.share(monkeypatch)
+        return engine(spec)
+
+    monkeypatch.setattr(EngineSpec, "engine", sharing)
 
 
 @pytest.fixture(scope="session")

@@ -17,12 +17,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dreamray.bulk import job
+from tests.support.farm_tools import PlainSpec
+from tests.support.places import PROJECT
+from tests.support.ray_cluster import plain_dreamray
 from tests.unit.cli.conftest import Run
 
 SETTINGS = ("--layer", "mixed0=1", "--octaves", "1", "--iterations", "1", "--weights", "random")
 A_WHILE = (*SETTINGS, "--iterations", "10", "--max-loss", "none")
 ENDLESS = (*SETTINGS, "--iterations", "100000", "--max-loss", "none")
 MANY = 12
+PACE = 4
+"""Of the engine in NumPy: with `A_WHILE` a picture takes most of a second."""
 
 
 def save(path: Path, seed: int, height: int = 120, width: int = 140) -> Path:
@@ -52,9 +58,9 @@ def dreamray(*arguments: object, timeout: float = 120) -> subprocess.CompletedPr
 
 @contextmanager
 def begun(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A run that is ended at the latest with the context."""
-    command = [sys.executable, "-m", "dreamray", *map(str, arguments)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    """A run with an engine in NumPy, that is ended at the latest with the context."""
+    command = [*plain_dreamray(PACE), *map(str, arguments)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=PROJECT) as process:
         try:
             yield process
         finally:
@@ -152,11 +158,18 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def plain_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command in this process, with an engine in NumPy that takes no time."""
+    monkeypatch.setattr(job, "EngineSpec", PlainSpec)
+    return run
+
+
 @pytest.mark.slow
 class TestInterruptions:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_leave_what_is_done_and_nothing_half_done(
-        self, number: signal.Signals, many: Path, tmp_path: Path, run: Run
+        self, number: signal.Signals, many: Path, tmp_path: Path, plain_run: Run
     ) -> None:
         out = tmp_path / "out"
         with begun("bulk", many, out, *A_WHILE) as process:
@@ -171,13 +184,13 @@ class TestInterruptions:
         assert 3 <= len(done) < MANY
         assert manifest(out).keys() <= done.keys()  # One may be stored at the last moment.
         assert "stopped" in (out / "index.html").read_text()
-        again = run("bulk", many, out, *A_WHILE)
+        again = plain_run("bulk", many, out, *A_WHILE)
         assert again.code == 0, again
         assert f"{MANY - len(done)} of {MANY} pictures dreamt, {len(done)} kept" in again.out
         assert done.items() <= results(out).items()
 
     def test_a_killed_run_is_gone_on_with_at_once(
-        self, many: Path, tmp_path: Path, run: Run
+        self, many: Path, tmp_path: Path, plain_run: Run
     ) -> None:
         out = tmp_path / "out"
         with begun("bulk", many, out, *A_WHILE) as process:
@@ -187,18 +200,18 @@ class TestInterruptions:
         for half_written in out.rglob("*.part"):
             half_written.unlink()
         made = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
-        again = run("bulk", many, out, *A_WHILE)
+        again = plain_run("bulk", many, out, *A_WHILE)
         assert again.code == 0, again
         assert {path: path.stat().st_mtime_ns for path in made} == made
         names = {f"{number:02}.png" for number in range(MANY)}
         assert results(out).keys() == manifest(out).keys() == names
 
-    def test_a_second_run_at_the_same_time_is_refused(self, tmp_path: Path, run: Run) -> None:
+    def test_a_second_run_at_the_same_time_is_refused(self, tmp_path: Path, plain_run: Run) -> None:
         save(tmp_path / "in" / "1.png", 1)
         arguments = ("bulk", tmp_path / "in", tmp_path / "out", *ENDLESS)
         with begun(*arguments) as first:
             read_until(first, "0 of 1 done")
-            second = run(*arguments)
+            second = plain_run(*arguments)
             assert second.code == 2, second
             assert str(first.pid) in second.err
             assert first.poll() is None

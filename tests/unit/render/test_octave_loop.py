@@ -373,8 +373,10 @@ class Losing(LocalTileExecutor):
 
 @pytest.mark.slow
 class TestLosses:
-    @pytest.mark.parametrize("after", [False, True])
-    @pytest.mark.parametrize(("seams", "every"), [("exact", None), ("exact", 2), ("blend", None)])
+    @pytest.mark.parametrize(
+        ("seams", "every", "after"),
+        [("exact", None, True), ("exact", 2, False), ("blend", None, True), ("blend", None, False)],
+    )
     def test_at_any_call_change_no_byte(
         self, seams: str, every: int | None, after: bool, undisturbed: dict[str, bytes]
     ) -> None:
