@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from dreamray.engine.events import Listener, Notice
-from dreamray.engine.tile_executor import TileExecutor
-from dreamray.engine.worker import EngineSpec
-from dreamray.farm.cluster import connect
-from dreamray.settings.execution import Execution
+if TYPE_CHECKING:
+    from dreamray.engine.events import Listener
+    from dreamray.engine.tile_executor import TileExecutor
+    from dreamray.engine.worker import EngineSpec
+    from dreamray.settings.execution import Execution
 
 
 @contextlib.contextmanager
@@ -22,6 +23,10 @@ def ray_tile_executor(
     `tiles` is how many of them a picture has at the most: more workers would have nothing to do.
     Raises RequestError or DreamrayError where there is no cluster, or it has no workers.
     """
+    # A submitter's `python -m dreamray.farm.submit` imports this package, and none of these.
+    from dreamray.engine.events import Notice
+    from dreamray.farm.cluster import connect
+
     with connect(execution):
         from dreamray.farm.actors import worker_maker
         from dreamray.farm.executor import RayTileExecutor
