@@ -1,4 +1,4 @@
-"""The command on Ray with the real network: the same file from any workers, through any failure."""
+"""The command on Ray: the same file from any workers, through any failure; and the real network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from tests.support.likeness import relative_error
-from tests.support.ray_cluster import Cluster, program
+from tests.support.places import PROJECT
+from tests.support.ray_cluster import Cluster, plain_dreamray, program
 
 SETTINGS = """
 layers: {mixed2: 0.2, mixed3: 0.5, mixed4: 2.0}
@@ -26,21 +27,23 @@ iterations: 4
 tile: 128
 threads: 1
 """
+RANDOM = ("--weights", "random")
+PACE = 10
 FIRST_GRADIENT = 5e-6
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    started = Cluster(tmp_path_factory.mktemp("ray"))
+    started = Cluster(tmp_path_factory.mktemp("ray"), PYTHONPATH=str(PROJECT))
     yield started
     started.close()
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, bear: np.ndarray) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, scene: np.ndarray) -> Path:
     """A picture, and the settings of its dream."""
     path = tmp_path_factory.mktemp("render")
-    Image.fromarray(bear[:220, :290]).save(path / "in.png")
+    Image.fromarray(scene[:200, :290]).save(path / "in.png")
     (path / "dream.yaml").write_text(SETTINGS)
     return path
 
@@ -49,17 +52,23 @@ class Command:
     """`dreamray render in.png OUTPUT` with some options."""
 
     def __init__(
-        self, folder: Path, weights: Path, output: str, *options: str, cluster: Cluster | None
+        self, dreamray: list[str], folder: Path, output: str, *options: str, cluster: Cluster | None
     ) -> None:
+        """`dreamray` is the command itself, or its stand-in."""
         self.output = folder / output
-        arguments = [program("dreamray"), "render", str(folder / "in.png"), str(self.output)]
-        arguments += ["--config", str(folder / "dream.yaml"), "--weights", str(weights), *options]
+        arguments = [*dreamray, "render", str(folder / "in.png"), str(self.output)]
+        arguments += ["--config", str(folder / "dream.yaml"), *options]
         environment = dict(os.environ) if cluster is None else cluster.environment
         if cluster is not None:
             arguments += ["--address", cluster.address]
         self.lines: list[str] = []
         self._process = subprocess.Popen(
-            arguments, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            arguments,
+            env=environment,
+            cwd=PROJECT,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def read_until(self, word: str) -> None:
@@ -84,51 +93,54 @@ class Command:
         return hashlib.sha256(self.output.read_bytes()).hexdigest()
 
 
-@pytest.fixture(scope="module")
-def local(folder: Path, shared_weights: Path) -> str:
-    """What the command makes in its own process."""
-    return Command(folder, shared_weights, "local.png", cluster=None).finish()
-
-
 @pytest.fixture(autouse=True)
 def _nothing_is_left(folder: Path) -> Iterator[None]:
     yield
     assert not (folder / ".dreamray").exists()
 
 
-class TestSameFile:
-    @pytest.mark.parametrize("workers", ["1", "3"])
-    def test_from_workers(self, folder, shared_weights, cluster, local, workers):
-        output = f"workers-{workers}.png"
-        command = Command(folder, shared_weights, output, "--workers", workers, cluster=cluster)
-        assert command.finish() == local
+def test_three_workers_make_the_file_that_one_process_makes(folder, shared_weights, cluster):
+    """With the real network, and trained weights."""
+    dreamray, weights = [program("dreamray")], ("--weights", str(shared_weights))
+    local = Command(dreamray, folder, "local.png", *weights, cluster=None).finish()
+    options = *weights, "--workers", "3"
+    assert Command(dreamray, folder, "three.png", *options, cluster=cluster).finish() == local
 
-    def test_when_a_worker_is_killed_and_then_the_driver(
-        self, folder, shared_weights, cluster, local
-    ):
+
+@pytest.fixture(scope="module")
+def local(folder: Path) -> str:
+    """What the command with an engine in NumPy makes in its own process."""
+    return Command(plain_dreamray(), folder, "plain.png", *RANDOM, cluster=None).finish()
+
+
+class TestFailures:
+    """The command whole, with an engine in NumPy: the files are the same whatever happens."""
+
+    def start(self, folder: Path, output: str, every: int, cluster: Cluster) -> Command:
+        options = "--workers", "2", "--checkpoint-every", str(every), *RANDOM
+        return Command(plain_dreamray(PACE), folder, output, *options, cluster=cluster)
+
+    def test_a_worker_is_killed_and_then_the_driver(self, folder, cluster, local):
         """Each with SIGKILL: a worker in the first octave, the driver in the second."""
-        options = "--workers", "2", "--checkpoint-every", "2"
-        command = Command(folder, shared_weights, "killed.png", *options, cluster=cluster)
+        command = self.start(folder, "killed.png", 2, cluster)
         command.read_until("octave 1/2: ")
-        worker = next(_workers())
-        worker.kill()
+        next(_workers()).kill()
         command.read_until("workers got lost; going on from the last checkpoint")
         command.read_until("octave 2/2: ")
         command.kill()
-        again = Command(folder, shared_weights, "killed.png", *options, cluster=cluster)
+        again = self.start(folder, "killed.png", 2, cluster)
         again.read_until("going on from octave 2")
         assert again.finish() == local
 
-    def test_when_it_is_interrupted(self, folder, shared_weights, cluster, local):
+    def test_it_is_interrupted(self, folder, cluster, local):
         """It says so with its exit code; nothing of the result is there before it is complete."""
-        options = "--workers", "2", "--checkpoint-every", "1"
-        command = Command(folder, shared_weights, "interrupted.png", *options, cluster=cluster)
+        command = self.start(folder, "interrupted.png", 1, cluster)
         command.read_until("octave 2/2: ")
         assert command.kill(signal.SIGTERM) == 130
         assert not command.output.exists()
         record = next((folder / ".dreamray").glob("*/job.json"))
         assert json.loads(record.read_text())["checkpoint"]["octave"] == 1
-        again = Command(folder, shared_weights, "interrupted.png", *options, cluster=cluster)
+        again = self.start(folder, "interrupted.png", 1, cluster)
         again.read_until("going on from octave 2")
         assert again.finish() == local
 
