@@ -130,7 +130,7 @@ class CheckpointStore:
             return self._start_afresh(changed)
         try:
             self.environment = dict(record["environment"])
-            self.checkpoint = _parse_checkpoint(record["checkpoint"])
+            self.checkpoint = _parse_checkpoint(record["checkpoint"], octaves)
         except (KeyError, TypeError, ValueError):
             return unreadable
         if not self.begun:
@@ -219,13 +219,20 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _parse_checkpoint(record: Mapping[str, Any]) -> Checkpoint:
+def _parse_checkpoint(record: Mapping[str, Any], octaves: int) -> Checkpoint:
+    """Raises ValueError for one that no store of so many octaves is ever at."""
     image, alone, core = record["image"], record["alone"], record["core"]
+    octave, step = record["octave"], record["step"]
+    if any(type(one) is not int for one in (octave, step, core or 1)):
+        raise ValueError("no whole numbers")
+    is_there = 0 <= octave <= octaves and step >= 0 and (core is None or core > 0)
+    if not is_there or (image is None and octave + step > 0):
+        raise ValueError(f"octave {octave}, step {step}, core {core}")
     return Checkpoint(
-        int(record["octave"]),
-        int(record["step"]),
+        octave,
+        step,
         None if image is None else _parse_stored(image),
-        None if core is None else int(core),
+        core,
         None if alone is None else _parse_alone(alone),
     )
 

@@ -174,11 +174,11 @@ class TestResume:
     def test_after_starting_afresh_the_new_request_is_the_one_to_go_on_with(
         self, folder: Folder
     ) -> None:
-        CheckpointStore(folder, REQUEST).reach(Checkpoint(2))
+        CheckpointStore(folder, REQUEST).reach(Checkpoint(core=32))
         job, _ = again(folder, dream="other")
-        job.reach(Checkpoint(1, core=64))
+        job.reach(Checkpoint(core=64))
         assert again(folder)[0].checkpoint == Checkpoint()
-        assert again(folder, dream="other")[0].checkpoint == Checkpoint(1, core=64)
+        assert again(folder, dream="other")[0].checkpoint == Checkpoint(core=64)
 
 
 class TestReach:
@@ -263,3 +263,37 @@ def test_a_record_that_names_another_folder_is_not_believed(tmp_path: Path, name
     again = CheckpointStore(LocalFolder(tmp_path / "work"), {})
     assert "cannot be read: starting afresh" in str(again.resume(9))
     assert not again.begun
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"octave": -1},
+        {"step": -1},
+        {"image": None},
+        {"core": 0},
+        {"octave": 10},
+        {"octave": "1"},
+        {"octave": [[[]]]},
+        {"image": {"name": "octave-1", "grid": {"rows": ["0"], "columns": []}}},
+    ],
+)
+def test_a_record_of_what_cannot_be_is_not_believed(changed: dict[str, object]) -> None:
+    folder = MemoryFolder()
+    CheckpointStore(folder, {}).reach(
+        Checkpoint(1, 0, Stored.of("octave-1", ChunkGrid.even(SHAPE, 16)))
+    )
+    record = json.loads(folder.file("job.json").read())
+    record["checkpoint"] |= changed
+    folder.file("job.json").write(json.dumps(record).encode())
+    again = CheckpointStore(folder, {})
+    assert "cannot be read: starting afresh" in str(again.resume(9))
+    assert not again.begun
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b"9" * 100_000, b"NaN", b"[]", b"null", b"\xff"])
+def test_a_record_of_anything_is_passed_over(text: bytes) -> None:
+    folder = MemoryFolder()
+    folder.file("job.json").write(text)
+    assert not CheckpointStore(folder, {}).begun
+    CheckpointStore(folder, {}).resume(9)
