@@ -16,8 +16,7 @@ def settle_layers(dream: Dream, weights: Weights, warn: Warn) -> Dream:
     """
     settled = dream.settled(weights.layers)
     if settled.layers != dream.layers:
-        suits = f"they suit {shown(weights.name)}; --layer names others"
-        warn(Aside(f"layers {settled.shown_layers}: {suits}"))
+        warn(Aside(f"layers {settled.shown_layers}: they suit {shown(weights.name)}"))
     weights.check_reaches(settled.layer_names)
     return settled
 

@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 from dreamray.base.messages import Aside, Warn
@@ -34,13 +35,18 @@ class DownloadError(Exception):
     """Why there is no file: a phrase to put into a message."""
 
 
-def download(url: str, md5: str, limit: int, warn: Warn) -> bytes:
+def download(
+    url: str, md5: str, limit: int, warn: Warn, begun: Callable[[], None] = lambda: None
+) -> bytes:
     """The file of at most `limit` bytes at a URL, as its MD5 says that it is.
+
+    `begun` is called once the server has answered.
 
     Proxies are those of the environment. Raises DownloadError: within about 8 seconds if there
     is no network, even where the look-up of names hangs.
     """
     response = _open(url)
+    begun()
     give_up = time.monotonic() + ALL_WITHIN_S
     report = time.monotonic() + _REPORT_EVERY_S
     marked, had = time.monotonic(), 0
@@ -108,5 +114,6 @@ def _open(url: str) -> Any:
 
 def _reason(error: Exception) -> str:
     """One line that says what happened."""
-    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+    reason = getattr(error, "reason", None) or error
+    reason = getattr(reason, "strerror", None) or reason
     return str(reason).partition("\n")[0] or type(error).__name__

@@ -71,17 +71,20 @@ def load(warn: Warn, *, patient: bool = True) -> Weights:
     """
     caches = _caches()
     data = next((found for cache in caches if (found := _read_cache(cache, warn))), None)
+
+    def tell() -> None:
+        warn(Aside(f"downloading the weights of InceptionV3 (84 MiB) from {IMAGENET.host}"))
+
     if data is None:
         failed = caches[0].path.with_suffix(".failed")
         if not patient and (ago := _seconds_since(failed)) < _TRY_AGAIN_S:
-            raise _not_downloaded(f"the download failed {duration(ago)} ago", caches[0])
-        warn(Aside(f"downloading the weights of InceptionV3 (84 MiB) from {IMAGENET.host}"))
+            raise _not_downloaded(f"tried {duration(ago)} ago", caches[0])
         try:
-            data = download(IMAGENET.url, IMAGENET.md5, _LARGEST_DOWNLOAD, warn)
+            data = download(IMAGENET.url, IMAGENET.md5, _LARGEST_DOWNLOAD, warn, tell)
         except DownloadError as error:
             if not patient:
                 _touch(failed)
-            raise _not_downloaded(f"the download failed: {error}", caches[0]) from None
+            raise _not_downloaded(str(error), caches[0]) from None
         with contextlib.suppress(OSError):
             failed.unlink()
         _keep(caches[0], data, warn)
@@ -90,8 +93,8 @@ def load(warn: Warn, *, patient: bool = True) -> Weights:
 
 def _not_downloaded(reason: str, cache: LocalFile) -> NotDownloadedError:
     return NotDownloadedError(
-        f"weights imagenet: {reason}; get {IMAGENET.url} on another machine and name it with "
-        f"--weights FILE, or put it at {shown(cache)}",
+        f"weights imagenet: the download failed: {reason}; get {IMAGENET.url} on another "
+        f"machine and name it with --weights FILE, or put it at {shown(cache)}",
         reason,
     )
 

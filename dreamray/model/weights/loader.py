@@ -73,7 +73,7 @@ def _auto(warn: Warn) -> Weights:
             raise WeightsError(f"{error}; and {own}") from None
         warn(
             f"WARNING: ImageNet's weights could not be had ({_reason(error)}): dreaming with the "
-            "bestiary's; --weights imagenet tries again, and tells how to get them"
+            "bestiary's; --weights imagenet tells more"
         )
         return loaded
 

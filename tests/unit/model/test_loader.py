@@ -259,17 +259,17 @@ class TestAuto:
         told: list[str] = []
         assert load(warn=told.append).name.startswith("bestiary-")
         assert told[-1].startswith("WARNING: ImageNet's weights could not be had")
-        assert "download failed" in told[-1]
+        assert "Connection refused" in told[-1]
         assert "--weights imagenet" in told[-1]
-        assert "downloading" in told[0]
+        assert len(told) == 1
         told.clear()
         load(warn=told.append)
         assert len(told) == 1
-        assert "download failed 0:0" in told[0]
+        assert "tried 0:0" in told[0]
         (mark,) = cached.parent.glob("*.failed")
         os.utime(mark, (0, time.time() - 3601))
         load(warn=told.append)
-        assert "downloading" in told[1]
+        assert "Connection refused" in told[1]
         with pytest.raises(WeightsError, match="download failed: "):
             load("imagenet", warn=told.append)
 
