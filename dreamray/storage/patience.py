@@ -213,7 +213,7 @@ class Patience:
             except Exception as error:
                 verdict = self.judge(error)
                 if verdict is None:
-                    self._since.clear()  # It answered, if only with a no.
+                    self._answers(call)  # If only with a no.
                     raise
                 pause = self._pause(call, verdict)
                 if pause is None or not _fits(pause, self.clock):
@@ -223,7 +223,8 @@ class Patience:
                 if verdict.trouble is Trouble.BUSY:
                     _waiting.add(call)
             else:
-                self._good(call)
+                self.answered = True
+                self._answers(call)
                 return answer
             self.sleep(pause)
 
@@ -264,10 +265,9 @@ class Patience:
         if text:
             self.tell(text)
 
-    def _good(self, call: _Call) -> None:
+    def _answers(self, call: _Call) -> None:
         now, text = self.clock(), ""
         with self._lock:
-            self.answered = True
             self._since.clear()
             waited = now - call.since.get(Trouble.BUSY, now)
             if self._busy_told and waited >= call.limits.quiet:

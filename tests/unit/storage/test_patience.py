@@ -141,6 +141,12 @@ class TestPatience:
         assert asks.endswith("for up to 5 minutes")
         assert f"answers again, after {storage.now:.0f} s" in again
 
+    def test_a_no_is_an_answer_too(self) -> None:
+        storage = Storage([*[RefusalError(Trouble.BUSY)] * 9, RefusalError(None)])
+        with pytest.raises(RefusalError):
+            storage.ask()
+        assert len(storage.told) == 2
+
     def test_that_has_an_end(self) -> None:
         storage = Storage(always(RefusalError(Trouble.BUSY)))
         with pytest.raises(RefusalError):
