@@ -150,7 +150,7 @@ class BulkPlanner:
     def _results(self) -> Iterator[tuple[str, str]]:
         """What the destination has, but for what belongs to runs themselves."""
         try:
-            for found in self._wanted.destination.files():
+            for found in self._wanted.destination.files(clean=True):
                 if found.name.partition("/")[0] not in RESERVED and is_text(found.name):
                     yield found.name, found.fingerprint
         except NotFoundError:  # The first result makes it.

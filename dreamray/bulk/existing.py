@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from dreamray.base.errors import NotFoundError, PictureError, RequestError
 from dreamray.base.messages import shown
 from dreamray.base.version import __version__
 from dreamray.bulk.digests import DIGEST_KEY, digest_of
-from dreamray.bulk.naming import MANIFEST, REPORT_PAGE
+from dreamray.bulk.naming import MANIFEST, REPORT_FOLDER, REPORT_PAGE
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.task import Task
 from dreamray.pictures import decode
 from dreamray.pictures.metadata import read_metadata
-from dreamray.storage import Folder, LocalFile, Location
+from dreamray.pictures.outputs import check_output_place, is_dream
+from dreamray.render.workspace import WORK
+from dreamray.storage import Folder, LocalFile, LocalFolder, Location, locate
+from dreamray.storage.identity import is_folder, is_inside, is_same
 
 _MARK = b'<meta name="dreamray"'
 _HEAD = 1 << 16
@@ -56,6 +60,21 @@ def check_places(task: Task) -> None:
             raise PictureError(
                 f"{shown(target)}: a symbolic link leads elsewhere from there: remove it"
             )
+        if is_same(source, target) or is_inside(source, LocalFolder(Path(destination))):
+            raise PictureError(
+                f"{shown(source)}: it lies in the destination, where results would take its "
+                "place: move it, or name another destination"
+            )
+
+
+def check_free(task: Task) -> None:
+    """Raise PictureError where what dreamray has not made came into the result's place."""
+    try:
+        check_output_place(task.target, is_dream, overwrite=task.overwrite, sources=[task.source])
+    except NotFoundError:
+        raise
+    except RequestError as error:
+        raise PictureError(str(error)) from None
 
 
 def is_right(task: Task, digest: str) -> bool:
@@ -106,18 +125,42 @@ def _is_whole(task: Task) -> bool:
     return True
 
 
-def check_ours(destination: Folder, *, report: bool) -> None:
-    """Raise RequestError where somebody else's file would be replaced by a run's own.
+def check_ours(destination: Folder, source: str, *, report: bool, overwrite: bool = False) -> None:
+    """Raise RequestError where a run's own files would be written over somebody else's, or a link.
 
-    That is a manifest whose first line is no record and, with a `report`, a page that is none.
+    That is a manifest whose first line is no record and, with a `report`, a page that is none,
+    but with `overwrite`; and whatever was said a source that is one of them.
     """
-    manifest, page = destination.file(MANIFEST), destination.file(REPORT_PAGE)
-    first, newline, _ = _head(manifest).partition(b"\n")
-    if first.strip() and newline and not _is_record(first):
-        raise _foreign(manifest, "no manifest of a set")
-    head = _head(page) if report else b""
-    if head and _MARK not in head:
-        raise _foreign(page, "no report of a set")
+    sources = [] if is_folder(source) else [locate(source)]
+    check_output_place(
+        destination.file(MANIFEST), _is_manifest, overwrite=overwrite, sources=sources
+    )
+    if report:
+        check_output_place(
+            destination.file(REPORT_PAGE), _is_report, overwrite=overwrite, sources=sources
+        )
+    if isinstance(destination, LocalFolder):
+        _check_no_links(destination, report=report)
+
+
+def _check_no_links(destination: LocalFolder, *, report: bool) -> None:
+    """What is no link now is none to wait for; if it becomes one, it is not followed anyway."""
+    work, pages = destination.folder(WORK), destination.folder(REPORT_FOLDER)
+    destination.file(MANIFEST).check_writable()
+    for folder in (work, work.folder("manifest")):
+        folder.check_writable()
+    if report:
+        destination.file(REPORT_PAGE).check_writable()
+        pages.check_writable()
+
+
+def _is_manifest(file: Location) -> bool:
+    first = _head(file).partition(b"\n")[0]
+    return not first.strip() or _is_record(first)
+
+
+def _is_report(file: Location) -> bool:
+    return _MARK in _head(file)
 
 
 def _head(file: Location) -> bytes:
@@ -133,10 +176,3 @@ def _is_record(line: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _foreign(file: Location, what: str) -> RequestError:
-    return RequestError(
-        f"{shown(file)}: this is {what}, and would be replaced; move it away, or name another "
-        "destination"
-    )

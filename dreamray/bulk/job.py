@@ -75,8 +75,7 @@ def dream_set(
     """
     # Workers may be in another folder.
     source, folder = _make_absolute(source), locate_folder(_make_absolute(destination))
-    if not options.overwrite:
-        check_ours(folder, report=options.report)
+    check_ours(folder, source, report=options.report, overwrite=options.overwrite)
     folder.check_writable()
 
     def warn(text: str) -> None:

@@ -8,9 +8,7 @@ and so on: what a killed run has left there, the next one reads after the manife
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 from dreamray.base.errors import NotFoundError, StorageError
 from dreamray.base.messages import Warn, plural, shown
@@ -19,6 +17,7 @@ from dreamray.bulk.naming import MANIFEST
 from dreamray.bulk.record import Record
 from dreamray.render.workspace import WORK
 from dreamray.storage import Folder, Location
+from dreamray.storage.temporary import scratch_folder
 
 _PART = re.compile(r"(\d{6,})\.jsonl")
 
@@ -74,8 +73,8 @@ class Manifest:
     def complete(self, records: Iterable[Record]) -> None:
         """Write the manifest as a whole, and remove its parts. Raises StorageError."""
         try:
-            with tempfile.TemporaryDirectory(prefix="dreamray-") as folder:
-                whole = Path(folder, MANIFEST)
+            with scratch_folder() as folder:
+                whole = folder / MANIFEST
                 with whole.open("w", encoding="utf-8") as file:
                     file.writelines(f"{record.to_json()}\n" for record in records)
                 self._file.write_file(whole)

@@ -11,12 +11,10 @@ import contextlib
 import dataclasses
 import os
 import socket
-import tempfile
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from dreamray.base.errors import (
@@ -30,7 +28,7 @@ from dreamray.base.errors import (
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import shown
 from dreamray.bulk.digests import DIGEST_KEY, result_digest
-from dreamray.bulk.existing import check_places, fails_again, is_right, is_unchanged
+from dreamray.bulk.existing import check_free, check_places, fails_again, is_right, is_unchanged
 from dreamray.bulk.task import NETWORK, WAIT, Outcome, OutcomeBuilder, Task
 from dreamray.engine.activity import Activity, WatchedObjective
 from dreamray.engine.batching import SharedObjective, StoppedError
@@ -52,6 +50,7 @@ from dreamray.render.result import DreamtPixels
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import Folder, LocalFolder, MemoryFolder
+from dreamray.storage.temporary import scratch_folder
 
 _MOST_NETWORKS = 2
 """Kept at a time, where pictures have layers of their own."""
@@ -237,6 +236,7 @@ class TaskRunner:
                 format,
                 metadata,
                 object_metadata=object_metadata,
+                check=lambda: check_free(task),
             )
             return builder.done(task.target.fingerprint())
 
@@ -306,5 +306,5 @@ def _work_folder(pixels: int) -> Iterator[Folder]:
     if pixels <= HELD_PIXELS:
         yield MemoryFolder()
         return
-    with tempfile.TemporaryDirectory(prefix="dreamray-") as path:
-        yield LocalFolder(Path(path))
+    with scratch_folder() as path:
+        yield LocalFolder(path)

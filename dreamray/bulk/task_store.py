@@ -20,6 +20,7 @@ from dreamray.base.version import __version__
 from dreamray.bulk.clashes import Claim, Claimant
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.report import ReportEntry
+from dreamray.storage.temporary import scratch_folder
 
 _ROWS = 1000
 """Read at a time."""
@@ -93,16 +94,17 @@ class TaskStore:
     """The pictures of one run. For one thread; others read through `reader`."""
 
     def __init__(self) -> None:
+        self._folder = contextlib.ExitStack()
         try:
-            self._folder = tempfile.TemporaryDirectory(prefix="dreamray-")
+            folder = self._folder.enter_context(scratch_folder())
         except OSError as error:
             raise _no_room(error) from None
-        self._path = Path(self._folder.name, "tasks.sqlite")
+        self._path = folder / "tasks.sqlite"
         try:
             self._database = _open(self._path)
             self._database.executescript(_SCHEMA)
         except sqlite3.OperationalError as error:
-            self._folder.cleanup()
+            self._folder.close()
             raise _no_room(error) from None
         self._counts = dict.fromkeys((_TODO, _KEPT, *State), 0)
 
@@ -112,7 +114,7 @@ class TaskStore:
     def __exit__(self, *raised: object) -> None:
         """Raise StorageError where the disk had no room for the database."""
         self._database.close()
-        self._folder.cleanup()
+        self._folder.close()
         for error in raised:
             if isinstance(error, sqlite3.OperationalError):
                 raise _no_room(error) from None

@@ -10,7 +10,7 @@ from dreamray.bulk.entry import Entry
 from dreamray.bulk.naming import output_name
 from dreamray.pictures.outputs import check_output_place, is_dream
 from dreamray.storage import Folder, LocalFolder, locate, locate_folder
-from dreamray.storage.identity import identity
+from dreamray.storage.identity import identity, is_folder
 
 
 class Pair(NamedTuple):
@@ -39,8 +39,8 @@ def pair_up(sources: list[str], output: str, *, overwrite: bool) -> list[Pair]:
     pairs: list[Pair] = []
     taken: dict[str, str] = {}
     for source in sources:
-        place = locate(source.rstrip("/") if _is_folder(source) else source)
-        if _is_folder(source):
+        place = locate(source.rstrip("/") if is_folder(source) else source)
+        if is_folder(source):
             raise RequestError(
                 f"{shown(source)}: this is a folder; `dreamray bulk` takes all of its pictures"
             )
@@ -74,17 +74,9 @@ def _check(pairs: list[Pair], *, overwrite: bool) -> None:
 
 def _folder(output: str) -> Folder | None:
     """The folder that an output names; None for a file."""
-    if not _is_folder(output):
+    if not is_folder(output):
         return None
     folder = locate_folder(output)
     if isinstance(folder, LocalFolder) and not folder.path.is_dir():
         raise RequestError(f"{shown(output)}: there is no such folder; create it first")
     return folder
-
-
-def _is_folder(text: str) -> bool:
-    bucket_only = text.lower().startswith("s3://") and text.count("/") == 2
-    if text.endswith("/") or bucket_only:
-        return True
-    folder = locate_folder(text)
-    return isinstance(folder, LocalFolder) and folder.path.is_dir()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple, Self
 
 from dreamray import pictures
@@ -25,6 +23,7 @@ from dreamray.render.octave_loop import OctaveLoop, finished_raster
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import Folder, LocalFolder, MemoryFolder, locate
+from dreamray.storage.temporary import scratch_folder
 
 
 class _Loaded(NamedTuple):
@@ -211,8 +210,8 @@ class Renderer:
         if not self.execution.on_ray:
             yield MemoryFolder()
             return
-        with tempfile.TemporaryDirectory(prefix="dreamray-") as path:
-            yield LocalFolder(Path(path))
+        with scratch_folder() as path:
+            yield LocalFolder(path)
 
 
 def read_picture(source: str, on_event: Listener = ignore) -> Picture:

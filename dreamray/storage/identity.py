@@ -6,6 +6,7 @@ import os
 from collections.abc import Hashable
 from pathlib import Path
 
+from dreamray.storage import locate_folder
 from dreamray.storage.local import LocalFile, LocalFolder
 from dreamray.storage.places import Folder, Location
 from dreamray.storage.s3 import S3Folder, S3Object
@@ -39,3 +40,12 @@ def is_inside(place: Location, folder: Folder) -> bool:
         inside = f"{folder.prefix}/" if folder.prefix else ""
         return place.bucket == folder.bucket and place.key.startswith(inside)
     return False
+
+
+def is_folder(text: str) -> bool:
+    """Whether a path or URI names a folder: one that is there, a whole bucket, or with a slash."""
+    bucket_only = text.lower().startswith("s3://") and text.count("/") == 2
+    if text.endswith("/") or bucket_only:
+        return True
+    folder = locate_folder(text)
+    return isinstance(folder, LocalFolder) and folder.path.is_dir()

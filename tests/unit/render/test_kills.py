@@ -1,0 +1,146 @@
+"""Killed at whatever change of the file system, a render is gone on with, and leaves nothing.
+
+In between a Deep Zoom is never there without its tiles, and a file is the old one or the new one.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dreamray.bulk import job
+from dreamray.bulk.job import dream_set
+from dreamray.engine.tile_executor import LocalTileExecutor
+from dreamray.engine.worker import Worker
+from dreamray.model.weights import loader
+from dreamray.pictures import export as exporting
+from dreamray.pictures import viewer
+from dreamray.render.files import render_picture
+from dreamray.render.renderer import Renderer
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
+from tests.support.killing import contents, run_until
+from tests.support.plain_engine import PlainEngine
+from tests.unit.bulk.test_task_runner import PLAIN, PlainTools
+
+Change = Callable[[], object]
+
+
+@pytest.fixture(params=[7, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "all"])
+def stride(request: pytest.FixtureRequest) -> int:
+    """Every how many changes a process is killed."""
+    return int(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "HELD_PIXELS", 0)
+    monkeypatch.setattr(viewer, "BUNDLED", tmp_path / "nothing")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+
+def draw(path: Path, width: int, seed: int) -> str:
+    pixels = np.random.default_rng(seed).integers(0, 256, (75, width, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return str(path)
+
+
+def render(source: str, output: Path) -> None:
+    dream = Dream(layers={"mixed0": 1.0}, octaves=1, iterations=1)
+    executor: Any = LocalTileExecutor(Worker(PlainEngine("mixed0")))
+    with Renderer(dream, Execution(threads=1), weights=PLAIN, executor=executor) as renderer:
+        render_picture(source, str(output), renderer)
+
+
+def done(change: Change) -> None:
+    """In a process of its own, too: the threads of libvips do not go along into copies."""
+    assert run_until(10**9, change)
+
+
+def killed(change: Change, stride: int) -> Iterator[int]:
+    """The number of changes after which the process was killed, again and again."""
+    number = 0
+    while not run_until(number, change):
+        yield number
+        number += stride
+    assert number > 3 * stride, "it changed hardly anything"
+
+
+def check_deep_zoom(folder: Path, sizes: set[str]) -> None:
+    """What is there of it has all of its tiles, of its own size."""
+    for name in ("dream.dzi", "index.html"):
+        if not (folder / name).exists():
+            continue
+        text = (folder / name).read_text()
+        if name == "dream.dzi":
+            width = ElementTree.fromstring(text)[0].attrib["Width"]
+        else:
+            width = re.findall(r'"Width": ?"(\d+)"', text)[0]
+        assert width in sizes
+        files = folder / "dream_files"
+        top = max(int(path.name) for path in files.iterdir() if path.is_dir())
+        tiles = [Image.open(path).size for path in (files / str(top)).iterdir()]
+        assert len(tiles) == -(-int(width) // 254)
+        assert sum(size[0] for size in tiles) - 2 * (len(tiles) - 1) == int(width)
+
+
+@pytest.mark.parametrize("kind", ["dzi", "tif", "png"])
+def test_a_render_over_an_older_one(kind: str, stride: int, tmp_path: Path) -> None:
+    old, new = draw(tmp_path / "old.png", 300, 1), draw(tmp_path / "new.png", 600, 2)
+    wanted = tmp_path / "wanted"
+    wanted.mkdir()
+    done(lambda: render(new, wanted / f"dream.{kind}"))
+    right = contents(wanted)
+    before: bytes | None = None
+
+    out = tmp_path / "out"
+    out.mkdir()
+    output = out / f"dream.{kind}"
+    for number in killed(lambda: render(new, output), stride):
+        if kind == "dzi":
+            check_deep_zoom(out, {"300", "600"})
+        elif before is not None:
+            assert output.read_bytes() in (before, right[output.name])
+        done(lambda: render(new, output))
+        assert contents(out) == right, number
+        assert list((tmp_path / "temporary").iterdir()) == [], number
+        done(lambda: render(old, output))
+        before = output.read_bytes()
+    assert contents(out) == right
+
+
+def test_a_set_and_its_finish(stride: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "load", lambda source, warn: PLAIN)
+    monkeypatch.setattr(job, "EngineSpec", lambda dream, *_: PlainTools(dream))
+    (tmp_path / "in").mkdir()
+    for number in range(2):
+        draw(tmp_path / "in" / f"{number}.tif", 90, number)
+    dream = Dream(layers={"mixed0": 1.0}, octaves=1, iterations=1)
+
+    def make(out: Path) -> None:
+        dream_set(str(tmp_path / "in"), str(out), dream, execution=Execution(threads=1))
+
+    def results(out: Path) -> dict[str, bytes]:
+        return {name: data for name, data in contents(out).items() if name.endswith(".tif")}
+
+    done(lambda: make(tmp_path / "wanted"))
+    right, names = results(tmp_path / "wanted"), set(contents(tmp_path / "wanted"))
+    for number in killed(lambda: make(tmp_path / "out"), stride):
+        found = results(tmp_path / "out")
+        assert found == {name: right[name] for name in found}, number
+        done(lambda: make(tmp_path / "out"))
+        assert results(tmp_path / "out") == right, number
+        assert set(contents(tmp_path / "out")) == names, number
+        assert list((tmp_path / "temporary").iterdir()) == [], number
+        for path in sorted((tmp_path / "out").rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
