@@ -146,9 +146,7 @@ def _finish(run: BulkScheduler, reporting: Reporting | None, problem: str = "") 
     """Record what was done, first what must not be lost."""
     run.keep()
     if run.changed:
-        run.complete()
-        if reporting is not None:
-            reporting.finish(problem)
+        run.complete(lambda: None if reporting is None else reporting.finish(problem))
 
 
 @contextlib.contextmanager

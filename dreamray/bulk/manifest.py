@@ -8,7 +8,7 @@ and so on: what a killed run has left there, the next one reads after the manife
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from dreamray.base.errors import NotFoundError, StorageError
 from dreamray.base.messages import Warn, plural, shown
@@ -70,8 +70,14 @@ class Manifest:
             lines = "".join(f"{record.to_json()}\n" for record in records)
             self._part(self._last_part).write(lines.encode())
 
-    def complete(self, records: Iterable[Record]) -> None:
-        """Write the manifest as a whole, and remove its parts. Raises StorageError."""
+    def complete(
+        self, records: Iterable[Record], then: Callable[[], object] = lambda: None
+    ) -> None:
+        """Write the manifest as a whole, do what is due with it, and remove its parts.
+
+        As long as there are parts, the next run does all that again. Raises StorageError, and as
+        `then`.
+        """
         try:
             with scratch_folder() as folder:
                 whole = folder / MANIFEST
@@ -83,6 +89,7 @@ class Manifest:
                 f"{self._file}: it cannot be prepared ({error.strerror}); free some space, or set "
                 "TMPDIR to a folder with more, then run it again"
             ) from None
+        then()
         self._folder.remove()
         self._last_part = 0
 

@@ -104,12 +104,12 @@ class BulkScheduler:
             self._manifest.add(self._unkept)
             self._unkept = []
 
-    def complete(self) -> None:
-        """Write the manifest as a whole."""
+    def complete(self, then: Callable[[], object] = lambda: None) -> None:
+        """Write the manifest as a whole; see `Manifest.complete`."""
         self.keep()
         self._check()
         with self._store.reader() as reader:
-            self._manifest.complete(reader.records())
+            self._manifest.complete(reader.records(), then)
 
     @property
     def changed(self) -> bool:

@@ -82,10 +82,10 @@ class Death:
         self._has_come = False
 
     def _until_then(self, write: Callable[..., None]) -> Callable[..., None]:
-        def written(manifest: Manifest, records: Iterable[Record]) -> None:
+        def written(manifest: Manifest, records: Iterable[Record], *then: Any) -> None:
             if self._has_come:
                 raise Killed
-            write(manifest, records)
+            write(manifest, records, *then)
 
         return written
 
@@ -453,10 +453,10 @@ class TestRefusedBeforehand:
         world.fill("a.png", "b.png").run()
         files = LocalFolder.files
 
-        def denied(self):
+        def denied(self, **options):
             if self.path == world.destination:
                 raise RequestError(f"{self}: permission denied; check its rights")
-            return files(self)
+            return files(self, **options)
 
         monkeypatch.setattr(LocalFolder, "files", denied)
         with pytest.raises(RequestError, match="check its rights"):
@@ -982,9 +982,9 @@ class TestLease:
         for name in ("add", "complete"):
             doing = getattr(Manifest, name)
 
-            def done(self, records, name=name, doing=doing):
+            def done(self, records, *then, name=name, doing=doing):
                 log.append(name)
-                doing(self, records)
+                doing(self, records, *then)
 
             monkeypatch.setattr(Manifest, name, done)
 
