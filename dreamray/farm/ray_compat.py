@@ -11,7 +11,10 @@ import importlib
 import logging
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
 
 LOOPBACK: dict[str, Any] = {"_node_ip_address": "127.0.0.1"}
 """Options of `ray.init`: a cluster of our own listens on this machine only."""
@@ -33,12 +36,23 @@ def reread_token() -> None:
             _log.warning("this Ray's token cannot be read anew: %s", error)
 
 
-def ask_job_server(client: Any, path: str, seconds: float) -> Any:
-    """The answer to a GET with the token of a `JobSubmissionClient`, within so many seconds.
+def job_client(address: str, seconds: float) -> JobSubmissionClient:
+    """A client of a cluster's job server, whose requests all end after so long a silence.
 
-    The client's own methods have no time-out.
+    Ray's own wait for ever. Raises as Ray's does: it asks for the server's version.
     """
-    return client._do_request("GET", path, timeout=seconds)
+    from ray.job_submission import JobSubmissionClient
+
+    class BoundedClient(JobSubmissionClient):
+        def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
+            return super()._do_request(method, endpoint, **{"timeout": seconds, **options})
+
+    return BoundedClient(address)
+
+
+def ask_job_server(client: JobSubmissionClient, path: str) -> Any:
+    """The answer to a GET, asked with the client's token."""
+    return client._do_request("GET", path)
 
 
 def draining_nodes() -> frozenset[str]:

@@ -44,6 +44,7 @@ NO_ANSWER = (requests.RequestException, ConnectionError, RuntimeError)
 REQUEST_SECONDS = 30
 QUIET_SECONDS = 300  # After them the log is asked for again: a dead link says nothing either.
 LAST_LINES_SECONDS = 10
+SUBMIT_SECONDS = 120
 SUBMISSIONS = 5
 OWNER = "dreamray-owner"  # In the metadata of a job.
 
@@ -149,13 +150,12 @@ class Run:
     def _connected(self) -> JobSubmissionClient:
         """The client, which asks the server for its version as it is made."""
         if self._client is None:
-            self._client = JobSubmissionClient(self._asked.address)
+            self._client = ray_compat.job_client(self._asked.address, REQUEST_SECONDS)
         return self._client
 
     def _ask(self) -> JobDetails | None:
-        # The client's own request has the token, but get_job_info would wait for ever.
         path = f"/api/jobs/{self._asked.id}"
-        answer = ray_compat.ask_job_server(self._connected(), path, REQUEST_SECONDS)
+        answer = ray_compat.ask_job_server(self._connected(), path)
         if answer.status_code == requests.codes.not_found:
             return None
         answer.raise_for_status()
@@ -183,7 +183,11 @@ class Run:
         if owner:
             command.append(f"--metadata-json={json.dumps({OWNER: owner})}")
         command += [f"--submission-id={name}", "--", *self._asked.command]
-        done = subprocess.run(command, capture_output=True, text=True)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SUBMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            say(f"not submitted yet: no answer for {SUBMIT_SECONDS} s")
+            return
         if done.returncode == 0:
             self._submissions += 1
             self._found = True

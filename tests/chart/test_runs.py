@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dreamray.farm import submit
+from dreamray.farm import ray_compat, submit
 
 SUCCEEDED, USED_UP, TOO_LATE = 0, 2, 124
 
@@ -25,7 +25,7 @@ class JobServer:
         self.submitted: list[list[str]] = []
         self.stopped = False
 
-    def __call__(self, address: str) -> JobServer:
+    def __call__(self, address: str, seconds: float) -> JobServer:
         return self
 
     def submit(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
@@ -41,7 +41,7 @@ class JobServer:
         assert self.job is not None
         self.job["status"] = "STOPPED"
 
-    def _do_request(self, method: str, path: str, timeout: float) -> Answer:
+    def _do_request(self, method: str, path: str) -> Answer:
         self.answers += 1
         return Answer(self.job)
 
@@ -73,7 +73,7 @@ class Submitter:
     """The program, with a server that is played."""
 
     def __init__(self, server: JobServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(submit, "JobSubmissionClient", server)
+        monkeypatch.setattr(ray_compat, "job_client", server)
         monkeypatch.setattr(subprocess, "run", server.submit)
 
     def end(self, owner: str = "", deadline: float = 0) -> int:
@@ -110,11 +110,11 @@ def test_a_job_that_still_runs_is_followed_whoever_began_it(
     """The Job was deleted and made again: its run went on, and is not to be begun twice."""
 
     class Ending(JobServer):
-        def _do_request(self, method: str, path: str, timeout: float) -> Answer:
+        def _do_request(self, method: str, path: str) -> Answer:
             if self.answers == 2:
                 assert self.job is not None
                 self.job["status"] = "SUCCEEDED"
-            return super()._do_request(method, path, timeout)
+            return super()._do_request(method, path)
 
     server = Ending(job("RUNNING", metadata={"dreamray-owner": "uid-1"}))
     assert Submitter(server, monkeypatch).end(owner="uid-2") == SUCCEEDED
@@ -126,13 +126,13 @@ def test_a_run_that_is_submitted_again_has_no_more_time(monkeypatch: pytest.Monk
     """Else it would outlive the Job that follows it, and nobody would stop it."""
 
     class Forgetful(JobServer):
-        def _do_request(self, method: str, path: str, timeout: float) -> Answer:
+        def _do_request(self, method: str, path: str) -> Answer:
             if self.answers == 2:
                 # The head is lost after 60 of 100 s, and 50 more pass until it is noticed.
                 self.job = None
                 now = time.time()
                 monkeypatch.setattr(time, "time", lambda: now + 50)
-            return super()._do_request(method, path, timeout)
+            return super()._do_request(method, path)
 
     begun = int(1000 * (time.time() - 60))
     server = Forgetful(job("RUNNING", start_time=begun))
