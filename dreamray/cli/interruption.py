@@ -20,8 +20,8 @@ from pathlib import Path
 INTERRUPTED = 130
 """Exit code after Ctrl-C or a termination signal."""
 
-WITHIN = 8.0
-"""Seconds that an end in good order may take."""
+WITHIN = 6.0
+"""Seconds that an end in good order may take; a busy machine needs some more for the rest."""
 
 _ECHO = 0.5
 """Seconds in which a second signal is the first one, sent on by a wrapper."""
