@@ -26,6 +26,7 @@ _SEPARATE = 2
 
 # Those that the binary wheel of libvips is built without.
 _COMPRESSIONS = {
+    OLD_JPEG: "old-style JPEG",
     33003: "JPEG 2000",
     33004: "JPEG 2000",
     33005: "JPEG 2000",
@@ -77,6 +78,8 @@ def check_tiff(file: bytes | BinaryIO, tags: Any, name: str) -> None:
     _check_is_whole(file, tags, name)
     bits, numbers = max(tags.get(_BITS, (1,))), max(tags.get(_SAMPLE_FORMAT, (1,)))
     compression, photometric = tags.get(COMPRESSION, 1), tags.get(_PHOTOMETRIC)
+    if compression in _COMPRESSIONS:
+        raise KindError(f"has {_COMPRESSIONS[compression]} compression")
     if photometric not in (None, 0, 1, 2, 3, 5) and (photometric, compression) != (6, JPEG):
         raise KindError(f"has {_SPACES.get(photometric, 'special')} samples")
     if numbers not in (1, 4) or bits not in (1, 2, 4, 8, 16):
@@ -84,8 +87,6 @@ def check_tiff(file: bytes | BinaryIO, tags: Any, name: str) -> None:
         raise KindError(f"has {bits} bit {sort.get(numbers, 'unsigned')} samples")
     if bits < 8 and tags.get(_SAMPLES, 1) != 1:
         raise KindError(f"has {bits} bit samples in several channels")
-    if compression in _COMPRESSIONS:
-        raise KindError(f"has {_COMPRESSIONS[compression]} compression")
 
 
 def _check_is_whole(file: bytes | BinaryIO, tags: Any, name: str) -> None:

@@ -204,6 +204,8 @@ class TestTiff:
         [
             ({"t50706": bytes([1, 4, 0, 0])}, "raw file"),
             ({"t262": 32803}, "raw file"),
+            ({"t259": 6, "t262": 6}, "has old-style JPEG compression, which dreamray does not"),
+            ({"t259": 34712}, "has JPEG 2000 compression, which dreamray does not read"),
             (
                 {"t258": (4, 4, 4)},
                 "4 bit samples in several channels, which dreamray does not read",
