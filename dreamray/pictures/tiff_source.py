@@ -35,7 +35,6 @@ _COMPRESSIONS = {
     34892: "lossy DNG",
     34925: "LZMA",
     50000: "Zstandard",
-    50001: "WebP",
     50002: "JPEG XL",
     52546: "JPEG XL",
 }
@@ -85,7 +84,7 @@ def check_tiff(file: bytes | BinaryIO, tags: Any, name: str) -> None:
     if numbers not in (1, 4) or bits not in (1, 2, 4, 8, 16):
         sort = {2: "signed", 3: "floating point", 5: "complex", 6: "complex"}
         raise KindError(f"has {bits} bit {sort.get(numbers, 'unsigned')} samples")
-    if bits < 8 and tags.get(_SAMPLES, 1) != 1:
+    if bits < 8 and tags.get(_SAMPLES, 1) != 1 and photometric != 3:
         raise KindError(f"has {bits} bit samples in several channels")
 
 
