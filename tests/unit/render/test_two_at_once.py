@@ -26,6 +26,8 @@ from tests.unit.render.test_kills import draw
 
 STEPS = (0.01, 0.5)
 REFUSED = 2
+PAIRS = 10 if os.environ.get("DREAMRAY_THOROUGH") else 2
+"""Of the same and of other settings, in turn."""
 
 
 class SlowEngine(PlainEngine):
@@ -64,18 +66,10 @@ def end(process: int) -> int:
 
 
 @pytest.mark.parametrize("kind", ["dzi", "tif", "png"])
-@pytest.mark.parametrize(
-    ("where", "pairs"),
-    [
-        ("local", 1),
-        pytest.param("local", 10, marks=pytest.mark.slow),
-        pytest.param("s3", 10, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("where", ["local", pytest.param("s3", marks=pytest.mark.slow)])
 def test_one_is_refused_and_the_result_is_the_others(
     kind: str,
     where: str,
-    pairs: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
@@ -104,7 +98,7 @@ def test_one_is_refused_and_the_result_is_the_others(
     assert right[0] != right[1]
 
     folder, output = place("out")
-    for number in range(pairs):
+    for number in range(PAIRS):
         said = tmp_path / f"said-{number}"
         steps = STEPS if number % 2 else (STEPS[0], STEPS[0])
         processes = [
