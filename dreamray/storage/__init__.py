@@ -20,9 +20,9 @@ from dreamray.base.messages import shown
 from dreamray.storage.in_memory import MemoryFile, MemoryFolder
 from dreamray.storage.local import LocalFile, LocalFolder
 from dreamray.storage.notices import told_to
-from dreamray.storage.patience import within
 from dreamray.storage.places import Folder, ListedFile, Location
 from dreamray.storage.s3 import S3Folder, S3Object
+from dreamray.storage.waits import within
 
 __all__ = [
     "Folder",

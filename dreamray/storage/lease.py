@@ -20,8 +20,8 @@ from dreamray.base.errors import DreamrayError, RequestError, StorageError
 from dreamray.base.messages import Warn, shown
 from dreamray.base.parsing import read_bounded
 from dreamray.storage.lease_holder import MOST_BYTES, Holder
-from dreamray.storage.patience import is_waiting
 from dreamray.storage.places import Folder, Location, NoLocksError
+from dreamray.storage.waits import is_waiting
 
 _log = logging.getLogger(__name__)
 

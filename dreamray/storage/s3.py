@@ -2,7 +2,7 @@
 
 Endpoint, region, profile, credentials, roles and the number of attempts come from boto3's
 usual places (`AWS_ENDPOINT_URL_S3`, `AWS_PROFILE`, `AWS_MAX_ATTEMPTS`, ...). boto3 is imported
-when the first object is used. How long a storage is waited for is in `dreamray.storage.patience`.
+when the first object is used. How long a storage is waited for is in `dreamray.storage.waits`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from botocore.config import Config
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from dreamray.storage.patience import (
+from dreamray.storage.waits import (
     Limits,
     Patience,
     Progress,

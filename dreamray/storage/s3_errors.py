@@ -21,9 +21,9 @@ from dreamray.base.errors import (
     StorageError,
     UnreadableError,
 )
-from dreamray.storage.patience import StalledError
 from dreamray.storage.s3_client import code_of, endpoint, patience, status_of
 from dreamray.storage.s3_listing import ListingError
+from dreamray.storage.waits import StalledError
 
 
 @contextmanager

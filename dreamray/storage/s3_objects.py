@@ -14,9 +14,9 @@ from typing import Any
 from botocore import exceptions as boto
 
 from dreamray.storage import s3_parts
-from dreamray.storage.patience import Progress
 from dreamray.storage.s3_client import ask, code_of, status_of
 from dreamray.storage.s3_sending import Bytes, FileBytes, Sending, send
+from dreamray.storage.waits import Progress
 
 # Requests that S3 answers with 409 as another one changes the object at the same time.
 _CONFLICT_ATTEMPTS = 5

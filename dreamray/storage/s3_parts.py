@@ -15,9 +15,9 @@ from typing import Any
 
 from botocore import exceptions as boto
 
-from dreamray.storage.patience import Progress, within
 from dreamray.storage.s3_client import ask, patience
 from dreamray.storage.s3_sending import Sending, send, sends_md5
+from dreamray.storage.waits import Progress, within
 
 FROM = 64 << 20
 """Bytes from which an object goes in parts."""

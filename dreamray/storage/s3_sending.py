@@ -20,8 +20,8 @@ from botocore import exceptions as boto
 from typing_extensions import override
 
 from dreamray.storage.notices import tell
-from dreamray.storage.patience import Progress
 from dreamray.storage.s3_client import ask, client, code_of, endpoint, known, status_of
+from dreamray.storage.waits import Progress
 
 _PIECE = 16 << 10
 """Bytes that are sent at a time: each piece has a limit of its own."""

@@ -17,7 +17,7 @@ import pytest
 
 from dreamray.base.errors import DreamrayError, RequestError, StorageError, UnreadableError
 from dreamray.storage import S3Folder, S3Object, told_to
-from dreamray.storage.patience import Limits
+from dreamray.storage.waits import Limits
 from tests.support.s3_server import set_dummy_keys, waiting_in_no_time
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 
 from dreamray.storage.notices import told_to
-from dreamray.storage.patience import (
+from dreamray.storage.waits import (
     LeftBehindError,
     Limits,
     Patience,
