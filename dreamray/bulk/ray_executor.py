@@ -60,6 +60,7 @@ class RayTaskExecutor(TaskExecutor):
         if worker is None:
             return False
         self._in_hand[worker][worker.actor.make.remote(task)] = task
+        self._pool.note_given([worker])
         if self._expected is not None:
             self._expected -= 1
         return True
@@ -115,7 +116,11 @@ class RayTaskExecutor(TaskExecutor):
         if now - self._asked >= _ASK_EVERY:
             self._asked = now
             self._pool.scale_up()
-        for worker in self._pool.end_stalled():
+        stalled = self._pool.end_stalled()
+        for worker in [worker for worker, tasks in self._in_hand.items() if tasks]:
+            if worker not in stalled:
+                stalled += self._pool.end_idle([worker])
+        for worker in stalled:
             self._lose(worker, suspect=True)
         self._ready = self._pool.ready()
         for worker in self._pool.leaving():

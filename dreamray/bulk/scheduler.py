@@ -212,6 +212,7 @@ def _fail_deadly(attempt: Attempt) -> Record:
         request=task.request,
         attempts=attempt.number,
         finished=utc_now(),
-        error=f"{shown(task.source)}: the worker's process ended each time that it was dreamt "
-        "alone; it may need more memory than there is: give a smaller --memory or --tile",
+        error=f"{shown(task.source)}: the worker's process ended, or did not go on, each time "
+        "that it was dreamt alone; it may need more memory than there is: give a smaller --memory "
+        "or --tile",
     )

@@ -12,6 +12,8 @@ import sys
 import threading
 from collections.abc import Iterator
 
+import psutil
+
 from dreamray.base.errors import DreamrayError, RequestError
 from dreamray.farm import ray_compat
 from dreamray.model.device import available_threads
@@ -34,6 +36,10 @@ _TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 _OBJECTS = 1 << 30
 """Bytes for halos on their way, and the weights, in a cluster of our own."""
+
+
+_LEAVE_WITHIN = 5.0
+"""Seconds for Ray's own way to end; a run that is told to end has 10 in all."""
 
 
 @contextlib.contextmanager
@@ -61,7 +67,6 @@ def connect(execution: Execution) -> Iterator[None]:
         _ask_for_a_token()
     else:
         _knock(address)
-    import ray
 
     # Ray exchanges it for a handler that ends the process without a word.
     handler = signal.getsignal(signal.SIGTERM)
@@ -79,12 +84,29 @@ def connect(execution: Execution) -> Iterator[None]:
         with ray_compat.without_cluster_errors():
             yield
     finally:
-        ray.shutdown()
+        _leave(own=address == LOCAL)
         for name, old in before.items():
             if old is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = old
+
+
+def _leave(*, own: bool) -> None:
+    """Part from the cluster within seconds, whatever of it hangs, and end one of our own."""
+    import ray
+
+    from dreamray.farm.answers import NoAnswerError, within
+
+    family = ray_compat.processes_of_ours() if own else []
+    try:
+        within("let go of this process", ray.shutdown, _LEAVE_WITHIN)
+    except NoAnswerError:
+        _log.warning("Ray does not let go of this process")
+        ray_compat.skip_shutdown_at_exit()
+    for process in family:  # Ray ends them, but for those that are stopped.
+        with contextlib.suppress(psutil.Error):
+            process.kill()
 
 
 def _knock(address: str) -> None:
@@ -136,8 +158,16 @@ def _ask_for_a_token() -> None:
 def _join(address: str) -> None:
     import ray
 
+    from dreamray.farm.answers import NoAnswerError, within
+
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        # From a thread: what hangs there does not hold up signals.
+        within(
+            "let this process in",
+            lambda: ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR),
+        )
+    except NoAnswerError as error:
+        raise NoAnswerError(f"address {address}: {error}") from None
     except Exception as error:
         if "auth" in f"{error!r}{error.__cause__!r}".lower():
             raise RequestError(

@@ -123,7 +123,8 @@ class RayTileExecutor(TileExecutor):
         running: dict[Any, tuple[WorkerHandle, TileTask]] = {}
         lost_in_a_row = 0
         while waiting or running:
-            lost_in_a_row += len(self._end_stalled())
+            busy = list({id(worker): worker for worker, _ in running.values()}.values())
+            lost_in_a_row += len(self._end_stalled()) + len(self._end_idle(busy))
             ready = self._pool.ready() or self._pool.wait_ready()
             for ref in [ref for ref, (worker, _) in running.items() if worker not in self._pool]:
                 waiting.appendleft(running.pop(ref)[1])
@@ -136,6 +137,7 @@ class RayTileExecutor(TileExecutor):
                 while waiting and load[worker.number] < IN_FLIGHT:
                     task = waiting.popleft()
                     running[worker.actor.dream_tile.remote(task)] = worker, task
+                    self._pool.note_given([worker])
                     load[worker.number] += 1
             finished, _ = ray.wait([*running], timeout=LOOK_EVERY)
             for ref in finished:
@@ -186,9 +188,12 @@ class RayTileExecutor(TileExecutor):
     def _wait(self, refs: Sequence[Any]) -> None:
         """Wait for all answers, or errors; raises WorkersLostError if a worker does not go on."""
         pending = list(refs)
+        self._pool.note_given(self._workers)
         while pending:
             _, pending = ray.wait(pending, num_returns=len(pending), timeout=LOOK_EVERY)
-            if pending and (stalled := self._end_stalled()):
+            if not pending:
+                return
+            if stalled := self._end_stalled() or self._end_idle(self._workers):
                 raise WorkersLostError(_count_lost(len(stalled), len(self._workers)))
 
     def _end_stalled(self) -> list[WorkerHandle]:
@@ -196,6 +201,12 @@ class RayTileExecutor(TileExecutor):
         stalled = self._pool.end_stalled()
         self._metrics.lost(len(stalled))
         return [worker for worker in stalled if worker in self._workers]
+
+    def _end_idle(self, workers: Sequence[WorkerHandle]) -> list[WorkerHandle]:
+        """All of them, if all wait for what does not come."""
+        idle = self._pool.end_idle(workers)
+        self._metrics.lost(len(idle))
+        return idle
 
     def _in_plan_order(self, by_member: Sequence[Sequence[float]]) -> tuple[float, ...]:
         assert self._rounds is not None

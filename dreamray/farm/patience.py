@@ -143,6 +143,7 @@ class WorkerWatch:
         self._ready = False
         self._heard: float | None = None
         self._since: dict[str, tuple[Doing, float]] = {}
+        self._busy = 0.0
 
     def note_place(self, now: float) -> None:
         """Its process is there; before, it is the cluster's matter."""
@@ -160,12 +161,22 @@ class WorkerWatch:
         if self._ready and self._heard is not None:
             slowest = replace(slowest, silence=max(slowest.silence, now - self._heard))
         self._heard = now
+        if pulse.doing:
+            self._busy = now
         since = self._since
         self._since = {
             key: since[key] if key in since and since[key][0].mark == doing.mark else (doing, now)
             for key, doing in pulse.doing.items()
         }
         return slowest.and_work(pulse.slowest)
+
+    def note_given(self, now: float) -> None:
+        """It was given something to do."""
+        self._busy = now
+
+    def idle(self, now: float) -> float:
+        """For how many seconds it has had nothing in hand, though it was given something."""
+        return now - self._busy
 
     def overdue(self, patience: Patience, now: float, slowest: Slowest) -> str | None:
         """What it is overdue with, and for how long; None as long as nothing is lost."""

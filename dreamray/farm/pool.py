@@ -145,6 +145,7 @@ class WorkerPool:
         if now - self._listened < min(1.0, self._patience.beat / 2):
             return []
         self._listened = now
+        self._look_for_drains()  # It also shows whether the cluster's head still answers.
         self._find_places()
         for worker in self._workers:
             self._hear(worker, now)
@@ -159,6 +160,29 @@ class WorkerPool:
             if worker.about is None:
                 self._note_failed_start(f"{worker} {overdue}")
         return stalled
+
+    def note_given(self, workers: Collection[WorkerHandle]) -> None:
+        """These were given something to do: see `end_idle`."""
+        now = self._time.look()
+        for worker in workers:
+            worker.watch.note_given(now)
+
+    def end_idle(self, workers: Collection[WorkerHandle]) -> list[WorkerHandle]:
+        """Strike off workers that all wait for what does not come, such as a call that got lost.
+
+        Gives them; none as long as one of them is at work. `end_stalled` sees to the others.
+        """
+        now = self._time.look()
+        idle = min((worker.watch.idle(now) for worker in workers), default=0.0)
+        if idle <= self._patience.work:
+            return []
+        for worker in workers:
+            self.lose(worker)
+            self._warn(
+                f"{worker} waited for {idle:.0f} s (limit {self._patience.work:.0f} s) for what "
+                "it was to be given: it is ended and replaced"
+            )
+        return list(workers)
 
     def __contains__(self, worker: object) -> bool:
         """Whether it is not lost."""

@@ -6,6 +6,7 @@ them all is tested: `tests/unit/farm/test_ray_compat.py`.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import logging
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
+
+import psutil
 
 LOOPBACK: dict[str, Any] = {"_node_ip_address": "127.0.0.1"}
 """Options of `ray.init`: a cluster of our own listens on this machine only."""
@@ -61,6 +64,27 @@ def draining_nodes() -> frozenset[str]:
 
     nodes = getattr(state, "get_draining_nodes", None)
     return frozenset(nodes() if nodes is not None else ())
+
+
+def processes_of_ours() -> list[psutil.Process]:
+    """The processes of the cluster that this one has started, its workers included."""
+    from ray._private import worker
+
+    node = getattr(worker, "_global_node", None)
+    found: list[psutil.Process] = []
+    for several in getattr(node, "all_processes", {}).values():
+        for one in several:
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(one.process.pid)
+                found += [process, *process.children(recursive=True)]
+    return found
+
+
+def skip_shutdown_at_exit() -> None:
+    """Keep Ray from trying once more to part from its cluster as this process ends."""
+    from ray._private import worker
+
+    atexit.unregister(worker.shutdown)
 
 
 @contextlib.contextmanager

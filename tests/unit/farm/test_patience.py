@@ -90,6 +90,19 @@ def test_who_has_nothing_in_hand_may_wait_for_ever() -> None:
     assert one.overdue is None
 
 
+def test_how_long_it_has_waited_for_what_it_was_given_is_known() -> None:
+    one = Watched().ready()
+    one.hear_until(1000)
+    one.watch.note_given(one.now)
+    one.hear_until(1100)
+    assert one.watch.idle(one.now) == 100
+    with one.activity.doing("cat.png", "load"):
+        one.hear_until(1200)
+        assert one.watch.idle(one.now) == 0
+    one.hear_until(1250)
+    assert one.watch.idle(one.now) == 50
+
+
 def test_work_that_does_not_go_on_is_overdue_though_the_worker_lives() -> None:
     one = Watched().ready()
     one.activity.begin("cat.png", "load")

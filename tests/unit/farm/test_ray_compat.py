@@ -47,3 +47,12 @@ def test_it_can_listen_on_this_machine_only() -> None:
     """`ray.init` passes over options that it does not know; this one it knows."""
     assert ray_compat.LOOPBACK.keys() == {"_node_ip_address"}
     assert "_node_ip_address" in inspect.getsource(ray.init)
+
+
+def test_it_knows_the_processes_that_it_has_started() -> None:
+    from ray._private import node, worker
+
+    assert ray_compat.processes_of_ours() == []
+    assert hasattr(worker, "_global_node")
+    assert "self.all_processes" in inspect.getsource(node.Node.__init__)
+    assert callable(worker.shutdown)
