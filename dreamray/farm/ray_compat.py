@@ -14,10 +14,10 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
-
-import psutil
 
 LOOPBACK: dict[str, Any] = {"_node_ip_address": "127.0.0.1"}
 """Options of `ray.init`: a cluster of our own listens on this machine only."""
