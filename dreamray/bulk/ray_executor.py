@@ -22,8 +22,9 @@ from dreamray.bulk.task import Outcome, Task, utc_now
 from dreamray.bulk.task_executor import FinishedTask, TaskExecutor
 from dreamray.bulk.task_runner import TaskRunnerSpec
 from dreamray.farm.actors import WatchedActor, actor_maker, prepare
-from dreamray.farm.pool import WorkerHandle, WorkerPool
+from dreamray.farm.pool import WorkerPool
 from dreamray.farm.resources import WorkerResources
+from dreamray.farm.worker_handle import WorkerHandle
 
 FAILURES = 3
 """Tasks in a row that a worker may fail at for reasons not their own, before it is replaced."""

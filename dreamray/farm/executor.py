@@ -29,7 +29,8 @@ from dreamray.engine.tile_executor import StepMeasure, TileExecutor, WorkersLost
 from dreamray.engine.worker import Move
 from dreamray.farm.answers import put
 from dreamray.farm.metrics import Metrics
-from dreamray.farm.pool import WorkerHandle, WorkerPool
+from dreamray.farm.pool import WorkerPool
+from dreamray.farm.worker_handle import WorkerHandle
 from dreamray.plan.tiles import TilePlan
 from dreamray.raster.chunked import ChunkedRaster
 from dreamray.raster.lazy import LazyRaster

@@ -8,7 +8,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -17,9 +16,9 @@ from ray.exceptions import RayError
 from dreamray.base.errors import DreamrayError
 from dreamray.base.messages import Warn
 from dreamray.farm import answers
-from dreamray.farm.actors import Place
-from dreamray.farm.patience import Patience, Slowest, WatchedTime, WorkerWatch
+from dreamray.farm.patience import Patience, Slowest, WatchedTime
 from dreamray.farm.resources import WorkerResources
+from dreamray.farm.worker_handle import WorkerHandle, answered, ask_for_worker
 from dreamray.settings.execution import Workers
 
 _log = logging.getLogger(__name__)
@@ -33,39 +32,9 @@ TELL_AFTER = 30.0
 STARTS = 4
 """How many workers in a row may fail as they start."""
 
-_PULSES = 4
-"""Signs of life of a worker that wait to be heard, at the most."""
-
 _POLL = 0.05
 _DRAIN_POLL = 2.0
 """Seconds between looks: at who is ready, and at which nodes have to leave."""
-
-
-@dataclass(eq=False)
-class WorkerHandle:
-    """One worker, from when it is asked for until it is lost."""
-
-    number: int
-    actor: Any
-    """Its handle: every call gives refs."""
-    placing: Any
-    """The ref of where it is, answered when its process is there."""
-    introduction: Any
-    """The ref of what it computes with, answered when it is ready."""
-    pulses: Any
-    """Refs of its signs of life, one after the other."""
-    watch: WorkerWatch = field(default_factory=WorkerWatch)
-    place: Place | None = None
-    about: Mapping[str, Any] | None = None
-    """None while it is not ready."""
-
-    @property
-    def node(self) -> str:
-        """Ray's own name of its node; empty while it has none."""
-        return self.place.node if self.place else ""
-
-    def __str__(self) -> str:
-        return f"worker {self.number} ({self.place})" if self.place else f"worker {self.number}"
 
 
 class WorkerPool:
@@ -108,17 +77,7 @@ class WorkerPool:
     def scale_up(self) -> None:
         """Ask for as many workers as there may be: those that were lost are replaced."""
         while len(self._workers) < self._wanted.most:
-            actor = self._make()
-            worker = WorkerHandle(
-                next(self._numbers),
-                actor,
-                actor.place.remote(),
-                actor.handshake.remote(),
-                # A driver that is busy with something else finds a few, and not one of each beat.
-                actor.pulse.options(_generator_backpressure_num_objects=_PULSES).remote(
-                    self._patience.beat
-                ),
-            )
+            worker = ask_for_worker(next(self._numbers), self._make, self._patience.beat)
             self._workers.append(worker)
             _log.info("worker %d is asked for", worker.number)
 
@@ -130,7 +89,7 @@ class WorkerPool:
         starting = {m.introduction: m for m in self._workers if m.about is None}
         if starting:
             self._find_places()
-            for ref in _answered([*starting]):
+            for ref in answered([*starting]):
                 self._welcome(starting[ref])
         self._look_for_drains()
         ready = [m for m in self._workers if m.about is not None]
@@ -148,7 +107,7 @@ class WorkerPool:
         self._look_for_drains()  # It also shows whether the cluster's head still answers.
         self._find_places()
         for worker in self._workers:
-            self._hear(worker, now)
+            self._slowest = worker.hear(now, self._slowest)
         stalled = []
         for worker in list(self._workers):
             overdue = worker.watch.overdue(self._patience, now, self._slowest)
@@ -281,7 +240,7 @@ class WorkerPool:
 
     def _welcome(self, worker: WorkerHandle) -> None:
         try:
-            self._find_place(worker)
+            worker.find_place(self._time.look())
             worker.about = ray.get(worker.introduction)
             self._failed_starts = 0
             self._slowest = worker.watch.note_ready(self._time.look(), self._slowest)
@@ -301,21 +260,9 @@ class WorkerPool:
     def _find_places(self) -> None:
         """Note whose processes are there by now."""
         waiting = {worker.placing: worker for worker in self._workers if worker.place is None}
-        for ref in _answered([*waiting]):
+        for ref in answered([*waiting]):
             with contextlib.suppress(RayError):  # Its introduction tells the same.
-                self._find_place(waiting[ref])
-
-    def _find_place(self, worker: WorkerHandle) -> None:
-        if worker.place is None:
-            worker.place = ray.get(worker.placing)
-            worker.watch.note_place(self._time.look())
-
-    def _hear(self, worker: WorkerHandle, now: float) -> None:
-        """Take all signs of life that have come."""
-        with contextlib.suppress(RayError, StopIteration):  # Lost: its other answers tell.
-            while _answered([worker.pulses]):
-                pulse = ray.get(next(worker.pulses))
-                self._slowest = worker.watch.hear(pulse, now, self._slowest)
+                waiting[ref].find_place(self._time.look())
 
     def _compare(self, worker: WorkerHandle) -> None:
         """The bytes are those of one kind of machine: say so where another one joins."""
@@ -346,11 +293,6 @@ class WorkerPool:
             f"{len(nodes)} node{'s' * (len(nodes) != 1)}; add nodes, end what else runs there, "
             "or give another --threads, --gpus-per-worker or a longer --wait"
         )
-
-
-def _answered(refs: list[Any]) -> list[Any]:
-    """Those of which the answer is there."""
-    return ray.wait(refs, num_returns=len(refs), timeout=0)[0] if refs else []
 
 
 def _last_line(error: Exception) -> str:
