@@ -27,7 +27,10 @@ PLACES = {
     "cluster/compose.yaml": [rf"^  image: \$\{{DREAMRAY_IMAGE:-dreamray:{_NUMBER}\}}$"],
     "cluster/rayjob-bulk.yaml": [rf"^ +image: &image dreamray:{_NUMBER}-gpu$"],
     "cluster/rayjob-huge-picture.yaml": [rf"^ +image: &image dreamray:{_NUMBER}-gpu$"],
-    "docs/operations.md": [rf"^image: .*, tag: {_NUMBER}-gpu\}}$"],
+    "docs/operations.md": [
+        rf"^    docker build .* --tag dreamray:{_NUMBER} \.$",
+        rf"^image: .*, tag: {_NUMBER}-gpu\}}$",
+    ],
 }
 """Files that state the version, each with one line for every pattern."""
 
