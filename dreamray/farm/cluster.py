@@ -38,8 +38,8 @@ _OBJECTS = 1 << 30
 """Bytes for halos on their way, and the weights, in a cluster of our own."""
 
 
-_LEAVE_WITHIN = 5.0
-"""Seconds for Ray's own way to end; a run that is told to end has 10 in all."""
+_LEAVE_WITHIN = 4.0
+"""Seconds for Ray's own way to end; an interruption gives 6 in all."""
 
 
 @contextlib.contextmanager
