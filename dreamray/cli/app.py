@@ -57,13 +57,19 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     interruption.watch()
     try:
-        app()
-    except DreamrayError as error:
-        _tell(str(error))
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        interruption.say()
-        sys.exit(INTERRUPTED)
+        try:
+            app()
+        except DreamrayError as error:
+            _tell(str(error))
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            interruption.say()
+            sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        farm = sys.modules.get("dreamray.farm.cluster")
+        if farm is not None:
+            farm.end_if_ray_hangs(end.code)
+        raise
 
 
 def _tell(text: str) -> None:

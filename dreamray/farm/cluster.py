@@ -41,6 +41,13 @@ _OBJECTS = 1 << 30
 _LEAVE_WITHIN = 4.0
 """Seconds for Ray's own way to end; an interruption gives 6 in all."""
 
+_KILLED_WITHIN = 1.0
+"""Seconds in which Ray notices that what it waited for is gone."""
+
+
+_hanging = threading.Event()
+"""Whether Ray did not let go of this process."""
+
 
 @contextlib.contextmanager
 def connect(execution: Execution) -> Iterator[None]:
@@ -96,17 +103,31 @@ def _leave(*, own: bool) -> None:
     """Part from the cluster within seconds, whatever of it hangs, and end one of our own."""
     import ray
 
-    from dreamray.farm.answers import NoAnswerError, within
-
     family = ray_compat.processes_of_ours() if own else []
-    try:
-        within("let go of this process", ray.shutdown, _LEAVE_WITHIN)
-    except NoAnswerError:
-        _log.warning("Ray does not let go of this process")
+    leaving = threading.Thread(target=ray.shutdown, name="ray: shutdown", daemon=True)
+    leaving.start()
+    leaving.join(_LEAVE_WITHIN)
+    if hangs := leaving.is_alive():
+        _log.info("Ray does not let go of this process")
         ray_compat.skip_shutdown_at_exit()
     for process in family:  # Ray ends them, but for those that are stopped.
         with contextlib.suppress(psutil.Error):
             process.kill()
+    leaving.join(_KILLED_WITHIN)
+    if hangs:
+        _hanging.set()
+
+
+def end_if_ray_hangs(code: object) -> None:
+    """End the process with this exit code, if a part of Ray in it never came back.
+
+    Python would end it, too, but its last steps crash on what still runs there, or wait for it.
+    """
+    if _hanging.is_set():
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 def _knock(address: str) -> None:

@@ -36,3 +36,15 @@ def test_stopped_processes_of_our_own_ray_are_ended(monkeypatch: pytest.MonkeyPa
         assert psutil.wait_procs([child], timeout=10)[1] == []
         assert at_exit == [False]
         never.set()
+
+
+@pytest.mark.parametrize("code", [0, 1, 130])
+def test_a_ray_that_hangs_does_not_change_how_the_process_ends(code: int) -> None:
+    """Python's own way to end would run what is registered, and Ray's crashes there."""
+    ending = (
+        "import atexit, os; from dreamray.farm import cluster; "
+        "atexit.register(os.abort); print('said'); "
+        f"cluster._hanging.set(); cluster.end_if_ray_hangs({code})"
+    )
+    done = subprocess.run([sys.executable, "-c", ending], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (code, "said\n")
