@@ -30,11 +30,13 @@ def test_stopped_processes_of_our_own_ray_are_ended(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(worker, "_global_node", known)
         monkeypatch.setattr(ray, "shutdown", never.wait)
         monkeypatch.setattr(cluster, "_LEAVE_WITHIN", 0.05)
+        monkeypatch.setattr(cluster, "_hanging", threading.Event())
         monkeypatch.setattr(ray_compat, "skip_shutdown_at_exit", lambda: at_exit.append(False))
         cluster._leave(own=True)
         assert started.wait(10) == -9
         assert psutil.wait_procs([child], timeout=10)[1] == []
         assert at_exit == [False]
+        assert cluster._hanging.is_set()
         never.set()
 
 
