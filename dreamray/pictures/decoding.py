@@ -30,6 +30,7 @@ from dreamray.pictures.tiff_source import (
     tiff_remarks,
     tiff_shape,
     tiff_xmp,
+    tiles_checked,
 )
 from dreamray.raster.pixels import Pixels
 
@@ -187,7 +188,9 @@ def _open_tiff(data: bytes, name: str, max_pixels: int) -> _Stored:
     image = open_tiff(data, tags)
     check_size(name, image.width, image.height, max_pixels)
     channels = tiff_channels(image, tags)
-    colour, alpha = channels.split(parts.vips_samples(image))
+    with tiles_checked():
+        samples = parts.vips_samples(image)
+    colour, alpha = channels.split(samples)
     return _Stored(colour, alpha, tiff_carried(data, image, tags, channels))
 
 

@@ -34,6 +34,9 @@ _XMP = b"XML:com.adobe.xmp"
 _RAW = b"Raw profile type "
 """Where ImageMagick and GraphicsMagick put EXIF, XMP and profiles: as hexadecimal text."""
 
+_Starts = bytes | tuple[bytes, ...]
+_EXIF: _Starts = (b"Exif\0\0", b"II*\0", b"MM\0*")
+
 _BARE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
@@ -53,8 +56,8 @@ class Png:
 
     def carried(self) -> Carried:
         """What belongs to the pixels."""
-        exif = self.chunks.get(b"eXIf") or self._raw(b"exif", b"APP1", b"app1", only=b"Exif\0\0")
-        xmp = self.texts.get(_XMP) or self._raw(b"xmp", b"APP1", b"app1", but=b"Exif\0\0")
+        exif = self.chunks.get(b"eXIf") or self._raw(b"exif", b"APP1", b"app1", only=_EXIF)
+        xmp = self.texts.get(_XMP) or self._raw(b"xmp", b"APP1", b"app1", but=_EXIF)
         icc_profile = None
         frames = int.from_bytes(self.chunks.get(b"acTL", b"")[:4], "big")
         remarks = animation_remarks(frames)
@@ -75,10 +78,10 @@ class Png:
         # The third is the matrix, which is none for RGB.
         return rgb_space.of_code_points(code[0], code[1], bool(code[3])) if len(code) == 4 else None
 
-    def _raw(self, *kinds: bytes, only: bytes = b"", but: bytes | None = None) -> bytes | None:
+    def _raw(self, *kinds: bytes, only: _Starts = b"", but: _Starts = ()) -> bytes | None:
         for kind in kinds:
             content = _from_hexadecimal(self.texts.get(_RAW + kind, b""))
-            if content and content.startswith(only) and not (but and content.startswith(but)):
+            if content and content.startswith(only) and not content.startswith(but):
                 return content
         return None
 

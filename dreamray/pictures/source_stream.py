@@ -7,7 +7,8 @@ on pixels as it decodes none of them; libvips reads the pixels.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -37,6 +38,7 @@ from dreamray.pictures.tiff_source import (
     has_tiled_planes,
     tiff_channels,
     tiff_shape,
+    tiles_checked,
 )
 from dreamray.raster.pixels import Pixels
 
@@ -81,6 +83,8 @@ class Stream:
     """What is to be told, without the picture's name."""
     _name: str
     _image: Any
+    _checked: Callable[[], AbstractContextManager[None]]
+    """What pixels are decoded within."""
 
     @property
     def row_bytes(self) -> int:
@@ -101,7 +105,7 @@ class Stream:
             # libvips keeps several copies of what is fetched at a time.
             for top in range(start, stop, _FETCHED_ROWS):
                 height = min(_FETCHED_ROWS, stop - top)
-                with guard.damage_told(self._name):
+                with guard.damage_told(self._name), self._checked():
                     data = region.fetch(0, top, width, height)
                 lines = np.frombuffer(data, self.dtype).reshape(height, width, bands)
                 samples[top - start : top - start + height] = lines
@@ -130,6 +134,7 @@ def open_stream(file: BinaryIO, pixels: BinaryIO, kind: str, name: str) -> Strea
             remarks=settled.remarks,
             _name=name,
             _image=image,
+            _checked=tiles_checked if kind == "TIFF" else nullcontext,
         )
     return stream
 

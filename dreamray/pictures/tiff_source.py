@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import add
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -86,6 +90,14 @@ def check_tiff(file: bytes | BinaryIO, tags: Any, name: str) -> None:
         raise KindError(f"has {bits} bit {sort.get(numbers, 'unsigned')} samples")
     if bits < 8 and tags.get(_SAMPLES, 1) != 1 and photometric != 3:
         raise KindError(f"has {bits} bit samples in several channels")
+    _check_end(file, tags)
+
+
+def _check_end(file: bytes | BinaryIO, tags: Any) -> None:
+    """Raise ValueError where tiles reach beyond the end."""
+    size = len(file) if isinstance(file, bytes) else file.seek(0, io.SEEK_END)
+    if max(map(add, tags.get(_TILE_OFFSETS, ()), tags.get(_TILE_BYTES, ())), default=0) > size:
+        raise ValueError("its end is missing")
 
 
 def _check_is_whole(file: bytes | BinaryIO, tags: Any, name: str) -> None:
@@ -178,6 +190,26 @@ def tiff_xmp(tags: Any) -> bytes | None:
     if isinstance(xmp, tuple):  # Bytes of another type of TIFF's.
         xmp = bytes(value & 255 for value in xmp if isinstance(value, int))
     return xmp if isinstance(xmp, bytes) else None
+
+
+_decoding = threading.Lock()
+
+
+@contextmanager
+def tiles_checked() -> Iterator[None]:
+    """Raise pyvips.Error for a tile that cannot be decoded within the context.
+
+    libvips leaves it black, says nothing, and goes on with nothing but the message in its one list
+    of errors. So no two threads decode TIFFs at a time.
+    """
+    import pyvips
+
+    with _decoding:
+        pyvips.vips_lib.vips_error_clear()
+        yield
+        said: bytes = pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer())
+        if b"tiff2vips" in said:
+            raise pyvips.Error("")
 
 
 def has_tiled_planes(tags: Any) -> bool:

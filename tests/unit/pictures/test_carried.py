@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import pyvips
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from dreamray.base.errors import PictureError
@@ -97,6 +98,7 @@ class TestOrientation:
         ("before", "after"),
         [
             ([raw_profile("exif", exif(6))], ()),
+            ([raw_profile("exif", exif(6).removeprefix(b"Exif\0\0"))], ()),
             ([raw_profile("APP1", exif(6), b"tEXt")], ()),
             ([raw_profile("APP1", b"http://ns.adobe.com/xap/1.0/\0" + xmp(6))], ()),
             ([raw_profile("xmp", xmp(6))], ()),
@@ -250,6 +252,22 @@ class TestTiff:
         """Also tiles of each channel by itself, which libvips does not read."""
         samples = noise(32, 48, 3)
         np.testing.assert_array_equal(held(tiled(samples, order, big, planes)).pixels, samples)
+
+    @pytest.mark.parametrize("cut", [1, 2000])
+    @pytest.mark.parametrize("big", [False, True])
+    def test_a_tile_beyond_the_end_is_missing_and_not_black(
+        self, read: Read, big: bool, cut: int
+    ) -> None:
+        with pytest.raises(PictureError, match=r"cut short \(its end is missing"):
+            read(tiled(noise(32, 48, 3), "<", big, 1)[:-cut])
+
+    def test_a_tile_that_cannot_be_decoded_is_damage_and_not_black(self, read: Read) -> None:
+        image = pyvips.Image.new_from_array(noise(64, 64, 3))
+        data = image.tiffsave_buffer(tile=True, tile_width=32, tile_height=32, compression="lzw")
+        assert read(data).pixels.shape == (64, 64, 3)
+        at = 2 * len(data) // 3
+        with pytest.raises(PictureError, match="damaged or cut short"):
+            read(data[:at] + b"\xff" * 200 + data[at + 200 :])
 
 
 def unmarked(data: bytes, after: int) -> bytes:
