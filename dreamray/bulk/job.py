@@ -163,7 +163,7 @@ def _task_executor(spec: TaskRunnerSpec, pictures: int, warn: Warn) -> Iterator[
 
 @contextlib.contextmanager
 def _remove_if_empty(work: Folder, destination: Folder) -> Iterator[None]:
-    made = isinstance(destination, LocalFolder) and not destination.path.exists()
+    made = isinstance(destination, LocalFolder) and not destination.exists()
     try:
         yield
     finally:

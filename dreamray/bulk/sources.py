@@ -72,7 +72,7 @@ def _list_file(source: str) -> Location | None:
     if source.endswith("/") or bucket_only:
         return None
     place = locate(source)
-    if isinstance(place, LocalFile) and place.path.is_dir():
+    if isinstance(place, LocalFile) and LocalFolder(place.path).exists():
         return None
     if place.suffix in LIST_SUFFIXES:
         return place

@@ -190,7 +190,7 @@ def render(
                 show(Notice(f"failed: {shown(pair.source)}: {error}"))
                 continue
             took = duration(time.monotonic() - started)
-            done.append(f"{rendered.output}: {rendered.shape} in {took}")
+            done.append(f"{shown(rendered.output)}: {rendered.shape} in {took}")
     for line in done:
         say(line)
     if failed:
@@ -279,11 +279,11 @@ def bulk(
                 options=options,
                 on_event=show,
             )
-    say(f"{destination}: {counts} in {duration(time.monotonic() - started)}")
+    say(f"{shown(destination)}: {counts} in {duration(time.monotonic() - started)}")
     if counts.failed:
         _tell(
             f"{counts.failed} of {plural(counts.total, 'picture')} failed: "
-            f"{destination.rstrip('/')}/manifest.jsonl says why; mend that, and run it again"
+            f"{shown(destination.rstrip('/'))}/manifest.jsonl says why; mend that, and run it again"
         )
         raise typer.Exit(1)
 
@@ -318,7 +318,7 @@ def sweep(
         experiments = parse_experiments(vary or [], small.dream)
         with small.renderer(show) as renderer:
             sheet = render_sheet(source, output, renderer, experiments, show, overwrite=overwrite)
-    say(f"{output}: {plural(sheet.dreams, 'dream')}")
+    say(f"{shown(output)}: {plural(sheet.dreams, 'dream')}")
     for problem in sheet.failed:
         _tell(f"not dreamt: {problem}")
     if sheet.failed:

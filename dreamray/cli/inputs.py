@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import NamedTuple
 
 from dreamray.base.errors import PictureError, RequestError
@@ -61,8 +62,15 @@ def pair_up(sources: list[str], output: str, *, overwrite: bool) -> list[Pair]:
 
 def _check(pairs: list[Pair], *, overwrite: bool) -> None:
     inputs = {identity(locate(pair.source)): pair.source for pair in pairs}
+    outputs: dict[Hashable, str] = {}
     for pair in pairs:
         place = locate(pair.output)
+        other = outputs.setdefault(identity(place), pair.output)
+        if other != pair.output:
+            raise RequestError(
+                f"{shown(other)} and {shown(pair.output)} are one file, which two pictures would "
+                "become; remove the link, or name another folder"
+            )
         source = inputs.get(identity(place))
         check_output_place(
             place,
@@ -77,6 +85,6 @@ def _folder(output: str) -> Folder | None:
     if not is_folder(output):
         return None
     folder = locate_folder(output)
-    if isinstance(folder, LocalFolder) and not folder.path.is_dir():
+    if isinstance(folder, LocalFolder) and not folder.exists():
         raise RequestError(f"{shown(output)}: there is no such folder; create it first")
     return folder

@@ -20,6 +20,9 @@ from dreamray.storage.lease import Lease, hold_lease
 WORK = ".dreamray"
 """The folder beside the output where work is kept, if nothing else is said."""
 
+_NAME_BYTES = 200
+"""Of a result's name in that of its work's folder."""
+
 _SOON = 4.0
 """Seconds that tidying up after a failure may take."""
 
@@ -28,7 +31,10 @@ def work_folder(target: Location, work: str | None) -> tuple[Folder, Folder]:
     """Where work is kept, and the folder in it for one result."""
     real = _behind_links(target)
     base = locate_folder(work) if work else real.folder.folder(WORK)
-    return base, base.folder(f"{target.name}-{_digest(str(real))[:8]}")
+    name, encoded = target.name, target.name.encode(errors="surrogateescape")
+    if len(encoded) > _NAME_BYTES:  # With what is added it may be too long for a folder's.
+        name = encoded[:_NAME_BYTES].decode(errors="ignore")
+    return base, base.folder(f"{name}-{_digest(str(real))[:8]}")
 
 
 def _behind_links(target: Location) -> Location:

@@ -6,6 +6,7 @@ also none that is put there meanwhile.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from pathlib import Path
 # Whoever may write into a folder need not be allowed to list it.
 _OPEN = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
+_MOST_LINKS = 40
+"""One after the other, as in Linux."""
+
 
 class LinkError(OSError):
     """A symbolic link is in the way."""
@@ -22,6 +26,23 @@ class LinkError(OSError):
 
 class OutsideError(OSError):
     """The path leads out of the folder that it should lie in."""
+
+
+def led_to(path: Path) -> Path:
+    """The path that a path leads to by links, in a folder that is there; nothing need be there.
+
+    As the system goes, and unlike `os.path.realpath`, `..` of a folder that is not there leads
+    nowhere. Raises OSError.
+    """
+    for _ in range(_MOST_LINKS):
+        path = Path(os.path.realpath(path.parent, strict=True)) / path.name
+        try:
+            path = path.parent / path.readlink()
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.ENOENT):  # No link, or nothing.
+                return path
+            raise
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ def identity(place: Location) -> Hashable:
         try:
             status = place.path.stat()
         except OSError:
-            return os.path.realpath(place.path)
+            return os.path.realpath(place.path)  # Nothing is there, perhaps not even a folder.
         return status.st_dev, status.st_ino
     return place
 
@@ -48,4 +48,4 @@ def is_folder(text: str) -> bool:
     if text.endswith("/") or bucket_only:
         return True
     folder = locate_folder(text)
-    return isinstance(folder, LocalFolder) and folder.path.is_dir()
+    return isinstance(folder, LocalFolder) and folder.exists()

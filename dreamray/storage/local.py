@@ -15,7 +15,7 @@ from typing_extensions import override
 from dreamray.base.errors import NotFoundError, RequestError, UnreadableError
 from dreamray.base.messages import shown
 from dreamray.storage.exclusive import lock, place
-from dreamray.storage.handles import check_no_link, open_folder, status_of
+from dreamray.storage.handles import check_no_link, led_to, open_folder, status_of
 from dreamray.storage.listing import fingerprint, walk
 from dreamray.storage.local_errors import translate
 from dreamray.storage.pipes import MOST, read_pieces, too_large
@@ -190,7 +190,7 @@ class LocalFile(Location):
         A file that somebody named may be a link: then it is what that leads to.
         """
         try:
-            path = Path(os.path.realpath(self.path)) if self.root is None else self.path
+            path = led_to(self.path) if self.root is None else self.path
             with open_folder(path.parent, self.root, make=make) as folder:
                 name = path.name or "."
                 status = status_of(folder, name)
@@ -204,9 +204,12 @@ class LocalFile(Location):
                         f"{shown(self)}: this is no regular file; choose another name"
                     )
                 yield folder, name
-        except FileNotFoundError:
-            folder_name = shown(self.path.parent)
-            raise RequestError(f"{shown(self)}: no folder {folder_name}; create it first") from None
+        except FileNotFoundError as error:
+            # Of a link it is where that leads to.
+            missing = error.filename if self.path.parent.is_dir() else self.path.parent
+            raise RequestError(
+                f"{shown(self)}: no folder {shown(missing)}; create it first"
+            ) from None
         except OSError as error:
             raise translate(self, self.path.parent, error, "writing") from None
 
@@ -266,6 +269,15 @@ class LocalFolder(Folder):
     @override
     def folder(self, name: str) -> LocalFolder:
         return LocalFolder(self.path / name, self.root or self.path)
+
+    def exists(self) -> bool:
+        """Whether there is a folder here. Raises as `Location.read`."""
+        try:
+            return stat.S_ISDIR(self.path.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise translate(self, self.path, error, "reading") from None
 
     @override
     def files(self, *, clean: bool = False) -> Iterator[ListedFile]:

@@ -37,6 +37,17 @@ def test_into_a_folder_results_have_the_names_of_their_sources(folder: str) -> N
     assert paired("b.jpg", into=folder) == [("b.jpg", "dreams/b.jpg")]
 
 
+def test_two_results_are_not_one_file(here: Path) -> None:
+    (here / "dreams" / "a.png").symlink_to("b.jpg")
+    with pytest.raises(RequestError, match=r"dreams/a.png and dreams/b.jpg are one file.*remove"):
+        paired("a.png", "b.jpg", into="dreams")
+
+
+def test_a_name_that_is_too_long_is_said_to_be() -> None:
+    with pytest.raises(RequestError, match=r"File name too long; check the path$"):
+        paired("a.png", into="x" * 300 + ".png")
+
+
 def test_a_file_is_named_as_it_is() -> None:
     assert pair_up(["a.png"], "dreams/x.tif", overwrite=False) == [Pair("a.png", "dreams/x.tif")]
 

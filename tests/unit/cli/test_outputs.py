@@ -227,6 +227,15 @@ def test_the_work_folder_of_another_machine_s_output_of_that_name_is_held_too(
         (here / "of-the-other").rename(here / ".dreamray")
 
 
+def test_a_result_may_have_the_longest_name_that_there_is() -> None:
+    from dreamray.render.workspace import work_folder
+    from dreamray.storage import locate
+
+    for name in ("x" * 251 + ".png", "ä" * 125 + ".png"):
+        _, folder = work_folder(locate(name), "work")
+        assert len(str(folder).rpartition("/")[2].encode()) < 255
+
+
 def test_a_work_folder_that_dreamray_has_not_made_is_left_alone(run: Run, here: Path) -> None:
     from dreamray.render.workspace import work_folder
     from dreamray.storage import locate

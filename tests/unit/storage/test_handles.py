@@ -132,3 +132,18 @@ def test_a_file_that_somebody_named_may_be_a_link(tmp_path: Path) -> None:
     locate(f"{tmp_path}/x").write(b"new")
     assert (tmp_path / "x").is_symlink()
     assert (tmp_path / "disk" / "x").read_bytes() == b"new"
+
+
+def test_what_lies_behind_a_folder_that_is_not_there_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the system `missing/../x` is nowhere; by its letters it is the precious `x`."""
+    monkeypatch.chdir(tmp_path)
+    Path("x").write_bytes(b"precious")
+    Path("link").symlink_to("missing/../x")
+    for name in ("missing/../x", "link"):
+        with pytest.raises(RequestError, match=r"no folder \S*missing\S*; create it first$"):
+            locate(name).check_writable()
+        with pytest.raises(RequestError, match="create it first"):
+            locate(name).write(b"new")
+    assert Path("x").read_bytes() == b"precious"
