@@ -146,7 +146,7 @@ def test_a_wrong_setting_is_refused_with_what_is_allowed(
         ("absent.png", "out/a.png", ["absent.png", "no such file"]),
         ("out", "out/a.png", ["folder"]),
         ("in.png", "absent/a.png", ["absent", "create it"]),
-        ("in.png", "out", ["no suffix"]),
+        ("in.png", "dream", ["no suffix"]),
         ("in.png", "out/a.bmp", [".bmp", ".png"]),
         ("in.png", "out/a.gif", [".gif", ".png"]),
         ("in.png", "ftp://x/a.png", ["ftp"]),
