@@ -146,7 +146,7 @@ class TestFolders:
         before = (tmp_path / "out" / "manifest.jsonl").stat().st_mtime_ns
         again = run("bulk", sources, tmp_path / "out", *options)
         assert again.code == 0
-        assert "0 of 1 pictures dreamt, 1 kept" in again.out
+        assert "0 of 1 picture dreamt, 1 kept" in again.out
         assert (tmp_path / "out" / "manifest.jsonl").stat().st_mtime_ns == before
 
 

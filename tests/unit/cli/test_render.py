@@ -195,7 +195,7 @@ def test_a_full_disk_fails_in_one_line_and_keeps_what_was_there(
 
     monkeypatch.setattr(os, "fsync", full)
     ended = run("render", picture, folder / "a.png", *LITTLE, "--quiet", "--overwrite")
-    refused(ended, 1, "a.png", "No space left")
+    refused(ended, 1, "No space left")
     assert [p.name for p in folder.iterdir()] == ["a.png"]
     assert (folder / "a.png").read_bytes() == b"the picture of yesterday"
 
@@ -392,7 +392,7 @@ def test_pictures_come_from_and_go_to_s3(run: Run, picture: Path, bucket: str) -
 def test_progress_says_octave_step_loss_and_speed(run: Run, picture: Path, folder: Path) -> None:
     options = ("--layer", "mixed0=1", "--octaves", "2", "--iterations", "3", "--weights", "random")
     err = run("render", picture, folder / "a.png", *options).err
-    assert "octave 1/2: 85x71, 1 tile, 3 iterations" in err
+    assert "octave 1/2: 85x71, 1 tile, 3 steps at the most" in err
     assert re.search(r"octave 2/2: step 3/3, loss [\d.e-]+, [\d.]+ steps/s, 0:00 left", err)
 
 

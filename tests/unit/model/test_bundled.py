@@ -448,7 +448,6 @@ class TestSettled:
             layers=suited.layers, step=0.1
         )
         assert "mixed0=2 mixed1[3]=0.5" in told[0]
-        assert "--layer" in told[0]
 
     def test_are_the_classic_ones_without(self, untrained: Weights) -> None:
         settled = settle_layers(Dream(step=0.1), untrained, silent)
@@ -535,7 +534,7 @@ class TestCommands:
     @pytest.fixture
     def run(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
         """Runs it in this process; gives the exit code and what was said."""
-        monkeypatch.setattr(app.signal, "signal", lambda *_: None)
+        monkeypatch.setattr(app.interruption, "watch", lambda: None)
 
         def run(*arguments: object) -> tuple[int, str, str]:
             capsys.readouterr()

@@ -137,7 +137,7 @@ class TestBudget:
         assert [len(stage.tiles.tiles) for stage in plan((900, 600)).stages] == [1, 1, 1]
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("shape", [(700, 700), (1_000_000, 1_000_000)])
+    @pytest.mark.parametrize("shape", [(700, 700), (100_000, 100_000)])
     def test_too_little_of_it_is_refused(self, shape):
         with pytest.raises(
             RequestError,
