@@ -27,8 +27,8 @@ _MAX_CONTENT = 16 << 20
 
 _PIECE = 1 << 20
 
-_GREY, _COLOUR_TYPES = (0, 4), (0, 2, 3, 4, 6)
-_KEPT = (b"IHDR", b"acTL", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf")
+_GREY, _PALETTE, _COLOUR_TYPES = (0, 4), 3, (0, 2, 3, 4, 6)
+_KEPT = (b"IHDR", b"PLTE", b"acTL", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf")
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _XMP = b"XML:com.adobe.xmp"
 _RAW = b"Raw profile type "
@@ -117,6 +117,8 @@ def read_png(file: BinaryIO) -> Png:
         + b"IHDR"
         + chunks.get(b"IHDR", b"")
     )
+    if colour == _PALETTE and b"PLTE" not in chunks:
+        raise ValueError("its palette is missing")
     return Png(shape, depth, colour in _GREY, interlaced, chunks, texts)
 
 

@@ -35,6 +35,7 @@ from dreamray.pictures.tiff_source import (
     TILE_WIDTH,
     Channels,
     check_tiff,
+    has_sound_orientation,
     has_tiled_planes,
     tiff_channels,
     tiff_shape,
@@ -148,6 +149,8 @@ def _tiff(file: BinaryIO, pixels: BinaryIO, kind: str, name: str) -> _Opened:
     check_tiff(file, tags, name)
     if has_tiled_planes(tags):
         raise KindError("is too large to be read in tiles of separate channels")
+    if not has_sound_orientation(tags):
+        raise KindError("is too large to be read with an orientation that is none")
     # libtiff's own limit on memory would refuse strips that fit; `_check_pieces` has ours.
     image = _open_vips(pixels, kind, unlimited=True)
     _check_pieces(image, tags, name)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import add
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
@@ -220,7 +220,7 @@ def has_tiled_planes(tags: Any) -> bool:
 def open_tiff(data: bytes, tags: Any) -> Any:
     """A TIFF as an image of pyvips; `tags` is its first directory."""
     if not has_tiled_planes(tags) or tags.get(_SAMPLES, 1) == 1:
-        return parts.open_vips(data, "TIFF")
+        return parts.open_vips(_turned_soundly(data, tags), "TIFF")
     count, photometric = tags[_SAMPLES], tags[_PHOTOMETRIC]
     if photometric not in (0, 1, 2, 5) or count > _MOST_PLANES:
         raise KindError("has tiles of separate channels that are not RGB")
@@ -235,6 +235,33 @@ def open_tiff(data: bytes, tags: Any) -> Any:
         for plane in range(count)
     ]
     return planes[0].bandjoin(planes[1:])
+
+
+def has_sound_orientation(tags: Any) -> bool:
+    """Whether a directory's orientation is none, or one of EXIF's."""
+    orientation = tags.get(parts.ORIENTATION, 1)
+    return not isinstance(orientation, int) or 1 <= orientation <= 8
+
+
+def _turned_soundly(data: bytes, tags: Any) -> bytes:
+    """The same file with an orientation of 1 in place of one that is none.
+
+    libtiff says of such a number that it is an error, after which libvips decodes nothing.
+    """
+    if has_sound_orientation(tags):
+        return data
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+    big = 43 in data[2:4]
+    at = int.from_bytes(data[8:16] if big else data[4:8], order)
+    head, size = (8, 20) if big else (2, 12)
+    count = int.from_bytes(data[at : at + head], order)
+    out = bytearray(data)
+    for start in range(at + head, min(at + head + count * size, len(data)), size):
+        if int.from_bytes(data[start : start + 2], order) == parts.ORIENTATION:
+            value = b"".join(number.to_bytes(2, order) for number in (parts.ORIENTATION, 3))
+            value += (1).to_bytes(8 if big else 4, order) + (1).to_bytes(2, order)
+            out[start : start + size] = value.ljust(size, b"\0")
+    return bytes(out)
 
 
 def _one_plane(data: bytes, tags: Any, plane: int, tiles: slice) -> bytes:

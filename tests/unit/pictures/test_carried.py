@@ -157,6 +157,10 @@ class TestTransparency:
         assert picture.alpha.tolist() == [[255, 128, 255, 255]]
         assert picture.pixels[0].tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
 
+    def test_a_missing_palette_is_damage(self, read: Read) -> None:
+        with pytest.raises(PictureError, match=r"cut short \(its palette is missing\)"):
+            read(png([b"\x1b"], width=4, depth=2, colour=3))
+
 
 def tiff(samples: np.ndarray, photometric: int, **tags: object) -> bytes:
     """An uncompressed TIFF of [height, width, channels]; further tags as `t338=2`."""
@@ -178,6 +182,15 @@ def noise(*shape: int) -> np.ndarray:
 
 
 class TestTiff:
+    @pytest.mark.parametrize("number", [0, 9])
+    @pytest.mark.parametrize("big", [False, True])
+    def test_an_orientation_that_is_none_turns_nothing(self, number: int, big: bool) -> None:
+        samples, out = noise(5, 6, 3), io.BytesIO()
+        Image.fromarray(samples).save(out, "TIFF", big_tiff=big, tiffinfo={274: number})
+        np.testing.assert_array_equal(held(out.getvalue()).pixels, samples)
+        with pytest.raises(PictureError, match="an orientation that is none, which dreamray does"):
+            streamed(out.getvalue())
+
     @pytest.mark.parametrize(
         ("channels", "photometric", "extra", "alpha", "left"),
         [
