@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Hashable
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from dreamray.storage.s3 import S3Folder, S3Object
 def identity(place: Location) -> Hashable:
     """What is equal for places that are one file or object, by whatever path or link.
 
-    Of a file that is there it is not its name, which may be one of several.
+    Of a file that is there it is not its name, which may be one of several. Keys of S3 that would
+    be one path are one: they are one object on storages that keep objects as files.
     """
     if isinstance(place, LocalFile):
         try:
@@ -23,6 +25,8 @@ def identity(place: Location) -> Hashable:
         except OSError:
             return os.path.realpath(place.path)  # Nothing is there, perhaps not even a folder.
         return status.st_dev, status.st_ino
+    if isinstance(place, S3Object):
+        return place.bucket, _as_path(place.key)
     return place
 
 
@@ -37,9 +41,13 @@ def is_inside(place: Location, folder: Folder) -> bool:
         here, there = (Path(os.path.realpath(path)) for path in (place.path, folder.path))
         return here.is_relative_to(there)
     if isinstance(place, S3Object) and isinstance(folder, S3Folder):
-        inside = f"{folder.prefix}/" if folder.prefix else ""
-        return place.bucket == folder.bucket and place.key.startswith(inside)
+        inside = _as_path(folder.prefix).rstrip("/")
+        return place.bucket == folder.bucket and _as_path(place.key).startswith(f"{inside}/")
     return False
+
+
+def _as_path(key: str) -> str:
+    return posixpath.normpath(f"/{key.lstrip('/')}")
 
 
 def is_folder(text: str) -> bool:
