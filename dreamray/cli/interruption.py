@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the command ends in good order, or else without it.
+"""Ctrl-C, SIGTERM, a terminal that closes: the command ends in good order, or else without it.
 
 The first signal raises KeyboardInterrupt in the main thread, and all that is held is let go. What
 hangs, as a gradient, a storage or a worker can, has `WITHIN` seconds; then, or with a second
@@ -26,7 +26,7 @@ WITHIN = 6.0
 _ECHO = 0.5
 """Seconds in which a second signal is the first one, sent on by a wrapper."""
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _interrupted = threading.Event()
 _said = threading.Lock()
@@ -34,8 +34,10 @@ _goes_on = ""
 
 
 def watch() -> None:
-    """Handle both signals from now on; one that is to be ignored stays so."""
+    """Handle the signals from now on; one that is to be ignored, as under nohup, stays so."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _interrupt)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
     woken, wake = os.pipe()

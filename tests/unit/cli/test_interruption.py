@@ -67,7 +67,7 @@ except KeyboardInterrupt:
             process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("code", HANGS.values(), ids=HANGS.keys())
 def test_what_hangs_ends_when_its_time_is_over(code: str, number: signal.Signals) -> None:
     with begun(code, within=0.3) as process:
@@ -75,6 +75,16 @@ def test_what_hangs_ends_when_its_time_is_over(code: str, number: signal.Signals
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert err == "dreamray: interrupted; go on\n"
+
+
+def test_under_nohup_it_outlives_its_terminal() -> None:
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGHUP); print('ready', flush=True)"
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with begun(code, within=60) as process:
+            assert process.wait(20) == 0
+    finally:
+        signal.signal(signal.SIGHUP, ignored)
 
 
 def test_a_second_signal_ends_it_at_once_but_not_an_echo_of_the_first() -> None:
