@@ -17,13 +17,13 @@ from dreamray.render.workspace import WORK
 from dreamray.storage import (
     Folder,
     ListedFile,
-    LocalFile,
     LocalFolder,
     Location,
     S3Folder,
     locate,
     locate_folder,
 )
+from dreamray.storage.identity import is_folder
 
 
 def entries(
@@ -68,12 +68,9 @@ def _belongs_to_a_run(name: str) -> bool:
 
 def _list_file(source: str) -> Location | None:
     """The list that a source names; RequestError where it names a single picture."""
-    bucket_only = source.lower().startswith("s3://") and source.count("/") == 2
-    if source.endswith("/") or bucket_only:
+    if is_folder(source):
         return None
     place = locate(source)
-    if isinstance(place, LocalFile) and LocalFolder(place.path).exists():
-        return None
     if place.suffix in LIST_SUFFIXES:
         return place
     if place.suffix in SOURCE_SUFFIXES and place.exists():

@@ -66,6 +66,8 @@ def main() -> None:
             interruption.say()
             sys.exit(INTERRUPTED)
     except SystemExit as end:
+        if end.code == INTERRUPTED:  # Typer's own end of a KeyboardInterrupt has no words.
+            interruption.say()
         farm = sys.modules.get("dreamray.farm.cluster")
         if farm is not None:
             farm.end_if_ray_hangs(end.code)

@@ -22,6 +22,7 @@ from dreamray.pictures.formats import HEAD_BYTES, kind_of
 from dreamray.pictures.source_stream import read_shape
 from dreamray.pictures.taking import changed, rasters_in, take
 from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
+from dreamray.storage.identity import identity
 from dreamray.storage.places import Folder, Location
 
 MAX_PIXELS = 1 << 34
@@ -53,6 +54,8 @@ class Source:
     """One-line notices for the user."""
     size: int | None = None
     """The longer side that it was to have at the most; None for any."""
+    place: str = ""
+    """Which file or object it was read from: see `place_of`."""
 
     @property
     def shape(self) -> Shape:
@@ -87,6 +90,7 @@ def ingest(
         record = _taken(path, shown(source.name), fingerprint, folder, max_pixels, size)
     if source.fingerprint() != fingerprint:
         raise changed(shown(source))
+    record["place"] = place_of(source)
     folder.file(RECORD).write(json.dumps(record).encode())
     for note in record["notes"]:
         warn(note)
@@ -120,6 +124,11 @@ def _taken(
         "notes": taken.notes,
         "size": size,
     }
+
+
+def place_of(source: Location) -> str:
+    """Which file or object a location is, by whatever name: two files can have one fingerprint."""
+    return str(identity(source))
 
 
 def file_shape(path: Path, name: str) -> Shape:
@@ -159,6 +168,7 @@ def _source(folder: Folder, record: dict[str, Any]) -> Source:
         fingerprint=str(record["fingerprint"]),
         notes=tuple(map(str, record["notes"])),
         size=record.get("size"),
+        place=str(record.get("place", "")),
     )
 
 

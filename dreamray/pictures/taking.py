@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
@@ -28,6 +27,7 @@ from dreamray.raster.chunked import ChunkedRaster, ChunkGrid, cut_evenly
 from dreamray.raster.pixels import HELD_PIXELS
 from dreamray.storage import LocalFolder, MemoryFolder
 from dreamray.storage.places import Folder
+from dreamray.storage.temporary import scratch_folder
 
 _SIDE = 1024
 """Of the blocks, in pixels."""
@@ -167,8 +167,8 @@ def _room(folder: Folder, *, held: bool) -> Iterator[Folder]:
         yield folder.folder("whole")
         folder.folder("whole").remove()
     else:
-        with tempfile.TemporaryDirectory(prefix="dreamray-") as path:
-            yield LocalFolder(Path(path))
+        with scratch_folder() as path:
+            yield LocalFolder(path)
 
 
 def _reduce(taken: Taken, room: Folder, folder: Folder, target: Shape) -> ChunkGrid:

@@ -131,7 +131,8 @@ def _open_source(
     """The source as a chunked raster: as it is there, or brought in."""
     known = ingest.open_source(work.folder)
     if known is not None:
-        same = known.fingerprint == fingerprint or _has_same_content(place, known)
+        untouched = (known.place, known.fingerprint) == (ingest.place_of(place), fingerprint)
+        same = untouched or _has_same_content(place, known)
         if same and known.size == size:
             return known
         other = "size" if same else "source"

@@ -102,12 +102,16 @@ def fetch(what: str, bucket: str, key: str, head: Mapping[str, Any], path: Path)
     def fetch_part(start: int, size: int) -> None:
         def work(s3: Any, progress: Progress) -> None:
             wanted = f"bytes={start}-{start + size - 1}"
-            body = s3.get_object(**where, Range=wanted)["Body"]
+            answer = s3.get_object(**where, Range=wanted)
+            given = answer.get("ContentLength", size)
+            if given != size:  # All of it, by a storage that gives no parts: not what lies here.
+                answer["Body"].close()
+                raise boto.IncompleteReadError(actual_bytes=given, expected_bytes=size)
             # Opened by each: one that is left behind must not write into another file's number.
             with path.open("r+b") as file:
                 file.seek(start)
                 got = 0
-                for piece in pieces(body, progress, size):
+                for piece in pieces(answer["Body"], progress, size):
                     got += len(piece)
                     file.write(piece)
             if got != size:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from dreamray.cli import interruption, merge
+from dreamray.cli.app import main
 from tests.support.places import PROJECT
 
 HANGS = {
@@ -146,3 +149,20 @@ def is_there(pid: int) -> bool:
         return stat.rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def test_it_is_said_also_where_a_command_does_nothing_about_it(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(merge, "describe_picture", interrupted)
+    monkeypatch.setattr(interruption, "watch", lambda: None)
+    monkeypatch.setattr(interruption, "_said", threading.Lock())
+    monkeypatch.setattr(interruption, "_goes_on", "")
+    monkeypatch.setattr(sys, "argv", ["dreamray", "show", "cat.png"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == interruption.INTERRUPTED
+    assert capfd.readouterr().err == "dreamray: interrupted\n"

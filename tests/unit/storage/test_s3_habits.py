@@ -470,3 +470,16 @@ def test_parts_that_fail_are_sent_and_fetched_again(
     (tmp_path / "a").write_bytes(whole)
     S3Object("b", "c").write_file(tmp_path / "a")
     assert habit.objects["c"] == whole
+
+
+def test_a_storage_that_gives_all_where_a_part_is_asked_for_is_an_error(
+    habit: Habit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dreamray.storage import s3_parts
+
+    monkeypatch.setattr(s3_parts, "FROM", 1000)
+    monkeypatch.setattr(s3_parts, "PART", 400)
+    whole = bytes(range(250)) * 4
+    habit.first = lambda asked: Answer(200, whole) if asked.method in ("GET", "HEAD") else None
+    with pytest.raises(StorageError, match="breaks off"), S3Object("b", "a").as_local_file():
+        pass
