@@ -21,7 +21,7 @@ from tests.fakes.flaky_proxy import FlakyProxy
 from tests.support.ray_cluster import Cluster, program
 from tests.support.s3_server import S3Server
 
-GOOD, BAD = 108, 12
+GOOD, BAD = 48, 8
 SETTINGS = ("--layer", "mixed0=1", "--octaves", "2", "--iterations", "2", "--threads", "1")
 SETTINGS += ("--weights", "random", "--precision", "float32")
 
@@ -104,8 +104,8 @@ def rendered(
 
 @pytest.fixture(scope="module")
 def proxy(s3_server: S3Server) -> Iterator[FlakyProxy]:
-    """Spoils every twentieth request."""
-    with FlakyProxy(f"{s3_server.address}:{s3_server.port}", 0.05, seed=7) as started:
+    """Spoils one request in twelve."""
+    with FlakyProxy(f"{s3_server.address}:{s3_server.port}", 0.08, seed=7) as started:
         yield started
 
 
@@ -148,7 +148,7 @@ def wait_for(folder: Path, count: int, run: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
-def test_a_set_survives_its_drivers_its_workers_and_its_storage(
+def test_a_set_survives_its_driver_its_workers_and_its_storage(
     sources: dict[str, str],
     rendered: dict[str, str],
     s3_server: S3Server,
@@ -156,13 +156,12 @@ def test_a_set_survives_its_drivers_its_workers_and_its_storage(
     proxy: FlakyProxy,
 ) -> None:
     results = s3_server.make_bucket("farm-out") / "dreams"
-    for count in (25, 50):
-        run = started(cluster)
-        wait_for(results, count, run)
-        run.send_signal(signal.SIGKILL)
-        run.communicate()
     run = started(cluster)
-    wait_for(results, 75, run)
+    wait_for(results, GOOD // 3, run)
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
+    run = started(cluster)
+    wait_for(results, 2 * GOOD // 3, run)
     workers = [p for p in psutil.process_iter(["cmdline"]) if is_studio(p)]
     workers[0].kill()
     out, err = run.communicate(timeout=240)
@@ -184,8 +183,9 @@ def test_a_set_survives_its_drivers_its_workers_and_its_storage(
     assert failed == {f"album-{n % 3}/bad-{n}.png" for n in range(BAD)}
     assert all(records[name]["error"] for name in failed)
     assert not any((results / ".dreamray").rglob("*.json*"))
-    assert proxy.done["requests"] > 400
-    assert sum(proxy.done.values()) - proxy.done["requests"] > 12
+    print(proxy.done)
+    assert proxy.done["requests"] > 200
+    assert sum(proxy.done.values()) - proxy.done["requests"] > 10
 
 
 def is_studio(process: psutil.Process) -> bool:

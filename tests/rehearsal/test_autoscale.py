@@ -19,10 +19,14 @@ from dreamray.farm.pool import WorkerHandle
 from tests.support import chart, namespaces
 from tests.support.autoscaling import Autoscaling, Groups, Moment
 from tests.support.hosts import Host, Hosts, hosts_unavailable
+from tests.support.places import PROJECT
+from tests.support.ray_cluster import plain_dreamray
 
 pytestmark = pytest.mark.ray
 
 SMALL = 16
+PACE = 8
+"""Of an engine in NumPy: a small picture takes a second, the last one some."""
 SETTINGS = {
     "layer": ["mixed0=1"],
     "octaves": 2,
@@ -123,8 +127,12 @@ class Farm:
         """Start what the schedule's pod would submit to the head."""
         arguments = manifests.pod("CronJob").container["args"]
         command = arguments[arguments.index("--") + 1 :]
+        assert command[0] == "dreamray"
+        command = [*plain_dreamray(PACE), *command[1:]]
         pipe = subprocess.PIPE
-        return self.host.popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+        return self.host.popen(
+            command, stdout=pipe, stderr=subprocess.STDOUT, text=True, cwd=PROJECT
+        )
 
     def workers(self) -> list[psutil.Process]:
         """Processes that dream."""
@@ -137,6 +145,7 @@ def farm(tmp_path: Path) -> Iterator[Farm]:
     if reason := hosts_unavailable():
         pytest.skip(reason)
     with Hosts(1) as hosts:
+        hosts.environment["PYTHONPATH"] = str(PROJECT)
         yield Farm(hosts[0], tmp_path)
 
 
@@ -148,7 +157,7 @@ def test_a_set_brings_up_the_nodes_it_needs_and_lets_them_go(farm: Farm) -> None
     """
     for number in range(SMALL):
         farm.paint(f"small-{number:02}", 75 + number)
-    farm.paint("the-last", 600)
+    farm.paint("the-last", 220)
     with_gpus = farm.manifests(**{"gpus-per-worker": 1})
     node_types = Groups.of(with_gpus.one("RayCluster"))
     with Autoscaling(farm.host, groups=node_types, note=lambda: len(farm.done())) as scaling:
@@ -219,7 +228,7 @@ def member(number: int) -> WorkerHandle:
     """A worker whose calls give refs that are told apart."""
     actor = Mock()
     actor.make.remote.side_effect = lambda task: object()
-    return WorkerHandle(number, actor, None)
+    return WorkerHandle(number, actor, None, None, None)
 
 
 def handed_out(to: RayTaskExecutor, tasks: int) -> int:

@@ -27,6 +27,7 @@ from tests.support import chart, monitoring, namespaces
 from tests.support.hosts import Host, Hosts, hosts_unavailable
 from tests.support.monitoring import Query, Sample
 from tests.support.places import PROJECT
+from tests.support.ray_cluster import BARE_HEAD, BARE_NODE
 
 pytestmark = pytest.mark.ray
 
@@ -172,8 +173,8 @@ def cluster() -> Iterator[tuple[Hosts, Watched]]:
         head, worker = hosts
         pods = [target(manifests, head, "head"), target(manifests, worker, "worker")]
         (head_port, worker_port) = [f"--metrics-export-port={port}" for _, _, port in pods]
-        head.start_head(options=[head_port, "--num-gpus=0"])
-        worker.start_worker(4, options=[worker_port, "--num-gpus=1"])
+        head.start_head(options=[head_port, "--num-gpus=0", *BARE_HEAD])
+        worker.start_worker(4, options=[worker_port, "--num-gpus=1", *BARE_NODE])
         for host in hosts:
             host.wait_for_ray()
         pipe = subprocess.PIPE

@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,8 @@ from PIL import Image
 from tests.support import namespaces
 from tests.support.autoscaling import Autoscaling
 from tests.support.hosts import Host, Hosts, hosts_unavailable
+from tests.support.places import PROJECT
+from tests.support.ray_cluster import plain_dreamray, program
 from tests.support.s3_server import S3Server, server_program
 
 pytestmark = pytest.mark.ray
@@ -37,10 +38,8 @@ threads: 1
 weights: random
 """
 BUCKET = "dreams"
-
-
-def program(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
+PACE = 4
+"""Of the engine: an octave takes seconds, as with a network."""
 
 
 EXPECTED: dict[tuple[str, ...], str] = {}
@@ -66,16 +65,16 @@ class Farm:
         if options in EXPECTED:
             return EXPECTED[options]
         local = self._folder / "local.png"
-        command = [program("dreamray"), "render", str(self.bucket / "in.png"), str(local)]
+        command = [*plain_dreamray(), "render", str(self.bucket / "in.png"), str(local)]
         command += ["--config", str(self.settings), *options]
-        subprocess.run(command, check=True, timeout=240)
+        subprocess.run(command, check=True, timeout=240, cwd=PROJECT)
         return EXPECTED.setdefault(options, hashlib.sha256(local.read_bytes()).hexdigest())
 
     def command(self, output: str, *options: str) -> list[str]:
         """To render the bucket's picture into the bucket, with the work in it too."""
         places = [f"s3://{BUCKET}/in.png", f"s3://{BUCKET}/{output}"]
         settings = ["--config", str(self.settings), "--work", f"s3://{BUCKET}/work"]
-        return [program("dreamray"), "render", *places, *settings, *options]
+        return [*plain_dreamray(PACE), "render", *places, *settings, *options]
 
     def render(self, output: str, *options: str) -> Driver:
         return Driver(self.head, self.command(output, *options))
@@ -158,7 +157,7 @@ def farm(tmp_path: Path, scene: np.ndarray) -> Iterator[Farm]:
         pytest.skip(reason)
     server_program()
     with Hosts(3) as hosts, S3Server(tmp_path, hosts[0].address, 9000, hosts[0].popen) as server:
-        hosts.environment.update(server.environment())
+        hosts.environment.update(server.environment(), PYTHONPATH=str(PROJECT))
         yield Farm(hosts, server, scene[:180, :240], tmp_path)
 
 
@@ -211,7 +210,7 @@ def test_a_job_that_is_stopped_goes_on_where_it_was(farm):
 def test_a_node_that_is_drained_is_left_in_time(farm):
     """SIGTERM, as from Kubernetes: its tiles are stored and dealt out again; no step is lost."""
     farm.hosts.start_ray(cpus=1)
-    options = "--octaves", "1", "--iterations", "40"
+    options = "--octaves", "1", "--iterations", "30"
     driver = farm.render("drained.png", "--workers", "2", *options)
     driver.read_until("octave 1/1: ")
     farm.hosts[2].shut_down()

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.hosts import Host, Hosts, hosts_unavailable
+from tests.support.places import PROJECT
 
 pytestmark = pytest.mark.ray
 
-PROJECT = Path(__file__).parents[2]
 SUCCEEDED, DIED, UNREACHABLE, REFUSED, TOO_LATE, STOPPED = 0, 1, 75, 78, 124, 130
 
 
@@ -97,18 +97,18 @@ def test_a_submitter_that_is_started_anew_finds_the_job(farm: Hosts, tmp_path: P
 
 def test_a_lost_connection_loses_no_line_and_repeats_none(farm: Hosts, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    process = submit(farm, "cut", *counting(mark, 40))
+    process = submit(farm, "cut", *counting(mark, 25))
     wait_for(mark)
     # The job server's end is closed, and nobody answers for a while.
     (server,) = [p for p in farm[0].processes() if any("dashboard.py" in w for w in p.cmdline())]
     server.suspend()
-    time.sleep(2)
+    time.sleep(1.5)
     server.resume()
     farm[0].cut()
-    time.sleep(2)
+    time.sleep(1.5)
     farm[0].restore()
     code, log, said = end(process)
-    assert (code, lines_of(log)) == (SUCCEEDED, numbered(40)), said
+    assert (code, lines_of(log)) == (SUCCEEDED, numbered(25)), said
 
 
 def test_a_job_that_is_stopped_is_no_success(farm: Hosts, tmp_path: Path) -> None:

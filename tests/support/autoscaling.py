@@ -25,6 +25,7 @@ from typing import Any
 from ray.autoscaler._private.kuberay import autoscaling_config
 
 from tests.support.hosts import Host
+from tests.support.ray_cluster import BARE_NODE
 
 NODE_TYPE = "gpu-worker"
 
@@ -122,7 +123,7 @@ class Autoscaling:
         config.write_text(json.dumps(self._config))
         (self._host.folder / "ssh-key").touch()
         self._host.start_head(
-            options=[f"--autoscaling-config={config}", "--num-gpus=0"],
+            options=[f"--autoscaling-config={config}", "--num-gpus=0", *BARE_NODE],
             env={
                 "AUTOSCALER_UPDATE_INTERVAL_S": str(_UPDATE_SECONDS),
                 "RAY_FAKE_CLUSTER": "1",

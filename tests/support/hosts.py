@@ -29,6 +29,7 @@ import pytest
 
 from tests.support import namespaces
 from tests.support.namespaces import ip
+from tests.support.ray_cluster import BARE_HEAD, BARE_NODE
 
 RAY_PORT = 6379
 DASHBOARD_PORT = 8265
@@ -135,7 +136,7 @@ class Host:
         self,
         cpus: int = 0,
         dashboard: bool = False,
-        options: Sequence[str] = (),
+        options: Sequence[str] = BARE_HEAD,
         env: Mapping[str, str] | None = None,
     ) -> None:
         """Begin to start Ray's head, with the dashboard if jobs are to be submitted.
@@ -147,7 +148,10 @@ class Host:
         self._start_ray(["--head", *how, *options], cpus, env)
 
     def start_worker(
-        self, cpus: int = 2, options: Sequence[str] = (), env: Mapping[str, str] | None = None
+        self,
+        cpus: int = 2,
+        options: Sequence[str] = BARE_NODE,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         """Begin to start a worker node of the head on the first host."""
         self._start_ray([f"--address={self._hosts.ray_address}", *options], cpus, env)
