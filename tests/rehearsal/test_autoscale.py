@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -217,6 +217,9 @@ class StubPool:
 
     def ready(self) -> list[WorkerHandle]:
         return [*self._ready]
+
+    def note_given(self, workers: Iterable[WorkerHandle]) -> None:
+        """They have something to do; that is nobody's matter here."""
 
 
 def hands(*ready: WorkerHandle, coming: int) -> RayTaskExecutor:
