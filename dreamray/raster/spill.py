@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, MutableMapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +15,7 @@ import numpy as np
 
 from dreamray.base.errors import StorageError
 from dreamray.base.geometry import Raster
+from dreamray.storage.temporary import scratch_folder
 
 
 class _Sized(Protocol):
@@ -48,7 +51,7 @@ class SpillBuffer(MutableMapping[Hashable, A]):
         self._sizes: dict[Hashable, int] = {}
         self._files: dict[Hashable, Path] = {}
         self._names = itertools.count()
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
 
     def __getitem__(self, key: Hashable) -> A:
         if key not in self._held:
@@ -93,12 +96,8 @@ class SpillBuffer(MutableMapping[Hashable, A]):
     def _write(self, array: Raster) -> Path:
         try:
             if self._folder is None:
-                if self._scratch is not None:
-                    self._scratch.mkdir(parents=True, exist_ok=True)
-                self._folder = tempfile.TemporaryDirectory(
-                    prefix="dreamray-", dir=self._scratch, ignore_cleanup_errors=True
-                )
-            path = Path(self._folder.name) / f"{next(self._names)}.npy"
+                self._folder = self._new_folder()
+            path = self._folder / f"{next(self._names)}.npy"
             np.save(path, array)
         except OSError as error:
             place = self._scratch or tempfile.gettempdir()
@@ -108,6 +107,19 @@ class SpillBuffer(MutableMapping[Hashable, A]):
                 "more, or give a larger --memory"
             ) from None
         return path
+
+    def _new_folder(self) -> Path:
+        """A folder that goes with this buffer."""
+        closing = ExitStack()
+        weakref.finalize(self, closing.close)
+        if self._scratch is None:  # What killed processes have left there goes, too.
+            return closing.enter_context(scratch_folder())
+        # Workers of other machines share it, whose locks are not seen everywhere.
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(
+            prefix="dreamray-", dir=self._scratch, ignore_cleanup_errors=True
+        )
+        return Path(closing.enter_context(folder))
 
     def _forget_file(self, key: Hashable) -> None:
         path = self._files.pop(key, None)

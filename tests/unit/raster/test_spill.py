@@ -159,9 +159,14 @@ class TestFiles:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        killed = tmp_path / f"dreamray-{'0' * 16}.scratch"
+        killed.mkdir()
         kept = SpillBuffer(0)
         kept["a"], kept["b"] = array(1), array(2)
         assert len(list(tmp_path.rglob("*.npy"))) == 1
+        assert not killed.exists()
+        del kept
+        assert [*tmp_path.iterdir()] == []
 
 
 @contextmanager
