@@ -54,12 +54,16 @@ def errors_told(place: str, permission: str) -> Iterator[None]:
 
 _CREDENTIALS = "check the credentials (AWS_ACCESS_KEY_ID, AWS_PROFILE or the role)"
 _REGION = "the bucket is in another region; set AWS_REGION"
+_IN_THE_WAY = "an object stands where this storage needs a folder; choose another key"
 _WRONG = {
     "NoSuchKey": "no such object; check the key",
     "NoSuchBucket": "no such bucket; check its name and AWS_ENDPOINT_URL_S3, or create it",
     "404": "no such object or bucket; check bucket and key",
     "InvalidBucketName": "this cannot name a bucket; check the name",
     "KeyTooLongError": "the key is too long; choose a shorter one",
+    # Of versitygw and MinIO, which keep objects as files.
+    "ObjectParentIsFile": _IN_THE_WAY,
+    "XMinioParentIsObject": _IN_THE_WAY,
     "InvalidAccessKeyId": f"the access key is not known there; {_CREDENTIALS}",
     "SignatureDoesNotMatch": f"the secret key is wrong; {_CREDENTIALS}",
     "InvalidToken": f"the session token is not valid; {_CREDENTIALS}",

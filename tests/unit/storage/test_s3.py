@@ -310,6 +310,7 @@ class TestS3:
             (503, "SlowDown", StorageError, ["fewer workers"]),
             (500, "InternalError", StorageError, ["InternalError", "HTTP 500"]),
             (403, "RequestTimeTooSkewed", RequestError, ["clock"]),
+            (409, "ObjectParentIsFile", RequestError, ["an object stands", "another key"]),
         ],
     )
     def test_refusals(
