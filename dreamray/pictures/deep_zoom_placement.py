@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from dreamray.base.errors import NotFoundError, RequestError
+from dreamray.base.errors import DreamrayError, NotFoundError, RequestError
 from dreamray.base.messages import shown
 from dreamray.pictures import viewer
 from dreamray.pictures.outputs import check_not_read, check_output_place, is_dream
@@ -97,6 +97,7 @@ def put_in_place(
             page.write(finished.page)
             target.write(finished.description)
         return
+    check()
     mark = files.file(_MARK)
     mark.write(b"")
     target.remove()
@@ -111,10 +112,19 @@ def put_in_place(
         target.write(finished.description)
         mark.remove()
     except BaseException:
-        target.remove()
-        page.remove()
-        files.remove()
+        if _is_allowed(check):  # Else all of this belongs to another run now.
+            target.remove()
+            page.remove()
+            files.remove()
         raise
+
+
+def _is_allowed(check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except DreamrayError:
+        return False
+    return True
 
 
 def _send(tiles: Path, folder: Folder, path: Path) -> None:

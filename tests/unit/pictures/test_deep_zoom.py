@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html.parser
 import io
+import itertools
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -18,10 +20,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from dreamray.base.errors import PictureError, RequestError, StorageError
+from dreamray.base.errors import DreamrayError, PictureError, RequestError, StorageError
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import shown
 from dreamray.pictures import deep_zoom_placement, viewer
+from dreamray.pictures.deep_zoom_placement import FinishedDeepZoom, put_in_place
 from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format, output_format, read_metadata
 from dreamray.pictures.export import Extras, export
 from dreamray.storage import LocalFile, MemoryFolder, locate
@@ -473,3 +476,24 @@ def test_a_build_without_the_pinned_package_succeeds_and_says_so(tmp_path, downl
     bundled, said = built(tmp_path, downloaded, package(b"js"))
     assert not {name for name in bundled if "/" in name}
     assert f"OpenSeadragon is not bundled: {reason}\n" in said
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_what_another_run_has_made_meanwhile_is_not_removed(tmp_path: Path, at: int) -> None:
+    tiles = tmp_path / "tiles"
+    (tiles / "0").mkdir(parents=True)
+    (tiles / "0" / "0_0.jpg").write_bytes(b"mine")
+    folder = MemoryFolder()
+    target, page = folder.file("dream.dzi"), folder.file("index.html")
+
+    looks = itertools.count(1)
+
+    def lost() -> None:
+        if next(looks) == at:
+            target.write(b"theirs")
+        if target.exists():
+            raise DreamrayError("another run took over")
+
+    with pytest.raises(DreamrayError, match="took over"):
+        put_in_place(FinishedDeepZoom(tiles, b"mine", b"mine"), target, page, tmp_path, check=lost)
+    assert target.read() == b"theirs"
