@@ -252,6 +252,15 @@ class PictureBar(ProgressBar):
         )
 
 
+class _Console(Console):
+    """Standard error, whose reader may go, as in `… 2>&1 | head`: the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """Be silent from now on; Rich would end the process."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def reporter(
     *,
     quiet: bool = False,
@@ -262,7 +271,7 @@ def reporter(
 
     It shows events while it is entered.
     """
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = _Console(stderr=True, highlight=False, soft_wrap=True)
     if quiet:
         return QuietLines(console)
     return (bar if console.is_terminal else lines)(console)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import re
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from dreamray.base.messages import Aside, duration
 from dreamray.cli import app
 from dreamray.cli.progress import Pace, PictureBar, PictureLines, QuietLines, fit
 from dreamray.engine.events import Notice, OctaveStarted, StepDone
+from tests.support.places import PROJECT
 
 
 class Clock:
@@ -155,3 +158,21 @@ def test_what_is_logged_stays_on_its_line() -> None:
     record = logging.LogRecord("dreamray", logging.INFO, "", 0, "lost with %s", (name,), None)
     line = app._OneLine("%(levelname)s %(message)s").format(record)
     assert line == r"INFO lost with cat\nERROR forged\x1b[31m.png"
+
+
+def test_a_reader_that_has_seen_enough_ends_nothing() -> None:
+    code = """
+import os
+from dreamray.cli.progress import reporter
+from dreamray.engine.events import Notice
+reading, writing = os.pipe()
+os.close(reading)
+os.dup2(writing, 2)
+with reporter() as show:
+    for _ in range(3): show(Notice("line"))
+print("done")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n")
