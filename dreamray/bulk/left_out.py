@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -44,6 +45,9 @@ _LITTER = (
 So is what begins with a dot: `._x.jpg`, `.DS_Store`, `.thumbnails`, `.Trash-1000`.
 """
 
+_TILE = re.compile(r"(?:^|/)([^/]+_files)/\d+/\d+_\d+\.[a-z]+$", re.IGNORECASE)
+"""A tile of a Deep Zoom, which is a picture of its own beside them."""
+
 
 class Cause(enum.Enum):
     """Why a file is no picture to be dreamt."""
@@ -63,6 +67,8 @@ def why_left_out(name: str, include: tuple[str, ...]) -> Cause | None:
     only by a pattern that names it: `.thumbnails/*`, and not `*`.
     """
     litter = [part for part in name.split("/") if _is_litter(part)]
+    if tile := _TILE.search(name):
+        litter.append(tile[1])
     if include:
         last = name.rpartition("/")[2]
         matching = (p for p in include if fnmatchcase(name if "/" in p else last, p))

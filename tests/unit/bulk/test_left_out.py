@@ -29,9 +29,20 @@ LITTER = (
     "Thumbs.db",
     "b/ehthumbs_vista.db",
     "desktop.ini",
+    "z_files/9/0_1.jpg",
+    "b/z_files/0/0_0.PNG",
 )
 UNREAD = ("a.jxl", "a.DNG", "b/a.cr2", "a.CR3", "a.nef", "a.psd", "a.svg", "a.jp2", "a.exr")
-PICTURES = ("a.png", "b/c.JPG", "a.jfif", "__macosx.png", "thumbs/a.png", "./a.png", "../a.png")
+PICTURES = (
+    "a_files/1/a.png",
+    "a.png",
+    "b/c.JPG",
+    "a.jfif",
+    "__macosx.png",
+    "thumbs/a.png",
+    "./a.png",
+    "../a.png",
+)
 OTHERS = ("notes.txt", "b/readme", "png", "a.png.bak", "a.mov")
 
 
