@@ -39,6 +39,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+_log = logging.getLogger(__name__)
+
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors alone.")]
 Overwrite = Annotated[
     bool,
@@ -59,12 +61,16 @@ def main() -> None:
     try:
         try:
             app()
-        except DreamrayError as error:
+        except (Exception, KeyboardInterrupt) as error:
+            # An interruption may come out of a library's depths as an error of its own.
+            if isinstance(error, KeyboardInterrupt) or interruption.has_come():
+                _log.info("interrupted: %r", error)
+                interruption.say()
+                sys.exit(INTERRUPTED)
+            if not isinstance(error, DreamrayError):
+                raise
             _tell(str(error))
             sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            interruption.say()
-            sys.exit(INTERRUPTED)
     except SystemExit as end:
         if end.code == INTERRUPTED:  # Typer's own end of a KeyboardInterrupt has no words.
             interruption.say()

@@ -674,7 +674,7 @@ class TestTryingAgain:
         assert counts == Counts(total=3, kept=0, done=2, failed=1)
         assert world.tried.count("b.png") == 1 + DEATHS
         error = world.manifest["b.png"].error
-        assert "in/b.png: the worker's process ended each time" in error
+        assert "in/b.png: the worker's process ended, or did not go on, each time" in error
         assert "--memory" in error
 
     def test_suspects_do_not_hold_up_others(self, world):

@@ -39,6 +39,14 @@ time.sleep(60)
 }
 
 
+@pytest.fixture(autouse=True)
+def _attached() -> Iterator[None]:
+    """The tests may run under nohup, and what they start would ignore SIGHUP, too."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @contextmanager
 def begun(code: str, within: float) -> Iterator[subprocess.Popen[str]]:
     """A process that hangs, with so many seconds to end in good order."""
@@ -151,12 +159,18 @@ def is_there(pid: int) -> bool:
         return False
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemError("a callback's"), OSError(5)])
 def test_it_is_said_also_where_a_command_does_nothing_about_it(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    error: BaseException, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*_: object, **__: object) -> str:
-        raise KeyboardInterrupt
+    """Whatever becomes of it on its way out of a library."""
 
+    def interrupted(*_: object, **__: object) -> str:
+        raise error
+
+    has_come = threading.Event()
+    has_come.set()
+    monkeypatch.setattr(interruption, "_interrupted", has_come)
     monkeypatch.setattr(merge, "describe_picture", interrupted)
     monkeypatch.setattr(interruption, "watch", lambda: None)
     monkeypatch.setattr(interruption, "_said", threading.Lock())
