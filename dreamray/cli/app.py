@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ from dreamray.cli.options import CliOptions, with_settings
 
 if TYPE_CHECKING:
     from dreamray.cli.merge import MergedSettings
+    from dreamray.cli.progress import QuietLines
     from dreamray.engine.events import Event, Listener
 
 
@@ -260,33 +261,28 @@ def bulk(
     from dreamray.bulk.job import BulkOptions, dream_set
     from dreamray.bulk.request import parse_format, parse_limit
     from dreamray.cli.bulk_progress import BulkBar, BulkLines
-    from dreamray.cli.progress import reporter, say
-    from dreamray.engine.events import Notice
-    from dreamray.storage import told_to
+    from dreamray.cli.progress import say
 
     started = time.monotonic()
     interruption.goes_on(_again("--overwrite" if overwrite else ""))
-    with _in_request(given) as request:
-        options = BulkOptions(
-            include=tuple(include or ()),
-            format=parse_format(format),
-            overwrite=overwrite,
-            max_failures=parse_limit(max_failures),
-            batch=batch,
-            report=report,
+    request = _prepare(given)
+    options = BulkOptions(
+        include=tuple(include or ()),
+        format=parse_format(format),
+        overwrite=overwrite,
+        max_failures=parse_limit(max_failures),
+        batch=batch,
+        report=report,
+    )
+    with _progress(quiet, bar=BulkBar, lines=BulkLines) as show:
+        counts = dream_set(
+            source,
+            destination,
+            request.dream,
+            execution=request.execution,
+            options=options,
+            on_event=show,
         )
-        with (
-            reporter(quiet=quiet, bar=BulkBar, lines=BulkLines) as show,
-            told_to(lambda text: show(Notice(text))),
-        ):
-            counts = dream_set(
-                source,
-                destination,
-                request.dream,
-                execution=request.execution,
-                options=options,
-                on_event=show,
-            )
     say(f"{shown(destination)}: {counts} in {duration(time.monotonic() - started)}")
     if counts.failed:
         _tell(
@@ -410,28 +406,27 @@ def show(
 @contextlib.contextmanager
 def _make_ready(given: CliOptions, quiet: bool) -> Iterator[tuple[MergedSettings, Listener]]:
     """The request understood, the process made ready, and progress shown meanwhile."""
-    from dreamray.cli.progress import reporter
-    from dreamray.engine.events import Notice
-    from dreamray.storage import told_to
-
-    with (
-        _in_request(given) as request,
-        reporter(quiet=quiet) as show,
-        told_to(lambda text: show(Notice(text))),
-    ):
+    request = _prepare(given)
+    with _progress(quiet) as show:
         yield request, _stopping(show)
 
 
 @contextlib.contextmanager
-def _in_request(given: CliOptions) -> Iterator[MergedSettings]:
+def _progress(quiet: bool, **kinds: Any) -> Iterator[QuietLines]:
+    """What is done shown, and what a storage has to say; `kinds` are those of `reporter`."""
+    from dreamray.cli.progress import reporter
+    from dreamray.engine.events import Notice
+    from dreamray.storage import told_to
+
+    with reporter(quiet=quiet, **kinds) as show, told_to(lambda text: show(Notice(text))):
+        yield show
+
+
+def _prepare(given: CliOptions) -> MergedSettings:
     """The request understood, and the process made ready."""
     from dreamray.cli.merge import merge_settings
     from dreamray.model.device import keep_freed_memory
 
     request = merge_settings(given)
     keep_freed_memory()
-    try:
-        yield request
-    except KeyboardInterrupt:
-        interruption.say()
-        raise typer.Exit(INTERRUPTED) from None
+    return request
