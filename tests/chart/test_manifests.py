@@ -45,7 +45,7 @@ def test_names_are_unique_and_short_enough(name: str) -> None:
     manifests = chart.render(chart.VALUE_SETS[name])
     named = [(m["kind"], m["metadata"]["name"]) for m in manifests]
     assert len(named) == len(set(named))
-    longest = {"CronJob": 52, "RayCluster": 41, "RayJob": 36}  # KubeRay and Kubernetes add to them.
+    longest = {"CronJob": 52, "RayCluster": 41, "RayJob": 32}  # KubeRay and Kubernetes add to them.
     for kind, own in named:
         assert re.fullmatch("[a-z]([-a-z0-9]*[a-z0-9])?", own)
         assert len(own) <= longest.get(kind, 63)

@@ -119,7 +119,7 @@ def test_names_come_through_as_they_are(odd: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "label", "options"),
     [
-        ("RUN", "job-name", {"nightly": "--id=$(RUN)", "own": "--name=$(RUN)"}),
+        ("RUN", "job-name", {"nightly": "--id=$(RUN)", "own": "--owner-job=$(RUN)"}),
         (
             "OWNER",
             "controller-uid",
@@ -137,6 +137,18 @@ def test_a_run_is_known_by_its_job(variable: str, label: str, options: dict[str,
         assert option in pod.container["args"]
     (test,) = manifests.of("Pod")
     assert f"{label}']" not in json.dumps(test)
+
+
+def test_a_ray_job_is_not_called_as_the_job_that_makes_it() -> None:
+    """KubeRay makes a Job of exactly the RayJob's name to submit the run, and allows 47 letters."""
+    longest = 32 - len("farm-dreamray-")
+    manifests = chart.render({"schedules": [chart.schedule(longest * "a", runOn="rayJob")]})
+    job = f"{manifests.one('CronJob')['metadata']['name']}-{10 * '9'}"
+    args = manifests.pod("CronJob").container["args"]
+    (option,) = [expanded(arg, {"RUN": job}) for arg in args if arg.startswith("--name=")]
+    name = option.removeprefix("--name=")
+    assert name != job
+    assert len(name) <= 47
 
 
 def test_only_an_attempt_that_did_not_reach_the_cluster_is_repeated() -> None:

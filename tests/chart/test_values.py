@@ -349,7 +349,7 @@ LONG = "a-name-that-is-rather-long-for-this"
             {"schedules": [chart.schedule(settings={"preview": "s3://a/b.png"})]},
             "dreamray bulk has no option preview",
         ),
-        ({"schedules": [chart.schedule(f"{LONG}-so", runOn="rayJob")]}, "36 are allowed"),
+        ({"schedules": [chart.schedule(f"{LONG}-so", runOn="rayJob")]}, "32 are allowed"),
         ({"schedules": [chart.schedule(LONG)], "fullnameOverride": 20 * "a"}, "52 are allowed"),
         ({"schedules": [chart.schedule(source="pictures/")]}, "neither an s3:// URI nor an abs"),
         ({"schedules": [chart.schedule(destination="/dreams")]}, "a path that no pod has"),

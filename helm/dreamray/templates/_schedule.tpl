@@ -84,11 +84,14 @@ the variable with the UID of the Job if it is one's.
 {{- include "dreamray.podTemplate" $pod -}}
 {{- end -}}
 
-{{/* A pod that makes a RayJob and waits for it. Takes root and schedule. */}}
+{{/*
+A pod that makes a RayJob and waits for it. Takes root and schedule. KubeRay makes a Job of exactly the
+RayJob's name to submit the run: it must not be that of the launcher's own Job.
+*/}}
 {{- define "dreamray.launcherPod" -}}
 {{- $root := .root -}}
 {{- $args := list "-m" "dreamray.farm.rayjob" "--manifest=/etc/dreamray/run/rayjob.json" -}}
-{{- $args = concat $args (list "--name=$(RUN)" "--owner-job=$(RUN)" "--owner-uid=$(OWNER)") -}}
+{{- $args = concat $args (list "--name=$(RUN)-ray" "--owner-job=$(RUN)" "--owner-uid=$(OWNER)") -}}
 {{- $args = append $args (printf "--patience=%d" (int64 $root.Values.submitter.patienceSeconds)) -}}
 {{- $pod := dict "root" $root "component" "launcher" "container" "launcher" "restartPolicy" "Never" -}}
 {{- $_ := set $pod "placement" $root.Values.submitter -}}

@@ -115,8 +115,8 @@ reason, and what to write instead.
 {{- $where := printf "schedules %s" .name -}}
 {{- $name := include "dreamray.scheduleName" $ -}}
 {{- $own := eq .runOn "rayJob" -}}
-{{- /* Kubernetes adds 11 characters for each run; KubeRay allows 47 for a RayJob. */}}
-{{- $longest := ternary 36 52 $own -}}
+{{- /* Kubernetes adds 11 characters for each run, the launcher 4; KubeRay allows 47 for a RayJob. */}}
+{{- $longest := ternary 32 52 $own -}}
 {{- if gt (len $name) $longest -}}
 {{- fail (printf "%s: the name %s has %d characters, and %d are allowed with runOn %s; shorten it, or fullnameOverride" $where $name (len $name) $longest .runOn) -}}
 {{- end -}}
