@@ -14,13 +14,16 @@ PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # What starts a Ray looks at all of Ray's processes, so it runs alone.
 WITH_RAY := -m ray tests/ray tests/rehearsal
 
+# In a Kubernetes most of the time goes by waiting.
+ON_KUBERNETES := --numprocesses 3 --dist loadfile --no-loadscope-reorder -m kubernetes tests/kubernetes
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := demo
-.PHONY: help demo test test-fast test-ray test-chart lint version clean
+.PHONY: help demo test test-fast test-ray test-chart test-kubernetes lint version clean
 
 help:  ## these lines
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED)  ## a dream of the example picture
 	@mkdir -p $(dir $(DEMO))
@@ -28,7 +31,7 @@ demo: $(INSTALLED)  ## a dream of the example picture
 	@echo "The dream of examples/lake.png is in $(CURDIR)/$(DEMO)"
 
 test: $(DEVELOPED)  ## all tests
-	$(BIN)/pytest $(PARALLEL) -m "not ray"
+	$(BIN)/pytest $(PARALLEL) -m "not ray and not kubernetes"
 	$(BIN)/pytest $(WITH_RAY)
 
 test-fast: $(DEVELOPED)  ## the unit tests but for the slow ones, in two minutes
@@ -39,6 +42,14 @@ test-ray: $(DEVELOPED)  ## the tests that start a Ray
 
 test-chart: $(DEVELOPED)  ## the tests of the Helm chart
 	$(BIN)/pytest $(PARALLEL) -m chart tests/chart
+
+# What a machine lacks for it is a reason to skip it, but in CI.
+test-kubernetes: $(DEVELOPED)  ## the farm on a real Kubernetes, as root
+	@reason=$$(cluster/kubernetes/lacks) && if [ -n "$$reason" ]; then \
+		echo "skipped: $$reason"; [ -z "$$CI" ]; \
+	else \
+		DREAMRAY_KUBERNETES=tests cluster/kubernetes/up $(CURDIR)/$(BIN)/pytest $(ON_KUBERNETES); \
+	fi
 
 lint: $(DEVELOPED)  ## format, lint and types
 	$(BIN)/ruff format --check . cluster/rehearse-image

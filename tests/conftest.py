@@ -29,7 +29,7 @@ settings.load_profile("steady")
 
 
 FOLDERS = Path(__file__).parent
-MARKED = {"ray", "chart", "rehearsal", "training"}
+MARKED = {"ray", "chart", "rehearsal", "training", "kubernetes"}
 """Folders whose tests have the mark of that name."""
 
 WITH_RAY = {"ray", "rehearsal"}
