@@ -17,6 +17,8 @@ WITH_RAY := -m ray tests/ray tests/rehearsal
 # In a Kubernetes most of the time goes by waiting.
 ON_KUBERNETES := --numprocesses 3 --dist loadfile --no-loadscope-reorder -m kubernetes tests/kubernetes
 
+SHELL_SCRIPTS := $(shell grep --files-with-matches --max-count=1 '^\#!/usr/bin/env bash' .ci/* cluster/kubernetes/*)
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := demo
@@ -56,6 +58,7 @@ lint: $(DEVELOPED)  ## format, lint and types
 	$(BIN)/ruff check . cluster/rehearse-image
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	@if command -v shellcheck > /dev/null; then shellcheck $(SHELL_SCRIPTS); else echo "shellcheck is not installed"; fi
 
 clean:  ## away with the virtual environment and what was built
 	rm -rf $(VENV) build dist out *.egg-info
