@@ -10,7 +10,7 @@ Job that is given as owner, and goes away with it.
 
 Exit codes: 0 if it succeeded; 1 if it failed, was stopped or deleted; 2 if Kubernetes refuses it,
 or there is no manifest; 75 if Kubernetes was out of reach for too long, which is worth another
-attempt.
+attempt; 143 if it was told to end.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import Any
 
 from dreamray.base.errors import RequestError
 from dreamray.base.parsing import parse_json
+from dreamray.farm import ending
 
 Manifest = dict[str, Any]
 
@@ -180,6 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RequestError as error:
         say(str(error))
         return error.exit_code
+    ending.end_when_told(f"told to end; RayJob {options.name} goes as its Job does")
     return wait(jobs, manifest, options.patience, options.poll)
 
 

@@ -13,7 +13,7 @@ its first start, it stops it.
 
 Exit codes: that of the command; 1 if it died otherwise; 2 if the ID is used up; 124 past the
 deadline; 130 if somebody stopped the job; 75 if the cluster was out of reach for too long, which is
-worth another attempt; 78 if it refused the token.
+worth another attempt; 78 if it refused the token; 143 if it was told to end.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from dreamray.base.errors import DreamrayError
-from dreamray.farm import ray_compat
+from dreamray.farm import ending, ray_compat
 
 DIED, USED_UP, UNREACHABLE, REFUSED, TOO_LATE, STOPPED = 1, 2, 75, 78, 124, 130
 
@@ -253,6 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     submission = Submission(**vars(parser.parse_args(arguments)))
     # What the environment says of it would go over what the client is told.
     os.environ["RAY_API_SERVER_ADDRESS"] = submission.address
+    ending.end_when_told(f"submit: told to end; {submission.id} goes on without me")
     return follow(submission)
 
 

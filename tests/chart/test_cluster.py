@@ -171,6 +171,34 @@ def test_a_worker_has_time_to_hand_on_its_tiles() -> None:
     assert pod.environment()["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] == "2000000"
 
 
+@pytest.mark.parametrize("name", chart.VALUE_SETS)
+def test_no_pod_takes_long_to_end_because_its_first_process_does_not_hear_it(name: str) -> None:
+    """The autoscaler does not, nor does KubeRay's shell that submits runs: both await SIGKILL."""
+    for pod in chart.render(chart.VALUE_SETS[name]).pods():
+        if pod.where.endswith("head"):
+            assert pod.spec["terminationGracePeriodSeconds"] <= 15
+            assert pod.environment()["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] == "0"
+        elif pod.where.startswith("RayJob") and pod.where.endswith("submitter"):
+            assert pod.spec["terminationGracePeriodSeconds"] <= 5
+
+
+@pytest.mark.parametrize("name", chart.VALUE_SETS)
+def test_all_that_a_pod_writes_to_its_node_is_limited(name: str) -> None:
+    """Also Ray's logs and spilled objects: the autoscaler shares them with the head."""
+    values = chart.VALUE_SETS[name]
+    limit = (
+        {"sizeLimit": "20Gi"} if values.get("storage", {}).get("tmpSize", "") is not None else {}
+    )
+    manifests = chart.render(values)
+    for pod in manifests.pods():
+        written = [volume["emptyDir"] for volume in pod.spec["volumes"] if "emptyDir" in volume]
+        assert all(volume == limit for volume in written), pod.where
+    for cluster in manifests.of("RayCluster"):
+        logs = {"name": "ray-logs", "mountPath": "/tmp/ray"}
+        assert logs in cluster["spec"]["autoscalerOptions"]["volumeMounts"]
+        assert logs in manifests.pod("RayCluster", "head").container["volumeMounts"]
+
+
 def test_weights_come_from_the_image_from_storage_or_from_a_volume() -> None:
     def environment(weights: dict[str, Any]) -> dict[str, Any]:
         return chart.render({"weights": weights}).pod("RayCluster", "worker").environment()

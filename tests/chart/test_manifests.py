@@ -78,6 +78,8 @@ def test_every_mount_has_its_volume_and_every_volume_its_mount(name: str) -> Non
 def test_no_variable_is_set_twice(name: str) -> None:
     for pod in chart.render(chart.VALUE_SETS[name]).pods():
         assert len(pod.environment()) == len(pod.container["env"]), pod.where
+        if pod.where.endswith("submitter"):  # KubeRay sets it, too.
+            assert "PYTHONUNBUFFERED" not in pod.environment()
 
 
 def test_a_cluster_that_cannot_do_it_is_refused() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,12 @@ def api(tmp_path: Path) -> Iterator[KubernetesApi]:
 
 
 def launch(api: KubernetesApi, *options: str) -> subprocess.CompletedProcess[str]:
+    with launched(api, *options) as launcher:
+        said, complaints = launcher.communicate(timeout=60)
+    return subprocess.CompletedProcess(launcher.args, launcher.returncode, said, complaints)
+
+
+def launched(api: KubernetesApi, *options: str) -> subprocess.Popen[str]:
     folder = api.certificate.parent
     command = [sys.executable, "-m", "dreamray.farm.rayjob"]
     command.append(f"--manifest={folder / 'rayjob.json'}")
@@ -41,13 +48,13 @@ def launch(api: KubernetesApi, *options: str) -> subprocess.CompletedProcess[str
         "KUBERNETES_SERVICE_HOST": "127.0.0.1",
         "KUBERNETES_SERVICE_PORT": str(api.port),
     }
-    return subprocess.run(
+    return subprocess.Popen(
         [*command, *options],
         cwd=PROJECT,
         env=environment,
         text=True,
-        capture_output=True,
-        timeout=60,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 
@@ -136,6 +143,23 @@ def test_trouble_passes_and_an_api_out_of_reach_is_worth_another_attempt(
     assert launch(api).returncode == 0
     api.on_request = lambda method, path: (503, {"message": "later"})
     assert launch(api, "--patience=0.2").returncode == 75
+
+
+def test_told_to_end_it_does(api: KubernetesApi) -> None:
+    """As PID 1 of its container it is told only if it has a handler: so it has one."""
+    asked = threading.Event()
+
+    def look(method: str, path: str) -> Any:
+        asked.set()
+        return (200, {"status": RUNNING})
+
+    api.on_request = look
+    with launched(api) as launcher:
+        assert asked.wait(60)
+        launcher.terminate()
+        _, said = launcher.communicate(timeout=10)
+    assert launcher.returncode == 143
+    assert said == "told to end; RayJob farm-own-28 goes as its Job does\n"
 
 
 def test_only_the_clusters_own_certificate_is_trusted(api: KubernetesApi, tmp_path: Path) -> None:

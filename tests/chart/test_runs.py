@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from dreamray.farm import ray_compat, submit
 
-SUCCEEDED, USED_UP, TOO_LATE = 0, 2, 124
+SUCCEEDED, USED_UP, TOO_LATE, TOLD_TO_END = 0, 2, 124, 143
 
 
 class JobServer:
@@ -147,6 +148,23 @@ def test_a_run_is_submitted_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> N
     (command,) = server.submitted
     assert '--metadata-json={"dreamray-owner": "uid-1"}' in command
     assert command[-2:] == ["--", "dreamray"]
+
+
+def test_a_submitter_that_is_told_to_end_does() -> None:
+    """As PID 1 of its container it is told only if it has a handler: so it has one."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-m", "dreamray.farm.submit", "--id=nightly-now"]
+        with subprocess.Popen(
+            [*command, f"--address={address}", "--", "dreamray"], stderr=subprocess.PIPE, text=True
+        ) as submitter:
+            silent.settimeout(60)
+            asked, _ = silent.accept()
+            submitter.terminate()
+            _, said = submitter.communicate(timeout=10)
+            asked.close()
+    assert submitter.returncode == TOLD_TO_END
+    assert said == "submit: told to end; nightly-now goes on without me\n"
 
 
 @pytest.mark.parametrize("program", ["submit", "rayjob"])

@@ -291,6 +291,10 @@ LONG = "a-name-that-is-rather-long-for-this"
         ({"podLabels": {"dreamray/cluster": "farm"}}, "select by dreamray/cluster"),
         ({"podLabels": {"ray.io/node-type": "head"}}, "select by ray.io/node-type"),
         ({"env": [{"name": "RAY_AUTH_MODE", "value": "disabled"}]}, "sets RAY_AUTH_MODE already"),
+        (
+            {"env": [{"name": "RAY_CLUSTER_NAME", "value": "a"}]},
+            "KubeRay or another entry sets RAY_C",
+        ),
         ({"env": [{"name": "HOME", "value": "/root"}]}, "sets HOME already"),
         (
             {"s3": {"region": "eu"}, "env": [{"name": "AWS_REGION", "value": "us"}]},

@@ -226,6 +226,9 @@ def _label(name: str) -> Manifest:
 def _add_volume(
     spec: Manifest, name: str, path: str, kind: Manifest, *containers: Manifest
 ) -> None:
-    spec["volumes"].append({"name": name, "emptyDir": kind})
+    """Unless the manifest has it already."""
+    if name not in [volume["name"] for volume in spec["volumes"]]:
+        spec["volumes"].append({"name": name, "emptyDir": kind})
     for container in containers:
-        container["volumeMounts"].append({"name": name, "mountPath": path})
+        if path not in [mount["mountPath"] for mount in container["volumeMounts"]]:
+            container["volumeMounts"].append({"name": name, "mountPath": path})

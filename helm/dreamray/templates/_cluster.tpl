@@ -2,7 +2,8 @@
 
 {{/*
 Ports, on all nodes. Ray would choose some of them anew each time; a NetworkPolicy needs to know.
-Ray's client server, port 10001, stays closed: nothing of ours uses it.
+Ray's client server listens at 10001 of each head, and cannot be switched off: nothing of ours uses it,
+and no policy opens that port.
 */}}
 {{- define "dreamray.ports" -}}
 gcs: 6379
@@ -105,8 +106,10 @@ autoscalerOptions:
     {{- include "dreamray.containerSecurity" . | nindent 4 }}
   env:
     {{- include "dreamray.commonEnv" . | nindent 4 }}
+    {{- include "dreamray.unbuffered" . | nindent 4 }}
   volumeMounts:
     - {name: autoscaler-tmp, mountPath: /tmp}
+    - {name: ray-logs, mountPath: /tmp/ray}
     - {{ include "dreamray.apiTokenMount" . | nindent 6 | trim }}
 {{- end }}
 headGroupSpec:
@@ -121,15 +124,22 @@ headGroupSpec:
     {{- include "dreamray.startParams" . | nindent 4 }}
   template:
     {{- $head := dict "root" $root "component" "head" "cluster" .cluster "container" "ray-head" "placement" $values.head -}}
-    {{- $_ := set $head "terminationGracePeriodSeconds" 60 -}}
-    {{- $_ := set $head "env" (include "dreamray.failureDetection" $root | fromYamlArray) -}}
+    {{- /* The autoscaler, PID 1 of its container, does not hear that it is to end: the pod takes all of
+    this time. Ray takes a few seconds of it; what runs on a head can be handed on to nobody. */ -}}
+    {{- $_ := set $head "terminationGracePeriodSeconds" 15 -}}
+    {{- $_ := set $head "env" (append (include "dreamray.failureDetection" $root | fromYamlArray) (include "dreamray.drain" 0 | fromYaml)) -}}
     {{- $_ := set $head "ports" (list
           (dict "name" "gcs-server" "containerPort" $ports.gcs)
           (dict "name" "dashboard" "containerPort" $ports.dashboard)
           (dict "name" "metrics" "containerPort" $ports.metrics)) -}}
     {{- if $autoscaled -}}
-    {{- $tmp := dict "name" "autoscaler-tmp" "emptyDir" dict -}}
-    {{- $_ := set $head "volumes" (list $tmp (include "dreamray.apiTokenVolume" $root | fromYaml)) -}}
+    {{- /* The autoscaler shares Ray's logs; KubeRay would mount a volume without a limit there. */ -}}
+    {{- $limit := include "dreamray.tmpVolume" $root | fromYaml -}}
+    {{- $_ := set $head "mounts" (list (dict "name" "ray-logs" "mountPath" "/tmp/ray")) -}}
+    {{- $_ := set $head "volumes" (list
+          (dict "name" "ray-logs" "emptyDir" $limit)
+          (dict "name" "autoscaler-tmp" "emptyDir" $limit)
+          (include "dreamray.apiTokenVolume" $root | fromYaml)) -}}
     {{- end -}}
     {{- include "dreamray.podTemplate" $head | nindent 4 }}
 workerGroupSpecs:
@@ -157,11 +167,15 @@ workerGroupSpecs:
       {{- $worker := dict "root" $root "component" "worker" "cluster" $.cluster "container" "ray-worker" -}}
       {{- $_ := set $worker "placement" (include "dreamray.workerPlacement" $group | fromJson) -}}
       {{- $_ := set $worker "terminationGracePeriodSeconds" (add $group.drainSeconds 30) -}}
-      {{- $drain := dict "name" "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S" "value" ($group.drainSeconds | int64 | toString) -}}
-      {{- $_ := set $worker "env" (list $drain) -}}
+      {{- $_ := set $worker "env" (list (include "dreamray.drain" $group.drainSeconds | fromYaml)) -}}
       {{- $_ := set $worker "ports" (list (dict "name" "metrics" "containerPort" $ports.metrics)) -}}
       {{- include "dreamray.podTemplate" $worker | nindent 6 }}
   {{- end }}
+{{- end -}}
+
+{{/* How long a node that is told to end hands on what it does. Takes the seconds. */}}
+{{- define "dreamray.drain" -}}
+{name: RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S, value: {{ int64 . | quote }}}
 {{- end -}}
 
 {{- define "dreamray.failureDetection" -}}

@@ -9,9 +9,10 @@ Takes a dict:
   placement          values with resources, nodeSelector, tolerations, affinity, ...
   command, args      of the container; KubeRay gives its own where there are none
   env                list of more variables
+  kuberays           whether KubeRay fills in the container, as it does a submitter's
   ports              list of container ports
   volumes, mounts    lists of more volumes
-  restartPolicy
+  restartPolicy, terminationGracePeriodSeconds
 */}}
 {{- define "dreamray.podTemplate" -}}
 {{- $values := .root.Values -}}
@@ -82,6 +83,9 @@ spec:
       {{- end }}
       env:
         {{- include "dreamray.commonEnv" .root | nindent 8 }}
+        {{- if not .kuberays }}
+        {{- include "dreamray.unbuffered" . | nindent 8 }}
+        {{- end }}
         {{- if ne .component "launcher" }}
         {{- include "dreamray.tokenEnv" .root | nindent 8 }}
         {{- end }}
@@ -165,8 +169,12 @@ seccompProfile:
 {{/* All that is written goes below /tmp, the one place beside /dev/shm that can be written. */}}
 {{- define "dreamray.commonEnv" -}}
 - {name: HOME, value: /tmp}
-- {name: PYTHONUNBUFFERED, value: "1"}
 - {name: RAY_USAGE_STATS_ENABLED, value: "0"}
+{{- end -}}
+
+{{/* So that logs come as they are written. KubeRay sets it in its submitters itself. */}}
+{{- define "dreamray.unbuffered" -}}
+- {name: PYTHONUNBUFFERED, value: "1"}
 {{- end -}}
 
 {{- define "dreamray.tokenEnv" -}}

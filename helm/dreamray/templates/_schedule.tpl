@@ -146,6 +146,9 @@ spec:
     backoffLimit: {{ $schedule.retries | int64 }}
   submitterPodTemplate:
     {{- $pod := dict "root" $root "component" "submitter" "container" "ray-job-submitter" "restartPolicy" "Never" -}}
+    {{- /* KubeRay's command is a shell, which as PID 1 does not hear that it is to end. */ -}}
+    {{- $_ := set $pod "terminationGracePeriodSeconds" 5 -}}
+    {{- $_ := set $pod "kuberays" true -}}
     {{- $_ := set $pod "placement" $root.Values.submitter -}}
     {{- include "dreamray.podTemplate" $pod | nindent 4 }}
   rayClusterSpec:

@@ -61,13 +61,15 @@ reason, and what to write instead.
 {{- fail (printf "podLabels: network policies and services select by %s; use a label of your own" $label) -}}
 {{- end -}}
 {{- end -}}
-{{- $ours := list "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S" -}}
-{{- range concat (include "dreamray.commonEnv" . | fromYamlArray) (include "dreamray.tokenEnv" . | fromYamlArray) (include "dreamray.dreamEnv" . | fromYamlArray) (include "dreamray.failureDetection" . | fromYamlArray) -}}
+{{- /* KubeRay's own, which it adds once more. */ -}}
+{{- $ours := list "FQ_RAY_IP" "RAY_IP" "RAY_CLUSTER_NAME" "RAY_CLUSTER_NAMESPACE" "RAY_CLOUD_INSTANCE_ID" "RAY_NODE_TYPE_NAME" "KUBERAY_GEN_RAY_START_CMD" "RAY_USAGE_STATS_EXTRA_TAGS" -}}
+{{- $ours = append $ours (include "dreamray.drain" 0 | fromYaml).name -}}
+{{- range concat (include "dreamray.commonEnv" . | fromYamlArray) (include "dreamray.unbuffered" . | fromYamlArray) (include "dreamray.tokenEnv" . | fromYamlArray) (include "dreamray.dreamEnv" . | fromYamlArray) (include "dreamray.failureDetection" . | fromYamlArray) -}}
 {{- $ours = append $ours .name -}}
 {{- end -}}
 {{- range .Values.env -}}
 {{- if has .name $ours -}}
-{{- fail (printf "env: the chart, or another entry, sets %s already; leave it out, and see the chart's values for one that does what you want" .name) -}}
+{{- fail (printf "env: the chart, KubeRay or another entry sets %s already; leave it out, and see the chart's values for one that does what you want" .name) -}}
 {{- end -}}
 {{- $ours = append $ours .name -}}
 {{- end -}}
