@@ -93,8 +93,9 @@ def test_settings_are_options_of_the_command(where: str) -> None:
 
 
 def test_workers_are_asked_for_that_are_not_there_yet() -> None:
+    large = {"requests": {"cpu": "16"}}
     groups = [
-        chart.group("a", maxReplicas=3, gpu={"count": 4}),
+        chart.group("a", maxReplicas=3, gpu={"count": 4}, resources=large),
         chart.group("b", maxReplicas=2),
     ]
     asked = command({"workerGroups": groups})
@@ -104,6 +105,34 @@ def test_workers_are_asked_for_that_are_not_there_yet() -> None:
     cpu = command({"workerGroups": [chart.group("c", gpu={"count": 0})]})
     assert "--workers=1:4" in cpu
     assert not [option for option in cpu if "gpus" in option]
+
+
+@pytest.mark.parametrize(
+    ("settings", "most"),
+    [
+        ({"gpus-per-worker": 1}, 3 * 4 + 2),
+        ({"gpus-per-worker": 0.5}, 3 * 4 + 2),  # There are 4 CPUs for each.
+        ({"gpus-per-worker": 0.5, "threads": 2}, 3 * 8 + 2 * 2),
+        ({"gpus-per-worker": 4}, 3),
+        ({"gpus-per-worker": 0}, 7),
+        ({"gpus-per-worker": 0, "threads": 8}, 7 * 2),
+    ],
+    ids=str,
+)
+def test_no_workers_are_asked_for_of_groups_that_are_not_for_the_run(
+    settings: dict[str, Any], most: int
+) -> None:
+    """Else the others' nodes come up for it, with GPUs that nobody uses."""
+    large = {"requests": {"cpu": "16"}}
+    groups = [
+        chart.group("large", maxReplicas=3, gpu={"count": 4}, resources=large),
+        chart.group("small", maxReplicas=2),
+        chart.group("processors", maxReplicas=7, gpu={"count": 0}, resources=large),
+    ]
+    assert f"--workers=1:{most}" in command({"workerGroups": groups}, settings=settings)
+    if not settings["gpus-per-worker"]:
+        of_one_kind = command({"workerGroups": groups[1:2]}, settings={"gpus-per-worker": 0})
+        assert "--workers=1:2" in of_one_kind
 
 
 @pytest.mark.parametrize(

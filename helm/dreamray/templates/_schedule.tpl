@@ -11,22 +11,12 @@ cluster has no workers while there is no work, dreamray cannot see what it could
 */}}
 {{- define "dreamray.command" -}}
 {{- $settings := deepCopy .schedule.settings -}}
-{{- $groups := (include "dreamray.workerGroups" (dict "root" .root "names" .schedule.groups) | fromJson).groups -}}
-{{- $gpus := true -}}
-{{- $most := 0 -}}
-{{- range $groups -}}
-{{- $replicas := .maxReplicas -}}
-{{- if $.schedule.queue -}}
-{{- $replicas = dig .name .maxReplicas $.schedule.replicas -}}
-{{- end -}}
-{{- $most = add $most (mul $replicas (max 1 .gpu.count)) -}}
-{{- $gpus = and $gpus (gt (int .gpu.count) 0) -}}
-{{- end -}}
+{{- $workers := include "dreamray.workersOf" . | fromJson -}}
 {{- if not (hasKey $settings "workers") -}}
-{{- $_ := set $settings "workers" (printf "1:%d" (int64 $most)) -}}
+{{- $_ := set $settings "workers" (printf "1:%d" (int64 $workers.most)) -}}
 {{- end -}}
-{{- if and $gpus (not (hasKey $settings "gpus-per-worker")) -}}
-{{- $_ := set $settings "gpus-per-worker" 1 -}}
+{{- if and $workers.gpus (not (hasKey $settings "gpus-per-worker")) -}}
+{{- $_ := set $settings "gpus-per-worker" $workers.gpus -}}
 {{- end -}}
 {{- $command := list "dreamray" .schedule.command .schedule.source .schedule.destination -}}
 {{- range $name, $value := $settings -}}
@@ -42,6 +32,39 @@ cluster has no workers while there is no work, dreamray cannot see what it could
 {{- end -}}
 {{- end -}}
 {{- toJson $command -}}
+{{- end -}}
+
+{{/*
+What the workers of a run take of a node, and how many its groups have room for, as JSON {threads, gpus,
+most}. Takes root and schedule. Groups with GPUs are for runs with GPUs, and the others for the others,
+unless there is but one kind. `dreamray.farm.resources` counts so where nodes are up.
+*/}}
+{{- define "dreamray.workersOf" -}}
+{{- $schedule := .schedule -}}
+{{- $groups := (include "dreamray.workerGroups" (dict "root" .root "names" $schedule.groups) | fromJson).groups -}}
+{{- $with := list -}}
+{{- $without := list -}}
+{{- range $groups -}}
+{{- if .gpu.count -}}
+{{- $with = append $with . -}}
+{{- else -}}
+{{- $without = append $without . -}}
+{{- end -}}
+{{- end -}}
+{{- $gpus := dig "gpus-per-worker" (ternary 0 1 (empty $with)) $schedule.settings | toString | float64 -}}
+{{- $threads := dig "threads" 4 $schedule.settings | int64 | max 1 -}}
+{{- $most := 0 -}}
+{{- range ternary $with (default $groups $without) (gt $gpus 0.0) -}}
+{{- $fit := div (include "dreamray.cpus" .resources | int64) $threads -}}
+{{- if gt $gpus 0.0 -}}
+{{- $fit = min $fit (divf .gpu.count $gpus | floor | int64) -}}
+{{- else if not (hasKey $schedule.settings "threads") -}}
+{{- $fit = min $fit 1 -}}
+{{- end -}}
+{{- $replicas := ternary (dig .name .maxReplicas $schedule.replicas) .maxReplicas (not (empty $schedule.queue)) -}}
+{{- $most = add $most (mul $replicas $fit) -}}
+{{- end -}}
+{{- dict "threads" $threads "gpus" $gpus "most" $most | toJson -}}
 {{- end -}}
 
 {{/* A command as one line for a shell. Takes a list. */}}

@@ -196,17 +196,9 @@ reason, and what to write instead.
 {{- if and (gt $with 0) (lt $with (len $groups)) (not (hasKey $settings "gpus-per-worker")) -}}
 {{- fail (printf "%s: some worker groups have GPUs and some have not; say which are to work with settings.gpus-per-worker: 1, or 0" $where) -}}
 {{- end -}}
-{{- $gpus := get $settings "gpus-per-worker" | default (ternary 1 0 (gt $with 0)) | toString | float64 -}}
-{{- $threads := get $settings "threads" | default 4 | int64 -}}
-{{- $fits := false -}}
-{{- range $groups -}}
-{{- $cpu := include "dreamray.cpus" .resources | int64 -}}
-{{- if and (ge $cpu $threads) (ge (float64 .gpu.count) $gpus) -}}
-{{- $fits = true -}}
-{{- end -}}
-{{- end -}}
-{{- if not $fits -}}
-{{- fail (printf "%s: a worker takes %d CPUs and %v GPUs, which no node of its groups has; raise resources.requests.cpu of a group, or set settings.threads" $where $threads $gpus) -}}
+{{- $workers := include "dreamray.workersOf" . | fromJson -}}
+{{- if not $workers.most -}}
+{{- fail (printf "%s: a worker takes %d CPUs and %v GPUs, which no node of its groups has; raise resources.requests.cpu of a group, or set settings.threads" $where (int64 $workers.threads) $workers.gpus) -}}
 {{- end -}}
 {{- end -}}
 
