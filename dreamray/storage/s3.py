@@ -7,11 +7,13 @@ when the first object is used. How long a storage is waited for is in `dreamray.
 
 from __future__ import annotations
 
+import importlib
 import mimetypes
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
@@ -24,6 +26,23 @@ from dreamray.storage.places import (
     no_room,
     temporary_file,
 )
+
+if TYPE_CHECKING:
+    from dreamray.storage import s3_errors, s3_listing, s3_objects
+else:
+
+    class _Lazy:
+        """A module that is imported when something of it is first used."""
+
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def __getattr__(self, attribute: str) -> Any:
+            return getattr(importlib.import_module(self._name), attribute)
+
+    s3_errors, s3_listing, s3_objects = (
+        _Lazy(f"dreamray.storage.s3_{part}") for part in ("errors", "listing", "objects")
+    )
 
 
 @dataclass(frozen=True)
@@ -48,102 +67,71 @@ class S3Object(Location):
 
     @override
     def read(self, limit: int | None = None) -> bytes:
-        from dreamray.storage import s3_objects as s3
-        from dreamray.storage.s3_errors import errors_told
-
-        with errors_told(shown(self), "s3:GetObject"):
-            return s3.get(self.bucket, self.key, limit)
+        with s3_errors.errors_told(shown(self), "s3:GetObject"):
+            return s3_objects.get(self.bucket, self.key, limit)
 
     @contextmanager
     @override
     def as_local_file(self) -> Iterator[Path]:
-        from dreamray.storage import s3_objects as s3
-        from dreamray.storage.s3_errors import errors_told
-
         with temporary_file(self) as path:
             try:
-                with errors_told(shown(self), "s3:GetObject"):
-                    s3.get_file(self.bucket, self.key, path)
+                with s3_errors.errors_told(shown(self), "s3:GetObject"):
+                    s3_objects.get_file(self.bucket, self.key, path)
             except OSError as error:
                 raise no_room(self, error) from None
             yield path
 
     @override
     def write(self, data: bytes, metadata: Mapping[str, str] = {}) -> None:
-        from dreamray.storage import s3_objects as s3
-        from dreamray.storage.s3_errors import errors_told
-
         check_metadata(metadata)
-        with errors_told(shown(self), "s3:PutObject"):
-            s3.put(self.bucket, self.key, data, self._content_type, metadata)
+        with s3_errors.errors_told(shown(self), "s3:PutObject"):
+            s3_objects.put(self.bucket, self.key, data, self._content_type, metadata)
 
     @override
     def write_file(self, path: Path, metadata: Mapping[str, str] = {}) -> None:
-        from dreamray.storage import s3_objects as s3
-        from dreamray.storage.s3_errors import errors_told
-
         check_metadata(metadata)
-        with errors_told(shown(self), "s3:PutObject"):
-            s3.put_file(self.bucket, self.key, path, self._content_type, metadata)
+        with s3_errors.errors_told(shown(self), "s3:PutObject"):
+            s3_objects.put(self.bucket, self.key, path, self._content_type, metadata)
 
     @override
     def metadata(self) -> dict[str, str]:
         """The object's metadata."""
-        from dreamray.storage import s3_objects as s3
-        from dreamray.storage.s3_errors import errors_told
-
-        with errors_told(shown(self), "s3:GetObject"):
-            return s3.metadata(self.bucket, self.key)
+        with s3_errors.errors_told(shown(self), "s3:GetObject"):
+            return s3_objects.metadata(self.bucket, self.key)
 
     @override
     def create_if_absent(self, data: bytes) -> bool:
-        from dreamray.storage import s3_objects as s3
-        from dreamray.storage.s3_errors import errors_told
-
-        with errors_told(shown(self), "s3:GetObject, s3:ListBucket and s3:PutObject"):
-            return s3.create_if_absent(self.bucket, self.key, data, self._content_type)
+        with s3_errors.errors_told(shown(self), "s3:GetObject, s3:ListBucket and s3:PutObject"):
+            return s3_objects.create_if_absent(self.bucket, self.key, data, self._content_type)
 
     @override
     def compare_and_swap(self, expected: bytes, data: bytes | None) -> bool:
-        from dreamray.storage import s3_objects as s3
-        from dreamray.storage.s3_errors import errors_told
-
-        with errors_told(shown(self), "s3:GetObject, s3:PutObject and s3:DeleteObject"):
-            return s3.compare_and_swap(self.bucket, self.key, expected, data, self._content_type)
+        with s3_errors.errors_told(shown(self), "s3:GetObject, s3:PutObject and s3:DeleteObject"):
+            return s3_objects.compare_and_swap(
+                self.bucket, self.key, expected, data, self._content_type
+            )
 
     @override
     def remove(self) -> None:
-        from dreamray.storage import s3_objects as s3
-        from dreamray.storage.s3_errors import errors_told
-
-        with errors_told(shown(self), "s3:DeleteObject"):
-            s3.delete(self.bucket, self.key)
+        with s3_errors.errors_told(shown(self), "s3:DeleteObject"):
+            s3_objects.delete(self.bucket, self.key)
 
     @override
     def exists(self) -> bool:
-        from dreamray.storage import s3_objects as s3
-        from dreamray.storage.s3_errors import errors_told
-
-        with errors_told(shown(self), "s3:GetObject"):
-            return s3.exists(self.bucket, self.key)
+        with s3_errors.errors_told(shown(self), "s3:GetObject"):
+            return s3_objects.exists(self.bucket, self.key)
 
     @override
     def fingerprint(self) -> str:
         """The size, and the storage's own ETag."""
-        from dreamray.storage import s3_objects as s3
-        from dreamray.storage.s3_errors import errors_told
-
-        with errors_told(shown(self), "s3:GetObject"):
-            return s3.fingerprint(self.bucket, self.key)
+        with s3_errors.errors_told(shown(self), "s3:GetObject"):
+            return s3_objects.fingerprint(self.bucket, self.key)
 
     @override
     def check_writable(self) -> None:
         """The bucket answers, and knows the credentials."""
-        from dreamray.storage import s3_listing as s3
-        from dreamray.storage.s3_errors import errors_told
-
-        with errors_told(shown(self), "s3:ListBucket"):
-            s3.check_bucket(self.bucket, self.key)
+        with s3_errors.errors_told(shown(self), "s3:ListBucket"):
+            s3_listing.check_bucket(self.bucket, self.key)
 
     @property
     def _content_type(self) -> str:
@@ -171,19 +159,13 @@ class S3Folder(Folder):
     @override
     def files(self, *, clean: bool = False) -> Iterator[ListedFile]:
         """In pages of 1000."""
-        from dreamray.storage import s3_listing as s3
-        from dreamray.storage.s3_errors import errors_told
-
-        with errors_told(shown(self), "s3:ListBucket"):
-            yield from s3.list_objects(self.bucket, self._inside)
+        with s3_errors.errors_told(shown(self), "s3:ListBucket"):
+            yield from s3_listing.list_objects(self.bucket, self._inside)
 
     @override
     def remove(self) -> None:
-        from dreamray.storage import s3_listing as s3
-        from dreamray.storage.s3_errors import errors_told
-
-        with errors_told(shown(self), "s3:ListBucket and s3:DeleteObject"):
-            s3.delete_all(self.bucket, self._inside)
+        with s3_errors.errors_told(shown(self), "s3:ListBucket and s3:DeleteObject"):
+            s3_listing.delete_all(self.bucket, self._inside)
 
     @override
     def remove_if_empty(self) -> None:
@@ -196,11 +178,8 @@ class S3Folder(Folder):
     @override
     def check_writable(self) -> None:
         """The bucket answers, and knows the credentials."""
-        from dreamray.storage import s3_listing as s3
-        from dreamray.storage.s3_errors import errors_told
-
-        with errors_told(shown(self), "s3:ListBucket"):
-            s3.check_bucket(self.bucket, self._inside)
+        with s3_errors.errors_told(shown(self), "s3:ListBucket"):
+            s3_listing.check_bucket(self.bucket, self._inside)
 
     @property
     def _inside(self) -> str:

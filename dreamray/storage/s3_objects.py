@@ -54,23 +54,16 @@ def get_file(bucket: str, key: str, path: Path) -> None:
     ask(_uri(bucket, key), work)
 
 
-def put(bucket: str, key: str, data: bytes, content_type: str, metadata: Mapping[str, str]) -> None:
-    """Store the object, whole or not at all; a large one goes in parts."""
-    _store(bucket, key, Bytes(data), {"ContentType": content_type, "Metadata": dict(metadata)})
-
-
-def put_file(
-    bucket: str, key: str, path: Path, content_type: str, metadata: Mapping[str, str]
+def put(
+    bucket: str, key: str, data: bytes | Path, content_type: str, metadata: Mapping[str, str]
 ) -> None:
-    """Store the contents of a local file, as `put` does."""
-    _store(bucket, key, FileBytes(path), {"ContentType": content_type, "Metadata": dict(metadata)})
-
-
-def _store(bucket: str, key: str, data: Sending, extra: Mapping[str, Any]) -> None:
-    if data.size >= s3_parts.FROM:
-        s3_parts.store(_uri(bucket, key), bucket, key, data, extra)
+    """Store bytes, or those of a local file, whole or not at all; many of them go in parts."""
+    sending: Sending = FileBytes(data) if isinstance(data, Path) else Bytes(data)
+    extra = {"ContentType": content_type, "Metadata": dict(metadata)}
+    if sending.size >= s3_parts.FROM:
+        s3_parts.store(_uri(bucket, key), bucket, key, sending, extra)
     else:
-        send(_uri(bucket, key), "put_object", {"Bucket": bucket, "Key": key, **extra}, data)
+        send(_uri(bucket, key), "put_object", {"Bucket": bucket, "Key": key, **extra}, sending)
 
 
 def create_if_absent(bucket: str, key: str, data: bytes, content_type: str) -> bool:
