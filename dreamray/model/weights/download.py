@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import queue
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dreamray.base.messages import Aside, Warn
+from dreamray.storage.waits import Limits, Progress, StalledError, watched, within
 
 __all__ = ["DownloadError", "download"]
 
@@ -22,8 +21,8 @@ ANSWER_WITHIN_S = 8.0
 STALL_S = 20.0
 """No byte for so long: the transfer has died."""
 
-WINDOW_S, LEAST = 60.0, 64 << 10
-"""Fewer bytes within so many seconds are none: a trickle."""
+WINDOW_S = 60.0
+"""A few bytes within so many seconds are none: a trickle."""
 
 ALL_WITHIN_S = 3600.0
 
@@ -47,27 +46,13 @@ def download(
     """
     response = _open(url)
     begun()
-    give_up = time.monotonic() + ALL_WITHIN_S
-    report = time.monotonic() + _REPORT_EVERY_S
-    marked, had = time.monotonic(), 0
-    data = bytearray()
+    size = int(response.headers.get("Content-Length") or 0)
     try:
-        with response:
-            size = int(response.headers.get("Content-Length") or 0)
-            # read1 returns what has come: a trickle cannot hold it beyond the time limit.
-            while piece := response.read1(_PIECE):
-                data += piece
-                if len(data) > limit:
-                    raise DownloadError("the server sends more than the file")
-                now = time.monotonic()
-                if len(data) - had >= LEAST:
-                    marked, had = now, len(data)
-                if now > give_up or now > marked + WINDOW_S:
-                    raise DownloadError("the network is too slow")
-                if now > report:
-                    report = now + _REPORT_EVERY_S
-                    whole = f" of {size >> 20}" if size else ""
-                    warn(Aside(f"downloading: {len(data) >> 20}{whole} MiB"))
+        with response, within(ALL_WITHIN_S):
+            limits = Limits(window=WINDOW_S)
+            data = watched(lambda moved: _receive(response, size, limit, warn, moved), limits)
+    except StalledError:
+        raise DownloadError("the network is too slow") from None
     except TimeoutError:
         raise DownloadError(f"the server sent nothing for {STALL_S:.0f} seconds") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -76,40 +61,39 @@ def download(
         raise DownloadError(f"the transfer broke off after {len(data)} of {size} bytes")
     if hashlib.md5(data, usedforsecurity=False).hexdigest() != md5:
         raise DownloadError("what the server sent has a wrong checksum")
-    return bytes(data)
+    return data
 
 
 def _open(url: str) -> Any:
-    """The server's response, as soon as its headers are there.
-
-    In a thread of its own: nothing else can limit the time that a look-up of a name takes.
-    """
-    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    abandoned = threading.Event()
-
-    def connect() -> None:
-        try:
-            # Not urlopen, which would keep to the proxies that it first saw.
-            response = urllib.request.build_opener().open(url, timeout=STALL_S)
-        except Exception as error:  # whatever it is, the other thread has to know
-            answers.put(error)
-            return
-        answers.put(response)
-        if abandoned.is_set():
-            response.close()
-
-    threading.Thread(target=connect, name="download", daemon=True).start()
+    """The server's response, as soon as its headers are there."""
     try:
-        answer = answers.get(timeout=ANSWER_WITHIN_S)
-    except queue.Empty:
-        abandoned.set()
+        with within(ANSWER_WITHIN_S):
+            # Not urlopen, which would keep to the proxies that it first saw.
+            opener = urllib.request.build_opener()
+            return watched(lambda _: opener.open(url, timeout=STALL_S), Limits())
+    except StalledError:
         raise DownloadError(f"no answer within {ANSWER_WITHIN_S:.0f} seconds") from None
-    if isinstance(answer, urllib.error.HTTPError):
-        answer.close()
-        raise DownloadError(f"the server answered HTTP {answer.code}")
-    if isinstance(answer, Exception):
-        raise DownloadError(_reason(answer))
-    return answer
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise DownloadError(f"the server answered HTTP {error.code}") from None
+    except Exception as error:  # Whatever it is, there is no file.
+        raise DownloadError(_reason(error)) from None
+
+
+def _receive(response: Any, size: int, limit: int, warn: Warn, progress: Progress) -> bytes:
+    """All that the server sends of so many bytes."""
+    data, report = bytearray(), time.monotonic() + _REPORT_EVERY_S
+    # read1 returns what has come: a trickle is seen to be one.
+    while piece := response.read1(_PIECE):
+        data += piece
+        progress.moved(len(piece))
+        if len(data) > limit:
+            raise DownloadError("the server sends more than the file")
+        if time.monotonic() > report:
+            report = time.monotonic() + _REPORT_EVERY_S
+            whole = f" of {size >> 20}" if size else ""
+            warn(Aside(f"downloading: {len(data) >> 20}{whole} MiB"))
+    return bytes(data)
 
 
 def _reason(error: Exception) -> str:
