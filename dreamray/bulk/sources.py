@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from dreamray.base.errors import RequestError
 from dreamray.base.messages import shown
@@ -17,13 +15,11 @@ from dreamray.render.workspace import WORK
 from dreamray.storage import (
     Folder,
     ListedFile,
-    LocalFolder,
     Location,
-    S3Folder,
     locate,
     locate_folder,
 )
-from dreamray.storage.identity import is_folder
+from dreamray.storage.identity import is_folder, way_to
 
 
 def entries(
@@ -50,9 +46,11 @@ def entries(
         return
     folder = locate_folder(source)
     _check_apart(folder, but)
-    hidden = _inside(but, folder)
+    hidden = way_to(but, folder)
     for found in folder.files():
-        if (hidden and found.name.startswith(hidden)) or _belongs_to_a_run(found.name):
+        # Keys may have more slashes than a path.
+        inside = hidden and found.name.lstrip("/").startswith(f"{hidden}/")
+        if inside or _belongs_to_a_run(found.name):
             continue
         cause = why_left_out(found.name, include)
         if cause is None:
@@ -83,22 +81,8 @@ def _list_file(source: str) -> Location | None:
 
 def _check_apart(source: Folder, destination: Folder) -> None:
     """Results among the sources would be dreamt again, or take a source's place."""
-    if _inside(source, destination) is not None:
+    if way_to(source, destination) is not None:
         raise RequestError(
             f"{shown(destination)}: the sources lie in it, and results could take their places; "
             "name a folder beside them or below them"
         )
-
-
-def _inside(folder: Folder, outer: Folder) -> str | None:
-    """The path from `outer` to `folder`, with a slash at its end; None if it is not inside."""
-    if isinstance(folder, LocalFolder) and isinstance(outer, LocalFolder):
-        here, there = (Path(os.path.realpath(one.path)) for one in (folder, outer))
-        if not here.is_relative_to(there):
-            return None
-        return "" if here == there else f"{here.relative_to(there)}/"
-    if isinstance(folder, S3Folder) and isinstance(outer, S3Folder):
-        inner, prefix = (f"{one.prefix}/" if one.prefix else "" for one in (folder, outer))
-        same = folder.bucket == outer.bucket and inner.startswith(prefix)
-        return inner.removeprefix(prefix) if same else None
-    return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Hashable
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 from dreamray.storage import locate_folder
 from dreamray.storage.local import LocalFile, LocalFolder
@@ -37,13 +37,30 @@ def is_same(one: Location, other: Location) -> bool:
 
 def is_inside(place: Location, folder: Folder) -> bool:
     """Whether a file or object lies in a folder, or below it, behind whatever links."""
-    if isinstance(place, LocalFile) and isinstance(folder, LocalFolder):
-        here, there = (Path(os.path.realpath(path)) for path in (place.path, folder.path))
-        return here.is_relative_to(there)
-    if isinstance(place, S3Object) and isinstance(folder, S3Folder):
-        inside = _as_path(folder.prefix).rstrip("/")
-        return place.bucket == folder.bucket and _as_path(place.key).startswith(f"{inside}/")
-    return False
+    return bool(way_to(place, folder))
+
+
+def way_to(place: Location | Folder, folder: Folder) -> str | None:
+    """The path from a folder to what lies in it, or below it, behind whatever links, or is it.
+
+    With `/` between folders; empty for the folder itself. None for what lies elsewhere.
+    """
+    here, there = _whole_path(place), _whole_path(folder)
+    if here is None or there is None or not here.is_relative_to(there):
+        return None
+    way = here.relative_to(there).as_posix()
+    return "" if way == "." else way
+
+
+def _whole_path(place: Location | Folder) -> PurePath | None:
+    match place:
+        case LocalFile() | LocalFolder():
+            return Path(os.path.realpath(place.path))
+        case S3Object():
+            return PurePosixPath(place.bucket + _as_path(place.key))
+        case S3Folder():
+            return PurePosixPath(place.bucket + _as_path(place.prefix))
+    return None
 
 
 def _as_path(key: str) -> str:
