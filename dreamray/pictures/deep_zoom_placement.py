@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from dreamray.base.errors import DreamrayError, NotFoundError, RequestError
+from dreamray.base.errors import DreamrayError, RequestError
 from dreamray.base.messages import shown
 from dreamray.pictures import viewer
 from dreamray.pictures.outputs import check_not_read, check_output_place, is_dream
@@ -49,20 +49,16 @@ def check_place(
     page, _ = viewer.place_of(description)
     ours = functools.partial(viewer.is_page_of, description)
     check_output_place(page, ours, overwrite=overwrite, sources=sources)
-    if overwrite or description.exists() or files.file(_MARK).exists() or not _is_there(files):
+    if isinstance(files, LocalFolder):  # A file may have that name.
+        is_free = not os.path.lexists(files.path)
+    else:
+        is_free = files.is_empty()
+    if overwrite or description.exists() or files.file(_MARK).exists() or is_free:
         return
     raise RequestError(
         f"{shown(files)}: there are files that dreamray has not made, where the tiles belong; name "
         "another output, move them away, or give --overwrite"
     )
-
-
-def _is_there(folder: Folder) -> bool:
-    if isinstance(folder, LocalFolder):
-        return os.path.lexists(folder.path)
-    with suppress(NotFoundError):
-        return next(iter(folder.files()), None) is not None
-    return False
 
 
 @dataclass(frozen=True)

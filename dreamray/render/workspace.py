@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from dreamray.base.errors import DreamrayError, NotFoundError, RequestError
+from dreamray.base.errors import DreamrayError, RequestError
 from dreamray.base.messages import Warn, shown
 from dreamray.pictures import ingest
 from dreamray.pictures.ingest import Source
@@ -115,7 +115,7 @@ def hold_work(target: Location, work: str | None, warn: Warn, *, overwrite: bool
         for place in (real.folder, *held):
             place.remove_leftovers()
         done = Work(folder, leases)
-        if not (done.is_begun or folder.file(ingest.RECORD).exists()) and _is_there(folder):
+        if not (done.is_begun or folder.file(ingest.RECORD).exists()) and not folder.is_empty():
             if not overwrite and not any(lease.taken_over for lease in leases):
                 raise RequestError(
                     f"{shown(folder)}: there is something that dreamray has not made, where the "
@@ -123,13 +123,6 @@ def hold_work(target: Location, work: str | None, warn: Warn, *, overwrite: bool
                 )
             done.discard()
         yield done
-
-
-def _is_there(folder: Folder) -> bool:
-    try:
-        return next(iter(folder.files()), None) is not None
-    except NotFoundError:
-        return False
 
 
 def _remove_if_empty(place: Folder) -> None:

@@ -8,13 +8,12 @@ newcomer's own clock is dead. The holder itself gives up sooner than that.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
-
-from typing_extensions import override
+from dataclasses import dataclass, field, replace
 
 from dreamray.base.errors import DreamrayError, RequestError, StorageError
 from dreamray.base.messages import Warn, shown
@@ -38,11 +37,11 @@ class Lease:
     """The right to write into a place, which `hold_lease` takes."""
 
     def __init__(
-        self, file: Location, place: object, holder: Holder, taken: float, trusted: float
+        self, file: Location, place: str, holder: Holder, taken: float, trusted: float
     ) -> None:
         """`place` is written; `taken` is a time of `_clock` before that, `trusted` are seconds."""
         self._file = file
-        self._place = shown(place)
+        self._place = place
         self._holder = holder
         self._renewed = taken
         self._trusted = trusted
@@ -186,120 +185,91 @@ def hold_lease(
     Raises RequestError if another run holds it; StorageError where the storage cannot keep one;
     otherwise as `Location.create_if_absent`.
     """
-    taking = _Taking(folder.file(name), place or folder, other, warn, every, dead_after)
-    lease = taking.take()
-    try:
-        lease.prove()
-    except NoLocksError as error:
-        warn(f"{error}: nothing keeps two runs apart there, so see that there is but one")
-        folder.file(name).remove()
-        lease = _NoLease(folder.file(name), place or folder, Holder.me(), 0.0, 0.0)
-    except BaseException:
-        lease.release(min(every, _LEAST_WAIT))
-        raise
+    file, shown_place = folder.file(name), shown(place or folder)
+    lease = _Taking(file, shown_place, other, warn, every, dead_after).take()
     stop = threading.Event()
-    keeper = threading.Thread(target=lease.keep, args=(every, stop), name="lease", daemon=True)
-    keeper.start()
     try:
+        try:
+            lease.prove()
+        except NoLocksError as error:
+            warn(f"{error}: nothing keeps two runs apart there, so see that there is but one")
+            file.remove()
+            lease = Lease(file, shown_place, Holder.me(), _clock(), trusted=math.inf)
+        else:
+            keeping = threading.Thread(target=lease.keep, args=(every, stop), daemon=True)
+            keeping.start()
         yield lease
     finally:
         stop.set()
         lease.release(min(every, _LEAST_WAIT))
 
 
-class _NoLease(Lease):
-    """In place of one, where there can be none."""
-
-    def check(self) -> None:
-        """Nobody knows."""
-
-    @property
-    @override
-    def is_held(self) -> bool:
-        """Nobody knows."""
-        return True
-
-    def keep(self, every: float, stop: threading.Event) -> None:
-        """There is nothing to renew."""
-
-    def release(self, within: float) -> None:
-        """Nor to remove."""
-
-
+@dataclass(frozen=True)
 class _Taking:
     """Somebody who wants a lease."""
 
-    def __init__(
-        self,
-        file: Location,
-        place: object,
-        other: str,
-        warn: Warn,
-        every: float,
-        dead_after: float,
-    ) -> None:
-        self._file = file
-        self._place = shown(place)
-        self._other = other
-        self._warn = warn
-        self._every = every
-        self._dead_after = dead_after
-        self._me = Holder.me()
+    file: Location
+    place: str
+    other: str
+    warn: Warn
+    every: float
+    dead_after: float
+    me: Holder = field(default_factory=Holder.me)
 
     def take(self) -> Lease:
         """See `hold_lease`."""
         for _ in range(_TRIES):
             asked = _clock()
-            if self._file.create_if_absent(self._me.to_json()):
-                _log.info("%s is created", self._file)
-                return self._taken(self._me, asked)
-            text = _text(self._file)
+            if self.file.create_if_absent(self.me.to_json()):
+                _log.info("%s is created", self.file)
+                return self._taken(self.me, asked)
+            text = _text(self.file)
             if text is None:
                 continue
             found = Holder.from_json(text)
-            if found is not None and found.owner == self._me.owner:
+            if found is not None and found.owner == self.me.owner:
                 return self._taken(found, asked)  # It was written, but the answer was lost.
             if found is not None and found.is_at_work():
                 raise self._held_by(found)
             if found is None or not found.has_ended():
                 self._watch(text)
             asked = _clock()
-            if self._file.compare_and_swap(text, self._me.to_json()):
-                _log.info("%s is taken over from %s", self._file, _run_of(found))
-                lease = self._taken(self._me, asked)
+            if self.file.compare_and_swap(text, self.me.to_json()):
+                _log.info("%s is taken over from %s", self.file, _run_of(found))
+                lease = self._taken(self.me, asked)
                 lease.taken_over = True
                 return lease
-            if _text(self._file) == text:
+            if _text(self.file) == text:
                 raise StorageError(
-                    f"{self._place}: the storage does not replace {shown(self._file)}, as if it "
+                    f"{self.place}: the storage does not replace {shown(self.file)}, as if it "
                     "had changed (If-Match); use one that can, or remove that file"
                 )
         raise StorageError(
-            f"{self._place}: {shown(self._file)} changes whenever it is looked at; see that no "
+            f"{self.place}: {shown(self.file)} changes whenever it is looked at; see that no "
             "other run is writing there, then run it again"
         )
 
     def _taken(self, holder: Holder, asked: float) -> Lease:
         holder.begin()
         # The holder stops half a renewal before any newcomer can take over.
-        return Lease(self._file, self._place, holder, asked, self._dead_after - self._every / 2)
+        return Lease(self.file, self.place, holder, asked, self.dead_after - self.every / 2)
 
     def _held_by(self, holder: Holder | None) -> RequestError:
         return RequestError(
-            f"{self._place}: {_run_of(holder)} is writing here; let it finish or stop it, or "
-            f"choose another {self._other}"
+            f"{self.place}: {_run_of(holder)} is writing here; let it finish or stop it, or "
+            f"choose another {self.other}"
         )
 
     def _watch(self, text: bytes) -> None:
         """Return once the lease is dead or gone. Raises RequestError if somebody renews it."""
-        self._warn(
-            f"{self._place}: {_run_of(Holder.from_json(text))} has not finished; waiting up to "
-            f"{self._dead_after:.0f} s to see whether it goes on"
+        self.warn(
+            f"{self.place}: {_run_of(Holder.from_json(text))} has not finished; waiting up to "
+            f"{self.dead_after:.0f} s to see whether it goes on"
         )
-        until = _clock() + self._dead_after
+        until = _clock() + self.dead_after
         while _clock() < until:
-            time.sleep(self._every / 5)
-            now = _text(self._file)
+            time.sleep(self.every / 5)
+            now = _text(self.file)
             if now is None:
                 return
             if now != text:

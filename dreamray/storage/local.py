@@ -18,7 +18,7 @@ from dreamray.storage.exclusive import lock, place
 from dreamray.storage.handles import check_no_link, led_to, open_folder, status_of
 from dreamray.storage.listing import fingerprint, walk
 from dreamray.storage.local_errors import translate
-from dreamray.storage.pipes import MOST, read_pieces, too_large
+from dreamray.storage.pipes import read_pieces
 from dreamray.storage.places import (
     Folder,
     ListedFile,
@@ -59,13 +59,10 @@ class LocalFile(Location):
     @override
     def read(self, limit: int | None = None) -> bytes:
         with self._reading():
-            if not self._is_special():
-                with self.path.open("rb") as file:
-                    return file.read(-1 if limit is None else limit)
-            data = b"".join(read_pieces(self.path, MOST + 1 if limit is None else limit))
-        if limit is None and len(data) > MOST:
-            raise too_large(self.path)
-        return data
+            if self._is_special():
+                return b"".join(read_pieces(self.path, limit))
+            with self.path.open("rb") as file:
+                return file.read(-1 if limit is None else limit)
 
     @contextmanager
     @override
@@ -73,25 +70,23 @@ class LocalFile(Location):
         """The file itself; a pipe, which can be read once, is copied."""
         with self._reading():
             is_special = self._is_special()
-            is_pipe = is_special and self.path.is_fifo()
-        if is_special and not is_pipe:
-            raise RequestError(f"{shown(self)}: this is a device, not a file; name a file")
-        if is_pipe:
-            with temporary_file(self) as copy:
-                self._copy_to(copy)
-                yield copy
+            if is_special and not self.path.is_fifo():
+                raise RequestError(f"{shown(self)}: this is a device, not a file; name a file")
+            if not is_special:
+                self.path.open("rb").close()
+        if not is_special:
+            yield self.path
             return
-        with self._reading():
-            self.path.open("rb").close()
-        yield self.path
+        with temporary_file(self) as copy:
+            self._copy_to(copy)
+            yield copy
 
     @override
     def write(self, data: bytes, metadata: Mapping[str, str] = {}) -> None:
         """A temporary file beside it, synced to disk, then renamed."""
         check_metadata(metadata)
-        with self._writing() as (folder, name), _part_for(folder, name) as (part, descriptor):
-            _put(descriptor, data)
-            os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+        with self._writing() as (folder, name):
+            _replace(folder, name, data)
 
     @override
     def write_file(self, path: Path, metadata: Mapping[str, str] = {}) -> None:
@@ -133,9 +128,7 @@ class LocalFile(Location):
             if data is None:
                 os.unlink(name, dir_fd=folder)
                 return True
-            with _part_for(folder, name) as (part, descriptor):
-                _put(descriptor, data)
-                os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+            _replace(folder, name, data)
             return True
 
     @override
@@ -220,13 +213,11 @@ class LocalFile(Location):
 
     def _copy_to(self, path: Path) -> None:
         with self._reading(), path.open("wb") as copy:
-            for piece in read_pieces(self.path, MOST + 1):
+            for piece in read_pieces(self.path):
                 try:
                     copy.write(piece)
                 except OSError as error:
                     raise no_room(self, error) from None
-                if copy.tell() > MOST:
-                    raise too_large(self.path)
 
 
 @contextmanager
@@ -237,6 +228,12 @@ def _part_for(folder: int, name: str) -> Iterator[tuple[str, int]]:
         if replaced is not None:
             os.fchmod(descriptor, stat.S_IMODE(replaced.st_mode))
         yield part, descriptor
+
+
+def _replace(folder: int, name: str, data: bytes) -> None:
+    with _part_for(folder, name) as (part, descriptor):
+        _put(descriptor, data)
+        os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _put(descriptor: int, data: bytes) -> None:

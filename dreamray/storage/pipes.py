@@ -24,14 +24,14 @@ _WRITER_WITHIN, _BYTE_WITHIN = 5.0, 60.0
 _PIECE = 1 << 20
 
 
-def read_pieces(path: Path, most: int) -> Iterator[bytes]:
-    """The bytes of a pipe or device, at most `most` of them, as they come.
+def read_pieces(path: Path, most: int | None = None) -> Iterator[bytes]:
+    """The bytes of a pipe or device, or the first `most` of them, as they come.
 
-    Raises OSError as the system does, RequestError where nothing comes for too long.
+    Raises OSError as the system does, RequestError where nothing comes for too long, or too much.
     """
     pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        begun, left = False, most
+        begun, left = False, MOST + 1 if most is None else most
         while left > 0:
             piece = None
             with suppress(BlockingIOError):
@@ -40,6 +40,11 @@ def read_pieces(path: Path, most: int) -> Iterator[bytes]:
                 _wait(path, pipe, _BYTE_WITHIN)
             elif piece:
                 begun, left = True, left - len(piece)
+                if most is None and not left:
+                    raise RequestError(
+                        f"{shown(path)}: over {show_size(MOST)} came out of this pipe; write it "
+                        "into a file first"
+                    )
                 yield piece
             elif begun or not path.is_fifo():
                 return
@@ -48,13 +53,6 @@ def read_pieces(path: Path, most: int) -> Iterator[bytes]:
                 begun = True
     finally:
         os.close(pipe)
-
-
-def too_large(path: Path) -> RequestError:
-    """The error of a pipe that did not end within `MOST`."""
-    return RequestError(
-        f"{shown(path)}: over {show_size(MOST)} came out of this pipe; write it into a file first"
-    )
 
 
 def _wait(path: Path, pipe: int, seconds: float) -> None:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from dreamray.base.errors import StorageError
+from dreamray.base.errors import NotFoundError, StorageError
 from dreamray.base.messages import shown
 from dreamray.storage.temporary import scratch_folder
 
@@ -161,6 +161,13 @@ class Folder(ABC):
         has nothing there instead) or it or one below may not be read, StorageError if the
         storage fails.
         """
+
+    def is_empty(self) -> bool:
+        """Whether no file lies in it, or there is no such folder. Raises as `files`."""
+        try:
+            return next(iter(self.files()), None) is None
+        except NotFoundError:
+            return True
 
     @abstractmethod
     def remove(self) -> None:

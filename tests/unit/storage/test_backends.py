@@ -27,7 +27,6 @@ from dreamray.storage import (
     MemoryFolder,
     S3Folder,
     S3Object,
-    local,
     locate,
     locate_folder,
     pipes,
@@ -358,7 +357,7 @@ class TestLocal:
         zeros = LocalFile(Path("/dev/zero"))
         assert zeros.read(5) == bytes(5)
         assert LocalFile(Path("/dev/null")).read() == b""
-        monkeypatch.setattr(local, "MOST", 1 << 20)
+        monkeypatch.setattr(pipes, "MOST", 1 << 20)
         with pytest.raises(RequestError) as error:
             zeros.read()
         one_line(error, "came out of this pipe")
