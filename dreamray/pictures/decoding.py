@@ -211,12 +211,3 @@ def check_size(name: str, width: int, height: int, max_pixels: int) -> None:
             f"{name} has {width} x {height} = {width * height:,} pixels, "
             f"more than the limit of {max_pixels:,}: shrink it"
         )
-
-
-def check_held(name: str, width: int, height: int) -> None:
-    """Raise PictureError for a picture of more pixels than are decoded as a whole."""
-    if width * height > guard.MAX_PIXELS:
-        raise PictureError(
-            f"{name} has more than {guard.MAX_PIXELS:,} pixels, the most that can be read whole: "
-            "shrink it"
-        )

@@ -124,30 +124,30 @@ def _space(data: bytes) -> RgbSpace | None:
 
 def _check_end(data: bytes) -> None:
     """Raise ValueError where a part reaches beyond the end: decoders leave its tiles black."""
-    at = 0
-    while at + 8 <= len(data):
-        size, kind = struct.unpack_from(">I4s", data, at)
-        if size == 1 and at + 16 <= len(data):
-            (size,) = struct.unpack_from(">Q", data, at + 8)
-        if size == 0 or kind not in _PARTS:  # To the end, or what others have put behind it.
+    for kind, _, stop in _spans(data):
+        if kind not in _PARTS:  # What others have put behind it.
             return
-        at += max(size, 8)
-    if at > len(data):
-        raise ValueError("its end is missing")
+        if stop > len(data):
+            raise ValueError("its end is missing")
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Kind and content of each box, up to the first that is cut short."""
+    for kind, start, stop in _spans(data):
+        if stop > len(data):
+            return
+        yield kind, data[start:stop]
+
+
+def _spans(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind of each box, where its content begins, and where it ends, be that beyond the data."""
     at = 0
     for _ in range(_MOST_BOXES):
         if at + 8 > len(data):
             return
         size, kind = struct.unpack_from(">I4s", data, at)
-        head = 8
+        start = at + 8
         if size == 1 and at + 16 <= len(data):
-            (size,), head = struct.unpack_from(">Q", data, at + 8), 16
-        size = size or len(data) - at
-        if size < head or at + size > len(data):
-            return
-        yield kind, data[at + head : at + size]
-        at += size
+            (size,), start = struct.unpack_from(">Q", data, start), at + 16
+        at = max(at + size, start) if size else len(data)
+        yield kind, start, at

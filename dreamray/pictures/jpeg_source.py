@@ -19,7 +19,8 @@ _USUAL_SCANS = 20
 _MOST_SCANNED = 2 * MAX_PIXELS
 """Pixels of all scans together, where there are more than the usual: seconds of decoding."""
 
-_END, _SCAN = 0xD9, 0xDA
+SCAN = 0xDA
+_END = 0xD9
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _COMMON = (0xC0, 0xC1, 0xC2)
 _ALONE = {0x01, *range(0xD0, 0xD9)}
@@ -34,11 +35,11 @@ def check_scans(jpeg: bytes | mmap, name: str) -> None:
     `jpeg` is the whole file, or a map of it. What is damaged is left to the decoder.
     """
     scans, pixels = 0, 0
-    for marker, segment in _segments(jpeg):
-        if marker in _FRAMES and len(segment) >= 5:
-            height, width = struct.unpack_from(">HH", segment, 1)
+    for marker, start, stop in segments(jpeg):
+        if marker in _FRAMES and stop - start >= 5:
+            height, width = struct.unpack_from(">HH", jpeg, start + 1)
             pixels = max(pixels, height * width)
-        scans += marker == _SCAN
+        scans += marker == SCAN
     if scans > _MOST_SCANS or scans * pixels > max(_MOST_SCANNED, _USUAL_SCANS * pixels):
         raise PictureError(
             f"{name} is a JPEG of {scans:,} scans, each of which goes over the picture again, more "
@@ -52,10 +53,11 @@ def check_sort(file: BinaryIO) -> None:
     Raises ValueError where there is no picture in it.
     """
     file.seek(0)
-    for marker, segment in _segments(file.read(_HEADER_BYTES)):
-        if marker in _FRAMES and segment:
-            if segment[0] != 8:
-                raise KindError(f"has {segment[0]} bit samples in a JPEG")
+    head = file.read(_HEADER_BYTES)
+    for marker, start, stop in segments(head):
+        if marker in _FRAMES and start < stop:
+            if head[start] != 8:
+                raise KindError(f"has {head[start]} bit samples in a JPEG")
             if marker not in _COMMON:
                 sort = "lossless" if marker in (0xC3, 0xC7, 0xCB, 0xCF) else "rare"
                 raise KindError(f"has the {sort} compression {marker - 0xC0} of JPEG")
@@ -63,8 +65,8 @@ def check_sort(file: BinaryIO) -> None:
     raise ValueError("there is no picture in it")
 
 
-def _segments(jpeg: bytes | mmap) -> Iterator[tuple[int, bytes]]:
-    """Marker and content of each segment of the first picture, up to its end."""
+def segments(jpeg: bytes | mmap) -> Iterator[tuple[int, int, int]]:
+    """Marker of each segment of the first picture, and where its content begins and ends."""
     at = 2
     while found := _MARKER.search(jpeg, at):
         marker, at = found[1][0], found.end()
@@ -72,6 +74,6 @@ def _segments(jpeg: bytes | mmap) -> Iterator[tuple[int, bytes]]:
             return
         if marker in _ALONE:
             continue
-        size = int.from_bytes(jpeg[at : at + 2], "big")
-        yield marker, jpeg[at + 2 : at + size]
-        at += max(2, size)
+        start = at + 2
+        at = max(start, at + int.from_bytes(jpeg[at:start], "big"))
+        yield marker, start, min(at, len(jpeg))

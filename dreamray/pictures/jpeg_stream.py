@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy as np
 from dreamray.base.geometry import Shape
 from dreamray.pictures import parts
 from dreamray.pictures.encoding import JPEG_OPTIONS, Format, on_white, save
+from dreamray.pictures.jpeg_source import SCAN, segments
 from dreamray.pictures.strips import in_order
 from dreamray.raster.pixels import Pixels
 
@@ -29,7 +30,7 @@ the last marker is number 7, and the next strip begins anew at 0."""
 
 _LAST_MARKER = b"\xff\xd7"
 _END = b"\xff\xd9"
-_FRAME, _SCAN = 0xC0, 0xDA
+_FRAME = 0xC0
 
 
 def write_jpeg(
@@ -57,22 +58,12 @@ def _encode(job: tuple[Pixels, dict[str, Any]]) -> bytes:
     return save(samples, Format.JPEG, restart_marker_rows=1, **JPEG_OPTIONS, **options)
 
 
-def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
-    """Kind, offset and length of each segment, its marker included, up to the pixels."""
-    at, kind = 2, 0
-    while kind != _SCAN:
-        kind, size = struct.unpack_from(">xBH", jpeg, at)
-        yield kind, at, 2 + size
-        at += 2 + size
-
-
 def _pixels_of(jpeg: bytes) -> int:
     """Where the compressed pixels begin."""
-    *_, (_, at, size) = _segments(jpeg)
-    return at + size
+    return next(stop for marker, _, stop in segments(jpeg) if marker == SCAN)
 
 
 def _with_height(header: bytes, height: int) -> bytes:
     """The header of the first strip as that of the whole picture."""
-    frame = next(at for kind, at, _ in _segments(header) if kind == _FRAME)
-    return header[: frame + 5] + struct.pack(">H", height) + header[frame + 7 :]
+    at = 1 + next(start for marker, start, _ in segments(header) if marker == _FRAME)
+    return header[:at] + struct.pack(">H", height) + header[at + 2 :]

@@ -40,6 +40,8 @@ _UNTRUE_AFTERWARDS = {37500, 40965, 40962, 40963}
 
 _STRIP_BYTES = 1 << 20
 
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
 
 def tiff_directory(
     data: bytes | BinaryIO, offset: int | None = None, group: int | None = None
@@ -214,7 +216,7 @@ def write_deep_png(samples: Pixels, level: int) -> bytes:
 
 def png_chunks(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """Type and content of each chunk, up to the first that is cut short."""
-    view, at = memoryview(png), 8
+    view, at = memoryview(png), len(PNG_SIGNATURE)
     while at + 12 <= len(view):
         size, kind = struct.unpack_from(">I4s", view, at)
         if at + 12 + size > len(view):
@@ -223,13 +225,14 @@ def png_chunks(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
         at += 12 + size
 
 
+def png_chunk(kind: bytes, content: bytes | memoryview) -> bytes:
+    """A chunk as it stands in a file."""
+    check = zlib.crc32(content, zlib.crc32(kind))
+    return b"".join((struct.pack(">I4s", len(content), kind), content, struct.pack(">I", check)))
+
+
 def png_with(png: bytes, extra: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The pixels of `png` with these chunks in front of them, and no other optional chunk."""
     needed = (chunk for chunk in png_chunks(png) if chunk[0] in (b"IHDR", b"IDAT", b"IEND"))
-    chunks: list[tuple[bytes, bytes | memoryview]] = [next(needed), *extra, *needed]
-    out = io.BytesIO()
-    out.write(png[:8])
-    for kind, content in chunks:
-        check = zlib.crc32(content, zlib.crc32(kind))
-        out.writelines((struct.pack(">I4s", len(content), kind), content, struct.pack(">I", check)))
-    return out.getvalue()
+    chunks = itertools.chain([next(needed)], extra, needed)
+    return PNG_SIGNATURE + b"".join(itertools.starmap(png_chunk, chunks))

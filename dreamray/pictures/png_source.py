@@ -20,8 +20,6 @@ from dreamray.pictures.carried import Carried, animation_remarks
 from dreamray.pictures.guard import KindError
 from dreamray.pictures.rgb_space import RgbSpace
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
 _MAX_CONTENT = 16 << 20
 """Bytes of any one chunk that are kept, packed or not: no EXIF, XMP or profile is larger."""
 
@@ -111,12 +109,8 @@ def read_png(file: BinaryIO) -> Png:
             chunks.setdefault(kind, content)
     if b"IDAT" not in chunks:
         raise ValueError("its pixels are missing")
-    shape, depth, colour, interlaced = _header(
-        SIGNATURE
-        + struct.pack(">I", len(chunks.get(b"IHDR", b"")))
-        + b"IHDR"
-        + chunks.get(b"IHDR", b"")
-    )
+    header = parts.png_chunk(b"IHDR", chunks.get(b"IHDR", b""))
+    shape, depth, colour, interlaced = _header(parts.PNG_SIGNATURE + header)
     if colour == _PALETTE and b"PLTE" not in chunks:
         raise ValueError("its palette is missing")
     return Png(shape, depth, colour in _GREY, interlaced, chunks, texts)
@@ -124,29 +118,24 @@ def read_png(file: BinaryIO) -> Png:
 
 def bare(png: bytes) -> bytes:
     """The same pixels without all else, at which a decoder might stumble."""
-    out, begun = [SIGNATURE], False
+    out, begun = [parts.PNG_SIGNATURE], False
     for kind, body in parts.png_chunks(png):
         if kind == b"IDAT" and not begun and len(body) >= 2:
             begun = True
-            out.append(_chunk(kind, _with_widest_window(body)))
-        elif kind in _BARE:
-            out.append(_chunk(kind, body))
+            body = _with_widest_window(body)
+        if kind in _BARE:
+            out.append(parts.png_chunk(kind, body))
     return b"".join(out)
 
 
-def _with_widest_window(packed: bytes | memoryview) -> bytes:
+def _with_widest_window(packed: memoryview) -> memoryview:
     """The same zlib stream that asks for the widest window.
 
     Some writers ask for less than they use. Most decoders pass that over, libpng does not.
     """
     first = packed[0] & 0x0F | 0x70
     second = packed[1] & 0xE0
-    return bytes((first, second + -(first << 8 | second) % 31)) + bytes(packed[2:])
-
-
-def _chunk(kind: bytes, body: bytes | memoryview) -> bytes:
-    check = zlib.crc32(body, zlib.crc32(kind))
-    return b"".join((struct.pack(">I", len(body)), kind, body, struct.pack(">I", check)))
+    return memoryview(bytes((first, second + -(first << 8 | second) % 31)) + packed[2:])
 
 
 def _header(head: bytes) -> tuple[Shape, int, int, bool]:
@@ -167,7 +156,7 @@ def _header(head: bytes) -> tuple[Shape, int, int, bool]:
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     """The chunks that are kept, with their content, all others passed over."""
-    file.seek(len(SIGNATURE))
+    file.seek(len(parts.PNG_SIGNATURE))
     kind = b""
     while kind != b"IEND":
         head = file.read(8)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dreamray.base.geometry import Shape
+from dreamray.pictures import parts
 from dreamray.pictures.encoding import PNG_LEVEL
 from dreamray.pictures.strips import FinishedRaster, in_order
 from dreamray.raster.pixels import Pixels
@@ -43,29 +44,21 @@ def write_png(
     chunks: list[tuple[bytes, bytes]],
 ) -> None:
     """Write the strips of a result as a PNG, with these optional chunks, type and content."""
-    file.write(b"\x89PNG\r\n\x1a\n")
-    _write_chunk(file, b"IHDR", _header(result.shape, result.dtype.itemsize, result.channels))
-    for kind, content in chunks:
-        _write_chunk(file, kind, content)
+    header = _header(result.shape, result.dtype.itemsize, result.channels)
+    file.write(parts.PNG_SIGNATURE)
+    for kind, content in ((b"IHDR", header), *chunks, (b"IDAT", _ZLIB_HEADER)):
+        file.write(parts.png_chunk(kind, content))
     checksum = zlib.adler32(b"")
-    _write_chunk(file, b"IDAT", _ZLIB_HEADER)
     for filtered, packed in in_order(_pack, _with_row_above(strips)):
         checksum = zlib.adler32(filtered, checksum)
-        _write_chunk(file, b"IDAT", packed)
-    _write_chunk(file, b"IDAT", _ZLIB_LAST_BLOCK + struct.pack(">I", checksum))
-    _write_chunk(file, b"IEND", b"")
+        file.write(parts.png_chunk(b"IDAT", packed))
+    file.write(parts.png_chunk(b"IDAT", _ZLIB_LAST_BLOCK + struct.pack(">I", checksum)))
+    file.write(parts.png_chunk(b"IEND", b""))
 
 
 def _header(shape: Shape, sample_bytes: int, channels: int) -> bytes:
     depth, colour_type = 8 * sample_bytes, _COLOUR_TYPES[channels]
     return struct.pack(">IIBBBBB", shape.width, shape.height, depth, colour_type, 0, 0, 0)
-
-
-def _write_chunk(file: BinaryIO, kind: bytes, content: bytes) -> None:
-    check = zlib.crc32(content, zlib.crc32(kind))
-    file.write(struct.pack(">I4s", len(content), kind))
-    file.write(content)
-    file.write(struct.pack(">I", check))
 
 
 def _with_row_above(strips: Iterable[Pixels]) -> Iterator[Pixels]:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 Point = tuple[float, float]
 """CIE 1931 chromaticity, x and y."""
 
-_Vector = tuple[float, float, float]
-_Matrix = tuple[_Vector, _Vector, _Vector]
-"""Three rows."""
+_Matrix = npt.NDArray[np.float64]
+"""[3, 3], or vectors [3]."""
 
 
 class Primaries(NamedTuple):
@@ -43,21 +45,18 @@ class Primaries(NamedTuple):
         Raises ValueError for primaries that span no colours.
         """
         white = _xyz(self.white)
-        columns = _transposed(tuple(map(_xyz, self[1:])))  # type: ignore[arg-type]
-        red, green, blue = _times(_inverse(columns), white)
-        if min(red, green, blue) <= 0:
+        columns = np.stack([_xyz(point) for point in self[1:]], axis=1)
+        shares = (_inverse(columns) * white).sum(axis=1)
+        if shares.min() <= 0:
             raise ValueError("primaries that have no white among them")
-        scaled: _Matrix = tuple((r * red, g * green, b * blue) for r, g, b in columns)  # type: ignore[assignment]
-        return _product(_adaptation(white), scaled)
+        return _product(_adaptation(white), columns * shares)
 
 
 _NEAR = 0.002
 _D65 = (0.3127, 0.3290)
-_D50_XYZ = (0.9642, 1.0, 0.8249)
-_BRADFORD: _Matrix = (
-    (0.8951, 0.2664, -0.1614),
-    (-0.7502, 1.7135, 0.0367),
-    (0.0389, -0.0685, 1.0296),
+_D50_XYZ = np.array([0.9642, 1.0, 0.8249])
+_BRADFORD = np.array(
+    [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
 )
 
 BT_709 = Primaries(_D65, (0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
@@ -170,11 +169,10 @@ def _profile(space: RgbSpace) -> bytes:
         b"cprt": _text("No copyright"),
         b"wtpt": _xyz_tag(_D50_XYZ),
         b"chad": b"sf32\0\0\0\0"
-        + b"".join(_fixed(x) for row in _adaptation(_xyz(space.primaries.white)) for x in row),
-        **{
-            tag: _xyz_tag(column)
-            for tag, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), _transposed(matrix), strict=True)
-        },
+        + b"".join(map(_fixed, _adaptation(_xyz(space.primaries.white)).flat)),
+        b"rXYZ": _xyz_tag(matrix[:, 0]),
+        b"gXYZ": _xyz_tag(matrix[:, 1]),
+        b"bXYZ": _xyz_tag(matrix[:, 2]),
         b"rTRC": curve,
         b"gTRC": curve,
         b"bTRC": curve,
@@ -229,7 +227,7 @@ def _fixed(value: float) -> bytes:
     return struct.pack(">i", max(-(1 << 31), min((1 << 31) - 1, round(value * 65536))))
 
 
-def _xyz_tag(colour: Sequence[float]) -> bytes:
+def _xyz_tag(colour: _Matrix) -> bytes:
     return b"XYZ \0\0\0\0" + b"".join(map(_fixed, colour))
 
 
@@ -238,55 +236,34 @@ def _text(text: str) -> bytes:
     return b"mluc\0\0\0\0" + struct.pack(">II4sII", 1, 12, b"enUS", len(packed), 28) + packed
 
 
-def _xyz(point: Point) -> _Vector:
+def _xyz(point: Point) -> _Matrix:
     """Of luminance 1. Raises ValueError for a point that has none."""
     x, y = point
     if not (0 <= x <= 1 and 0 < y <= 1):
         raise ValueError("a chromaticity that is none")
-    return x / y, 1.0, (1 - x - y) / y
+    return np.array([x / y, 1.0, (1 - x - y) / y])
 
 
-def _adaptation(white: _Vector) -> _Matrix:
+def _adaptation(white: _Matrix) -> _Matrix:
     """From this white to D50: Bradford's, as ICC.1 gives it."""
-    here, there = _times(_BRADFORD, white), _times(_BRADFORD, _D50_XYZ)
-    if min(here) <= 0:
+    here, there = ((_BRADFORD * one).sum(axis=1) for one in (white, _D50_XYZ))
+    if here.min() <= 0:
         raise ValueError("a white that is none")
-    scale: _Matrix = (
-        (there[0] / here[0], 0.0, 0.0),
-        (0.0, there[1] / here[1], 0.0),
-        (0.0, 0.0, there[2] / here[2]),
-    )
-    return _product(_inverse(_BRADFORD), _product(scale, _BRADFORD))
-
-
-# Plain arithmetic, so that a profile has the same bytes on every machine.
-
-
-def _times(matrix: _Matrix, vector: _Vector) -> _Vector:
-    return _of_three(lambda i: sum(a * b for a, b in zip(matrix[i], vector, strict=True)))
+    return _product(_inverse(_BRADFORD), _BRADFORD * (there / here)[:, None])
 
 
 def _product(one: _Matrix, other: _Matrix) -> _Matrix:
-    a, b, c = (_times(one, column) for column in _transposed(other))
-    return _transposed((a, b, c))
-
-
-def _transposed(matrix: _Matrix) -> _Matrix:
-    a, b, c = zip(*matrix, strict=True)
-    return a, b, c
+    """Not `@`: what adds up in another order on another machine may round otherwise."""
+    product: _Matrix = (one[:, :, None] * other).sum(axis=1)
+    return product
 
 
 def _inverse(matrix: _Matrix) -> _Matrix:
-    (a, b, c), (d, e, f), (g, h, i) = matrix
-    determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    """By cofactors. Raises ValueError for rows, or columns, that lie in a plane."""
+    a, b, c = matrix
+    cofactors = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], axis=1)
+    determinant = (a * cofactors[:, 0]).sum()
     if abs(determinant) < 1e-9:
         raise ValueError("primaries on one line")
-    return (
-        _of_three(lambda k: (e * i - f * h, c * h - b * i, b * f - c * e)[k] / determinant),
-        _of_three(lambda k: (f * g - d * i, a * i - c * g, c * d - a * f)[k] / determinant),
-        _of_three(lambda k: (d * h - e * g, b * g - a * h, a * e - b * d)[k] / determinant),
-    )
-
-
-def _of_three(value: Callable[[int], float]) -> _Vector:
-    return value(0), value(1), value(2)
+    inverse: _Matrix = cofactors / determinant
+    return inverse

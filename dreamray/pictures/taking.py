@@ -18,7 +18,7 @@ import numpy as np
 from dreamray.base.errors import ChangedError, PictureError
 from dreamray.base.geometry import Interval, Region, Shape
 from dreamray.pictures.colour import to_rgb
-from dreamray.pictures.decoding import check_held, check_size, decode
+from dreamray.pictures.decoding import DEFAULT_MAX_PIXELS, check_size, decode
 from dreamray.pictures.exif import Turn
 from dreamray.pictures.formats import HEAD_BYTES, kind_of
 from dreamray.pictures.reduction import Samples, as_samples, reduce_rows
@@ -86,7 +86,7 @@ def _version(status: os.stat_result) -> tuple[int, int]:
 def _is_held(kind: str, shape: Shape, size: int, name: str) -> bool:
     """Whether a picture is decoded as a whole; PictureError where it is too large for that."""
     if kind in ("HEIC", "AVIF"):  # Of the largest cameras, too: no decoder reads them in parts.
-        check_held(name, shape.width, shape.height)
+        check_size(name, shape.width, shape.height, DEFAULT_MAX_PIXELS)
         return True
     held = shape.pixels <= HELD_PIXELS and size <= _HELD_BYTES
     if not held and kind not in STREAMED:
