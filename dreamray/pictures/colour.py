@@ -85,10 +85,10 @@ def _deep_grey_to_srgb(grey: Pixels, icc_profile: bytes) -> Pixels | None:
     image = pyvips.Image.new_from_array(np.ascontiguousarray(grey), interpretation="grey16").copy()
     image.set_type(pyvips.GValue.blob_type, "icc-profile-data", icc_profile)
     try:
-        return parts.vips_samples(
-            image.icc_transform(
+        with parts.LIBVIPS:
+            converted = image.icc_transform(
                 "srgb", embedded=True, depth=16, intent="relative", black_point_compensation=True
             )
-        )
+            return parts.vips_samples(converted)
     except pyvips.Error:
         return None

@@ -48,7 +48,7 @@ def heif_shape(file: BinaryIO, kind: str) -> Shape:
     data = file.read()
     _check_end(data)
     if kind == "AVIF":
-        image = _open_avif(data)
+        image = parts.open_vips(data, "AVIF")
         return Shape(image.height, image.width)
     width, height = _open_heic(data).size
     return Shape(height, width)
@@ -57,7 +57,7 @@ def heif_shape(file: BinaryIO, kind: str) -> Shape:
 def read_heif(data: bytes, kind: str) -> HeifSamples:
     """Decode the primary image of a file that `heif_shape` has found whole."""
     if kind == "AVIF":
-        image = _open_avif(data)
+        image = parts.open_vips(data, "AVIF")
         samples, bits = parts.vips_samples(image), _field(image, "heif-bitdepth", 8)
         others = _field(image, "n-pages", 1) - 1
         exif, xmp, icc = (
@@ -81,12 +81,6 @@ def read_heif(data: bytes, kind: str) -> HeifSamples:
     colour = 1 if samples.shape[2] < 3 else 3
     alpha = samples[..., colour] if samples.shape[2] > colour else None
     return HeifSamples(samples[..., :colour], alpha, carried)
-
-
-def _open_avif(data: bytes) -> Any:
-    import pyvips
-
-    return pyvips.Image.heifload_buffer(data, fail_on="error")
 
 
 def _open_heic(data: bytes) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import itertools
 import struct
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -39,6 +40,9 @@ _DESCRIPTIVE |= {0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F}  # title, comment, auth
 _UNTRUE_AFTERWARDS = {37500, 40965, 40962, 40963}
 
 _STRIP_BYTES = 1 << 20
+
+LIBVIPS = threading.RLock()
+"""Held while libvips decodes: it has one list of errors, and who meets one empties it."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -196,12 +200,14 @@ def open_vips(data: bytes, kind: str) -> Any:
         "GIF": pyvips.Image.gifload_buffer,
         "AVIF": pyvips.Image.heifload_buffer,
     }
-    return loaders[kind](data, fail_on="error")
+    with LIBVIPS:
+        return loaders[kind](data, fail_on="error")
 
 
 def vips_samples(image: Any) -> Pixels:
     """Decode a pyvips image to uint8 or uint16 [height, width, channels]."""
-    samples: Pixels = image.numpy()
+    with LIBVIPS:
+        samples: Pixels = image.numpy()
     return samples.reshape(image.height, image.width, image.bands)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -84,7 +84,7 @@ class Stream:
     """What is to be told, without the picture's name."""
     _name: str
     _image: Any
-    _checked: Callable[[], AbstractContextManager[None]]
+    _checked: Callable[[], AbstractContextManager[Any]]
     """What pixels are decoded within."""
 
     @property
@@ -135,7 +135,7 @@ def open_stream(file: BinaryIO, pixels: BinaryIO, kind: str, name: str) -> Strea
             remarks=settled.remarks,
             _name=name,
             _image=image,
-            _checked=tiles_checked if kind == "TIFF" else nullcontext,
+            _checked=tiles_checked if kind == "TIFF" else lambda: parts.LIBVIPS,
         )
     return stream
 
@@ -197,8 +197,9 @@ def _open_vips(pixels: BinaryIO, kind: str, **options: Any) -> Any:
         "TIFF": pyvips.Image.tiffload_source,
         "WEBP": pyvips.Image.webpload_source,
     }
-    source = pyvips.Source.new_from_descriptor(pixels.fileno())
-    return loaders[kind](source, access="sequential", fail_on="error", **options)
+    with parts.LIBVIPS:
+        source = pyvips.Source.new_from_descriptor(pixels.fileno())
+        return loaders[kind](source, access="sequential", fail_on="error", **options)
 
 
 def _dtype(image: Any) -> np.dtype[Any]:

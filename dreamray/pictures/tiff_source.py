@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import add
@@ -192,19 +191,16 @@ def tiff_xmp(tags: Any) -> bytes | None:
     return xmp if isinstance(xmp, bytes) else None
 
 
-_decoding = threading.Lock()
-
-
 @contextmanager
 def tiles_checked() -> Iterator[None]:
     """Raise pyvips.Error for a tile that cannot be decoded within the context.
 
-    libvips leaves it black, says nothing, and goes on with nothing but the message in its one list
-    of errors. So no two threads decode TIFFs at a time.
+    libvips leaves it black, says nothing, and goes on with nothing but the message in its list of
+    errors.
     """
     import pyvips
 
-    with _decoding:
+    with parts.LIBVIPS:
         pyvips.vips_lib.vips_error_clear()
         yield
         said: bytes = pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer())
