@@ -41,6 +41,8 @@ __all__ = [
 ]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_ONE_SLASH = re.compile(r"(s3|gs|https?|file):/?(?!/)", re.IGNORECASE)
+"""What is meant as a URI, and would name a file in a folder `s3:`."""
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 
 
@@ -80,8 +82,12 @@ def _scheme(text: str) -> str:
     """The kind of place that a text names: "s3", "file" or "path"."""
     if not text or "\0" in text:
         raise RequestError(f"{text!r} is no path; name a file, or write s3://bucket/key")
-    scheme = _SCHEME.match(text)
-    kind = scheme.group(1).lower() if scheme else "path"
+    if slip := _ONE_SLASH.match(text):
+        scheme = slip[1].lower()
+        whole = f"{scheme}://{'/' * (scheme == 'file')}{text[slip.end() :]}"
+        raise RequestError(f"{shown(text)}: a slash is missing; write {shown(whole)}")
+    named = _SCHEME.match(text)
+    kind = named[1].lower() if named else "path"
     if kind not in ("s3", "file", "path"):
         raise RequestError(f"{shown(text)}: {kind}:// is not supported; use a local path or s3://")
     return kind

@@ -172,6 +172,15 @@ class TestLocate:
         assert locate("FILE:///a%20b") == LocalFile(Path("/a b"))
         assert locate("file://localhost/a") == LocalFile(Path("/a"))
 
+    @pytest.mark.parametrize(
+        ("text", "meant"),
+        [("s3:/b/k", "s3://b/k"), ("S3:b/k", "s3://b/k"), ("file:/a.png", "file:///a.png")],
+    )
+    def test_a_missing_slash_is_told_with_what_was_meant(self, text: str, meant: str) -> None:
+        for find in (locate, locate_folder):
+            with pytest.raises(RequestError, match=f"{text}: .*; write {meant}$"):
+                find(text)
+
     def test_a_local_name_with_a_colon_is_a_path(self) -> None:
         assert locate("./s3://x").name == "x"
         assert locate("12:30.png") == LocalFile(Path("12:30.png"))
