@@ -6,25 +6,49 @@ import math
 import statistics
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from dreamray.base.geometry import Shape
-from dreamray.base.messages import duration, plural, show_size
+from dreamray.base.messages import duration, plural, show_size, shown
+from dreamray.cli.merge import MergedSettings
 from dreamray.engine.ascent import ascend
 from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.model.architecture import CONVOLUTIONS, convolution_flops, kernel_shape
 from dreamray.model.weights.arrays import Weights
+from dreamray.pictures import decode
+from dreamray.pictures.ingest import file_shape
 from dreamray.plan.octaves import smallest_side
-from dreamray.plan.planner import PicturePlan
+from dreamray.plan.planner import PicturePlan, Planner
 from dreamray.plan.tiles import plan_tiles
 from dreamray.raster.lazy import ArrayRaster
+from dreamray.raster.pixels import HELD_PIXELS
+from dreamray.render.default_layers import foresee_layers
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
+from dreamray.storage import locate
 
 _PROBE_SIDE = 320
 _PROBE_STEPS = 4
+
+
+def plan_picture(source: str, request: MergedSettings) -> tuple[PicturePlan, Dream]:
+    """What rendering a picture would do, and the dream as far as it is known without weights.
+
+    Raises as `file_shape`, `decode` and `Planner.plan`.
+    """
+    notes: list[str] = []
+    dream = foresee_layers(request.execution.weights, request.dream, notes.append)
+    place = locate(source)
+    with place.as_local_file() as path:
+        shape = file_shape(path, shown(place.name))
+        if shape.pixels <= HELD_PIXELS:  # Decoded, what is wrong with it is told, too.
+            shape = Shape(*decode(path.read_bytes(), place.name).pixels.shape[:2])
+    plan = Planner(dream, request.execution).plan(shape.within(dream.size))
+    advice = [plan.advice] if plan.advice else []
+    return replace(plan, notices=(*notes, *plan.notices, *advice)), dream
 
 
 def measure_speed(dream: Dream, execution: Execution) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, Self
@@ -11,7 +9,6 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 
-from dreamray.base.errors import StorageError
 from dreamray.base.messages import Aside, duration, plural
 from dreamray.engine.events import Notice, OctaveStarted, StepDone, TileDone, Transfer
 
@@ -252,15 +249,6 @@ class PictureBar(ProgressBar):
         )
 
 
-class _Console(Console):
-    """Standard error, whose reader may go, as in `… 2>&1 | head`: the work goes on."""
-
-    def on_broken_pipe(self) -> None:
-        """Be silent from now on; Rich would end the process."""
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-
-
 def reporter(
     *,
     quiet: bool = False,
@@ -271,22 +259,7 @@ def reporter(
 
     It shows events while it is entered.
     """
-    console = _Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     if quiet:
         return QuietLines(console)
     return (bar if console.is_terminal else lines)(console)
-
-
-def say(text: str) -> None:
-    """A line of result on standard output, which may be closed; StorageError if it is full."""
-    if sys.stdout is None:
-        return
-    try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has seen enough, as in `dreamray layers | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise StorageError(f"standard output: {error.strerror}; send it elsewhere") from None

@@ -160,16 +160,21 @@ def test_what_is_logged_stays_on_its_line() -> None:
     assert line == r"INFO lost with cat\nERROR forged\x1b[31m.png"
 
 
-def test_a_reader_that_has_seen_enough_ends_nothing() -> None:
-    code = """
-import os
-from dreamray.cli.progress import reporter
+@pytest.mark.parametrize("full", [False, True], ids=["its reader has gone", "its disk is full"])
+def test_a_standard_error_that_takes_nothing_ends_nothing(full: bool) -> None:
+    code = f"""
+import logging, os
+from dreamray.cli.streams import make_lasting, tell
 from dreamray.engine.events import Notice
-reading, writing = os.pipe()
+reading, writing = (0, os.open("/dev/full", os.O_WRONLY)) if {full} else os.pipe()
 os.close(reading)
 os.dup2(writing, 2)
+make_lasting()
+from dreamray.cli.progress import reporter
 with reporter() as show:
     for _ in range(3): show(Notice("line"))
+logging.warning("line")
+tell("line")
 print("done")
 """
     done = subprocess.run(

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dreamray.cli import app, interruption
+from dreamray.cli import commands, interruption
 from dreamray.engine.events import Event, Notice, StepDone
 from dreamray.pictures import decode
 from dreamray.settings.dream import Dream
@@ -421,7 +421,7 @@ def test_an_interruption_that_gets_lost_ends_the_render_at_the_next_step(
     """Python drops what is raised within some callbacks."""
     monkeypatch.setattr(interruption, "_interrupted", threading.Event())
     heard: list[Event] = []
-    on_event = app._stopping(heard.append)
+    on_event = commands._stopping(heard.append)
     on_event(StepDone(0, 0, 1.0, True))
     with contextlib.suppress(KeyboardInterrupt):
         interruption._interrupt(signal.SIGINT, None)
