@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 from pathlib import Path
 
 from dreamray.base.errors import NotFoundError, PictureError, RequestError
@@ -11,15 +11,15 @@ from dreamray.base.version import __version__
 from dreamray.bulk.digests import DIGEST_KEY, digest_of
 from dreamray.bulk.naming import MANIFEST, REPORT_FOLDER, REPORT_PAGE
 from dreamray.bulk.record import Record, State
+from dreamray.bulk.report import PAGE_MARK, is_of_report
 from dreamray.bulk.task import Task
 from dreamray.pictures import decode
 from dreamray.pictures.metadata import read_metadata
 from dreamray.pictures.outputs import check_output_place, is_dream
 from dreamray.render.workspace import WORK
 from dreamray.storage import Folder, LocalFile, LocalFolder, Location, locate
-from dreamray.storage.identity import is_folder, is_inside, is_same
+from dreamray.storage.identity import is_folder, is_inside, is_same, way_to
 
-_MARK = b'<meta name="dreamray"'
 _HEAD = 1 << 16
 """Bytes of a file that are looked at."""
 
@@ -54,13 +54,12 @@ def check_places(task: Task) -> None:
     if isinstance(source, LocalFile) and source.path.exists() and not source.path.is_file():
         raise PictureError(f"{shown(source)}: this is no regular file: copy it into one")
     if isinstance(target, LocalFile):
-        destination = str(target.path).removesuffix(task.output)
-        inside = os.path.realpath(target.path).removeprefix(os.path.realpath(destination))
-        if inside.strip("/") != task.output:
+        destination = LocalFolder(Path(str(target.path).removesuffix(task.output)))
+        if way_to(target, destination) != task.output:
             raise PictureError(
                 f"{shown(target)}: a symbolic link leads elsewhere from there: remove it"
             )
-        if is_same(source, target) or is_inside(source, LocalFolder(Path(destination))):
+        if is_same(source, target) or is_inside(source, destination):
             raise PictureError(
                 f"{shown(source)}: it lies in the destination, where results would take its "
                 "place: move it, or name another destination"
@@ -141,6 +140,23 @@ def check_ours(destination: Folder, source: str, *, report: bool, overwrite: boo
         )
     if isinstance(destination, LocalFolder):
         _check_no_links(destination, report=report)
+    if report and not overwrite:
+        _check_report_folder(destination)
+
+
+def _check_report_folder(destination: Folder) -> None:
+    """Where there is neither manifest nor page nor work, it is ours if its first file says so."""
+    folder = destination.folder(REPORT_FOLDER)
+    runs = (destination.file(MANIFEST), destination.file(REPORT_PAGE))
+    if any(file.exists() for file in runs) or not destination.folder(WORK).is_empty():
+        return
+    with contextlib.suppress(NotFoundError):
+        first = next((folder.file(found.name) for found in folder.files()), None)
+        if first is not None and not is_of_report(_head(first)):
+            raise RequestError(
+                f"{shown(first)}: dreamray has not made it, and the report belongs there; move it "
+                "away, name another destination, or give --overwrite or --no-report"
+            )
 
 
 def _check_no_links(destination: LocalFolder, *, report: bool) -> None:
@@ -160,7 +176,7 @@ def _is_manifest(file: Location) -> bool:
 
 
 def _is_report(file: Location) -> bool:
-    return _MARK in _head(file)
+    return PAGE_MARK in _head(file)
 
 
 def _head(file: Location) -> bytes:

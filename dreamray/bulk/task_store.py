@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from dreamray.base.errors import StorageError
 from dreamray.base.messages import plural
@@ -38,7 +38,14 @@ CREATE TABLE records (
 ) WITHOUT ROWID;
 """
 
-_REMEMBER = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)"
+_ASK = (
+    "INSERT INTO asked (output, source, fingerprint, request, settings, state, name, claim)"
+    " VALUES (:output, :source, :fingerprint, :request, :settings, 'todo', :name, :claim)"
+)
+_REMEMBER = (
+    "INSERT OR REPLACE INTO records"
+    " VALUES (:output, :state, :fingerprint, :request, :written, :release, :line)"
+)
 
 _TODO = "todo"
 _KEPT = "kept"
@@ -123,20 +130,7 @@ class TaskStore:
         """Add pictures that are asked for; `clashes` has those of them with one output."""
         with self._database as database:
             for one in pictures:
-                database.execute(
-                    "INSERT INTO asked"
-                    " (output, source, fingerprint, request, settings, state, name, claim)"
-                    " VALUES (?, ?, ?, ?, ?, 'todo', ?, ?)",
-                    (
-                        one.output,
-                        one.source,
-                        one.fingerprint,
-                        one.request,
-                        one.settings,
-                        one.name,
-                        one.claim,
-                    ),
-                )
+                database.execute(_ASK, vars(one))
                 self._counts[_TODO] += 1
 
     def clashes(self) -> Iterator[tuple[str, list[Claimant]]]:
@@ -150,13 +144,8 @@ class TaskStore:
                 " WHERE output = ? AND state = 'todo'",
                 (output,),
             )
-            yield (
-                output,
-                [
-                    Claimant(number, source, request, name, Claim(claim))
-                    for number, source, request, name, claim in rows.fetchall()
-                ],
-            )
+            claimants = (Claimant(*row) for row in rows.fetchall())
+            yield output, [replace(one, claim=Claim(one.claim)) for one in claimants]
 
     def drop(self, number: int) -> None:
         """Take back a picture that is asked for."""
@@ -334,16 +323,8 @@ def _no_room(error: Exception) -> StorageError:
     )
 
 
-def _row(record: Record) -> tuple[str, ...]:
-    return (
-        record.output,
-        record.state,
-        record.fingerprint,
-        record.request,
-        record.written,
-        record.release,
-        record.to_json(),
-    )
+def _row(record: Record) -> dict[str, Any]:
+    return vars(record) | {"line": record.to_json()}
 
 
 def _open(path: Path) -> sqlite3.Connection:

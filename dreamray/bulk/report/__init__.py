@@ -12,9 +12,10 @@ browser opens it from a disk, from S3 or from any web server. The workers add th
 from dreamray.bulk.report.data import Group, ReportEntry
 from dreamray.bulk.report.summary import RunState, Summary, WorkerFigures
 from dreamray.bulk.report.thumbnails import Thumbnails, thumbnails_of
-from dreamray.bulk.report.writer import Report
+from dreamray.bulk.report.writer import PAGE_MARK, Report, is_of_report
 
 __all__ = [
+    "PAGE_MARK",
     "Group",
     "Report",
     "ReportEntry",
@@ -22,5 +23,6 @@ __all__ = [
     "Summary",
     "Thumbnails",
     "WorkerFigures",
+    "is_of_report",
     "thumbnails_of",
 ]

@@ -23,6 +23,9 @@ from dreamray.storage import Folder
 
 PER_PART = 500
 
+PART_HEAD = b"dreamrayPart("
+"""How a data file begins."""
+
 # Of a file that could not be written: it may have the old contents or the new ones.
 _UNKNOWN = b""
 
@@ -134,7 +137,7 @@ class Parts:
         self.counts.append(Counter(row.get("group", Group.DREAMT) for row in rows))
         number = len(self.counts)
         lines = ",\n".join(map(_JSON.encode, rows))
-        data = f"dreamrayPart({number}, [\n{lines}\n]);\n".encode()
+        data = PART_HEAD + f"{number}, [\n{lines}\n]);\n".encode()
         digest = hashlib.sha256(data).digest()
         here = slice(number - 1, number)
         if self._digests[here] == [digest]:

@@ -32,6 +32,9 @@ _FINER = 2
 _LARGEST_PROFILE = 4096
 """Bytes; with a larger one a thumbnail would be mostly profile."""
 
+MARK = b"dreamray thumbnail"
+"""A comment in each, which says whose it is."""
+
 _LONGEST_NAME = 240
 _LONGEST_PATH = 900
 
@@ -83,7 +86,7 @@ def thumbnail(view: LazyRaster, icc_profile: bytes | None = None) -> bytes:
     if icc_profile is not None and len(icc_profile) > _LARGEST_PROFILE:
         icc_profile = None
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=75, optimize=True, icc_profile=icc_profile)
+    image.save(file, "JPEG", quality=75, optimize=True, icc_profile=icc_profile, comment=MARK)
     return file.getvalue()
 
 

@@ -7,17 +7,32 @@ from collections.abc import Iterable, Sequence
 
 from dreamray.base.errors import NotFoundError
 from dreamray.bulk.naming import REPORT_FOLDER, REPORT_PAGE
-from dreamray.bulk.report.data import Parts, ReportEntry, Row, remove_numbered, row_of
+from dreamray.bulk.report.data import (
+    PART_HEAD,
+    Parts,
+    ReportEntry,
+    Row,
+    remove_numbered,
+    row_of,
+)
 from dreamray.bulk.report.figures import Figures
 from dreamray.bulk.report.page import list_page, page
 from dreamray.bulk.report.summary import RunState, Summary
+from dreamray.bulk.report.thumbnails import MARK
 from dreamray.storage import Folder
 
 _EARLIER = b'<meta name="dreamray" content="report">'
 """Stands in the pages of releases up to 0.1, whose files have other names."""
 
+PAGE_MARK = b'<meta name="dreamray"'
+
 _HEAD = 1 << 16
 """Bytes of a page that are looked at."""
+
+
+def is_of_report(head: bytes) -> bool:
+    """Whether a file that begins so is one of those that a report has in its folder."""
+    return head.startswith(PART_HEAD) or PAGE_MARK in head or MARK in head
 
 
 class Report:

@@ -6,15 +6,17 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dreamray.base.errors import PictureError, RequestError
 from dreamray.bulk.existing import check_free, check_ours, check_places
 from dreamray.bulk.job import dream_set
 from dreamray.bulk.record import Record, State
-from dreamray.bulk.report import Report, RunState, Summary
+from dreamray.bulk.report import Report, RunState, Summary, thumbnails_of
 from dreamray.bulk.sources import entries
 from dreamray.bulk.task import Task
+from dreamray.raster.lazy import ArrayRaster
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import LocalFile, LocalFolder
@@ -54,6 +56,27 @@ class TestClaim:
         with pytest.raises(RequestError, match=f"{name}: there is a file that dreamray has not"):
             dream_set(str(tmp_path / "in"), str(tmp_path / "out"), execution=execution)
         assert (tmp_path / "out" / name).read_text() == text
+
+    @pytest.mark.parametrize("name", ["pictures-00001.js", "after/a.png.jpg", "notes.txt"])
+    def test_a_folder_of_others_is_not_taken_for_the_reports(
+        self, tmp_path: Path, name: str
+    ) -> None:
+        file = LocalFolder(tmp_path).file(f"dreamray-report/{name}")
+        file.write(b"precious")
+        with pytest.raises(RequestError, match=f"{name}: dreamray has not made it"):
+            check_ours(LocalFolder(tmp_path), "in", report=True)
+        check_ours(LocalFolder(tmp_path), "in", report=True, overwrite=True)
+        check_ours(LocalFolder(tmp_path), "in", report=False)
+        assert file.read() == b"precious"
+
+    def test_what_an_interrupted_run_has_left_of_a_report_is_ours(self, tmp_path: Path) -> None:
+        picture = ArrayRaster(np.zeros((20, 30, 3), np.float32))
+        thumbnails_of(LocalFolder(tmp_path), "a.png").write(picture, picture, None)
+        check_ours(LocalFolder(tmp_path), "in", report=True)
+        Report(LocalFolder(tmp_path)).update(summary(), [])
+        for name in ("index.html", "dreamray-report/before/a.png.jpg"):
+            (tmp_path / name).unlink()
+        check_ours(LocalFolder(tmp_path), "in", report=True)
 
     @pytest.mark.parametrize("overwrite", [False, True])
     @pytest.mark.parametrize(
