@@ -54,10 +54,16 @@ def until(what: str, seconds: float, look: Callable[[], Found | None]) -> Found:
 
 
 def run(
-    *command: str, stdin: str | None = None, timeout: float = 120, check: bool = True
+    *command: str,
+    stdin: str | None = None,
+    timeout: float = 120,
+    check: bool = True,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program; if `check`, its failure is that of the test, with what it said."""
-    done = subprocess.run(command, input=stdin, text=True, capture_output=True, timeout=timeout)
+    done = subprocess.run(
+        command, input=stdin, text=True, capture_output=True, timeout=timeout, env=env
+    )
     assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
     return done
 
