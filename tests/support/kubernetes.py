@@ -41,7 +41,9 @@ class NotInTimeError(AssertionError):
 
 
 def until(what: str, seconds: float, look: Callable[[], Found | None]) -> Found:
-    """The first thing that `look` finds, which is asked every half second.
+    """The first thing that `look` finds, which is asked every two seconds.
+
+    Not more often: a start of kubectl takes a third of a second of a processor.
 
     Raises NotInTimeError, with `what`, when it finds nothing for so many seconds.
     """
@@ -49,7 +51,7 @@ def until(what: str, seconds: float, look: Callable[[], Found | None]) -> Found:
     while not (found := look()):
         if time.monotonic() > end:
             raise NotInTimeError(f"{what} did not come in {seconds:.0f} s")
-        time.sleep(0.5)
+        time.sleep(2)
     return found
 
 
