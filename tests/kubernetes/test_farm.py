@@ -134,7 +134,7 @@ class TestChanges:
         farm.install("upgrade", groups(minReplicas=1, maxReplicas=3, nodeSelector={"pool": "no"}))
         (group,) = farm.get("raycluster", farm.name)["spec"]["workerGroupSpecs"]
         assert group["maxReplicas"] == 3
-        assert farm.head().name != before.name
+        until("another head", 240, lambda: {pod.name for pod in farm.nodes("head")} - {before.name})
         assert farm.secret("dreamray-token", "auth_token") == token
         with pytest.raises(NotInTimeError):
             until("a worker on no node", 5, lambda: farm.nodes("worker"))

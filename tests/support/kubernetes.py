@@ -213,7 +213,9 @@ class Farm:
         chosen = {**VALUES, **self.values, **(values or {})}
         place = self.kubernetes.state / f"{self.namespace}.yaml"
         place.write_text(json.dumps(chosen))
-        self.helm(command, self.name, str(CHART), "--values", str(place))
+        # Ray's autoscaler owns the groups since it has set a number of workers.
+        more = ["--force-conflicts"] if command == "upgrade" else []
+        self.helm(command, self.name, str(CHART), "--values", str(place), *more)
         if chosen.get("cluster", {}).get("enabled", True):
             self.head()
 
