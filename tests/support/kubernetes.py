@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
+import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import yaml
 
@@ -32,6 +37,10 @@ CHART = PROJECT / "helm" / "dreamray"
 VALUES: Manifest = yaml.safe_load((SCRIPTS / "values.yaml").read_text())
 S3_ENDPOINT = "http://s3.storage:7070"
 S3_KEYS = {"AWS_ACCESS_KEY_ID": "dreamer", "AWS_SECRET_ACCESS_KEY": "dreamer-secret"}
+OFTEN_ASKED_FOR = {"pods": "api/v1", "job": "apis/batch/v1", "rayjob": "apis/ray.io/v1"}
+"""Kinds with the groups of the API that they belong to."""
+LENT = "dreamray.example/lent"
+"""The taint of nodes beside the first two, which are lent to one test."""
 POD_SECONDS = 240
 """How long a pod may take to come up, while others start on the same two processors."""
 
@@ -70,6 +79,34 @@ def run(
     return done
 
 
+class Lines:
+    """What a process says, line by line; `said` is all that was read of it so far."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.said = ""
+        self._process = process
+
+    def read_until(self, text: str, seconds: float = POD_SECONDS) -> None:
+        """Read as far as a line with the text in it; raises NotInTimeError if none comes."""
+        assert self._process.stdout is not None
+        limit = threading.Timer(seconds, self._process.kill)
+        limit.start()
+        try:
+            for line in self._process.stdout:
+                self.said += line
+                if text in line:
+                    return
+        finally:
+            limit.cancel()
+        raise NotInTimeError(f"no {text!r} in {seconds:.0f} s, but:\n{self.said}")
+
+    def finish(self, seconds: float = 2 * POD_SECONDS) -> int:
+        """Read the rest; gives the exit code."""
+        said, _ = self._process.communicate(timeout=seconds)
+        self.said += said
+        return self._process.returncode
+
+
 @dataclass(frozen=True)
 class Kubernetes:
     """The cluster. `state` is the folder of cluster/kubernetes/up, with its logs."""
@@ -83,7 +120,10 @@ class Kubernetes:
         return run("nsenter", "--target", process, *spaces, "--", *command)
 
     def add_node(self, name: str) -> None:
-        """Start one more node, or one anew, and wait until it is ready."""
+        """Start one more node, or one anew, and wait until it is ready.
+
+        It is lent to one test: only pods that tolerate the taint LENT go there.
+        """
         run(str(SCRIPTS / "add-node"), name)
         here = f"node/{name}"
         until(f"node {name}", 120, lambda: not run("kubectl", "get", here, check=False).returncode)
@@ -93,6 +133,39 @@ class Kubernetes:
         """Power off: kubelet and containers of the node are gone, and nobody is told."""
         process = (self.state / f"{name}.pid").read_text().strip()
         run("kill", "-KILL", process)
+
+    @contextmanager
+    def another_node(self, name: str) -> Iterator[None]:
+        """A node that is there in the meantime; it may get lost."""
+        self.add_node(name)
+        try:
+            yield
+        finally:
+            process = (self.state / f"{name}.pid").read_text().strip()
+            run("kill", "-KILL", process, check=False)
+            run("kubectl", "delete", f"node/{name}")  # Its pods go with it.
+
+    @contextmanager
+    def pretended_gpus(self, node: str, number: int, product: str) -> Iterator[None]:
+        """A node that says it has GPUs of a type, beside all that it has."""
+
+        def patch(operation: str, **value: str) -> None:
+            change = [{"op": operation, "path": "/status/capacity/nvidia.com~1gpu", **value}]
+            where = [f"node/{node}", "--subresource=status", "--type=json"]
+            run("kubectl", "patch", *where, f"--patch={json.dumps(change)}")
+
+        def allocatable() -> bool:
+            said = run("kubectl", "get", f"node/{node}", "--output=json").stdout
+            return json.loads(said)["status"]["allocatable"].get("nvidia.com/gpu") == str(number)
+
+        run("kubectl", "label", f"node/{node}", f"nvidia.com/gpu.product={product}")
+        patch("add", value=str(number))
+        try:
+            until(f"GPUs of {node}", 60, allocatable)
+            yield
+        finally:
+            patch("remove")
+            run("kubectl", "label", f"node/{node}", "nvidia.com/gpu.product-")
 
     @property
     def buckets(self) -> Path:
@@ -196,8 +269,33 @@ class Farm:
 
     def get(self, kind: str, *selection: str) -> Any:
         """Manifests of a kind: one by its name, or a list of those of `--selector=…`."""
-        found = json.loads(self.kubectl("get", kind, "--output=json", *selection))
+        if kind in OFTEN_ASKED_FOR:
+            found = self._ask(kind, *selection)
+        else:
+            found = json.loads(self.kubectl("get", kind, "--output=json", *selection))
         return found.get("items", found)
+
+    def _ask(self, kind: str, selection: str = "") -> Any:
+        """The API's answer, without a `kubectl` that costs more than what it asks for."""
+        place = f"{OFTEN_ASKED_FOR[kind]}/namespaces/{self.namespace}/{kind.removesuffix('s')}s"
+        if selection.startswith("--selector="):
+            place += f"?labelSelector={quote(selection.removeprefix('--selector='))}"
+        elif selection:
+            place += f"/{selection}"
+        config = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        trusted = ssl.create_default_context(cafile=cluster["certificate-authority"])
+        trusted.load_cert_chain(user["client-certificate"], user["client-key"])
+        # Not through a proxy of the environment.
+        opener = urllib.request.build_opener(
+            urllib.request.HTTPSHandler(context=trusted), urllib.request.ProxyHandler({})
+        )
+        url = f"{cluster['server']}/{place}"
+        try:
+            with opener.open(url, timeout=60) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{url}: {error}") from None
 
     def secret(self, name: str, key: str) -> str:
         """The text of a key of a secret."""
@@ -208,7 +306,13 @@ class Farm:
         """Run Helm in this namespace."""
         return run("helm", f"--namespace={self.namespace}", *arguments, timeout=900)
 
-    def install(self, command: str = "install", values: Mapping[str, Any] | None = None) -> None:
+    def install(
+        self,
+        command: str = "install",
+        values: Mapping[str, Any] | None = None,
+        *,
+        wait: bool = True,
+    ) -> None:
         """Install or upgrade the release, and wait until its head is ready."""
         chosen = {**VALUES, **self.values, **(values or {})}
         place = self.kubernetes.state / f"{self.namespace}.yaml"
@@ -216,7 +320,7 @@ class Farm:
         # Ray's autoscaler owns the groups since it has set a number of workers.
         more = ["--force-conflicts"] if command == "upgrade" else []
         self.helm(command, self.name, str(CHART), "--values", str(place), *more)
-        if chosen.get("cluster", {}).get("enabled", True):
+        if wait and chosen.get("cluster", {}).get("enabled", True):
             self.head()
 
     def pods(self, *selection: str) -> list[Pod]:
@@ -331,6 +435,24 @@ class Farm:
         last = max(pods, key=lambda pod: str(pod.manifest["metadata"]["creationTimestamp"]))
         (container,) = last.manifest["status"]["containerStatuses"]
         return int(container["state"]["terminated"]["exitCode"])
+
+    @contextmanager
+    def following(self, job: str) -> Iterator[Lines]:
+        """What a Job's first pod says, from its beginning on."""
+        selection = f"--selector=batch.kubernetes.io/job-name={job}"
+
+        def begun() -> bool:
+            pods = self.get("pods", selection)
+            return any(pod["status"]["phase"] not in ("Pending", "Unknown") for pod in pods)
+
+        until(f"a pod of job {job}", POD_SECONDS, begun)
+        command = ["kubectl", f"--namespace={self.namespace}", "logs", "--follow", f"job/{job}"]
+        both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        with subprocess.Popen(command, **both) as logs:
+            try:
+                yield Lines(logs)
+            finally:
+                logs.kill()
 
     def job_log(self, job: str) -> str:
         """What the pods of a Job have said."""
