@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from dreamray.base.version import __version__
-from tests.support.cluster_pictures import dream, files, put
+from tests.support.cluster_pictures import dream, files, put, remove
 from tests.support.kubernetes import CHART, S3_ENDPOINT, S3_KEYS, VALUES, Kubernetes, run
 from tests.support.places import PROJECT
 
@@ -127,6 +127,8 @@ def shell(kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> I
     (root / "my-values.yaml").write_text(json.dumps(values))
     put(kubernetes.buckets / "pictures" / "new", "one.png", "two.png")
     put(kubernetes.buckets / "pictures", "huge.tif")
+    for name in ("new", "huge_files"):
+        remove(kubernetes.buckets / "dreams" / name)
     shell = Shell(root)
     yield shell
     shell.close()

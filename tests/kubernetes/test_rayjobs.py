@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dreamray.base.version import __version__
-from tests.support.cluster_pictures import dream, files, put
+from tests.support.cluster_pictures import dream, files, put, remove
 from tests.support.kubernetes import S3_ENDPOINT, S3_KEYS, Farm, Kubernetes, Pod, until
 from tests.support.places import PROJECT
 
@@ -68,6 +68,7 @@ def place(kubernetes: Kubernetes) -> Iterator[Farm]:
     pictures = kubernetes.buckets / "pictures" / "rayjobs"
     put(pictures / "2026", *PICTURES)
     put(pictures, "huge.tif", size=HUGE_SIZE)
+    remove(kubernetes.buckets / "dreams" / "rayjobs")
     with Farm(kubernetes, "rayjobs") as place:
         token = "--from-literal=auth_token=" + 32 * "4a"
         place.kubectl("create", "secret", "generic", "dreamray-token", token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,11 @@ def put(folder: Path, *names: str, size: tuple[int, int] = (160, 120)) -> None:
         random = np.random.default_rng(list(name.encode()))
         coarse = random.integers(0, 256, (6, 8, 3), np.uint8)
         Image.fromarray(coarse).resize(size).save(folder / name)
+
+
+def remove(folder: Path) -> None:
+    """Away with results that an earlier run of the tests has left in a bucket."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def dream(*arguments: str | Path, timeout: float = 300) -> None:
