@@ -69,7 +69,7 @@ def test_an_idle_cluster_has_no_workers_and_the_autoscaler_is_version_2() -> Non
     assert spec["enableInTreeAutoscaling"] is True
     assert spec["autoscalerOptions"]["version"] == "v2"
     (group,) = spec["workerGroupSpecs"]
-    assert (group["minReplicas"], group["replicas"], group["maxReplicas"]) == (0, 0, 4)
+    assert (group["minReplicas"], group["maxReplicas"]) == (0, 4)
     for pod in chart.render().pods():
         assert pod.spec.get("restartPolicy") == ("Never" if "Pod" in pod.where else None)
 
@@ -95,6 +95,24 @@ def test_a_lost_node_is_noticed_within_seconds() -> None:
         "RAY_health_check_timeout_ms": "1000",
         "RAY_health_check_failure_threshold": "3",
     }
+
+
+@pytest.mark.parametrize("name", chart.VALUE_SETS)
+def test_how_many_workers_there_are_is_the_autoscalers_to_say(name: str) -> None:
+    """Else each upgrade would say it, too."""
+    manifests = chart.render(chart.VALUE_SETS[name])
+    jobs = [job["spec"]["rayClusterSpec"] for job in manifests.of("RayJob")]
+    for spec in [m["spec"] for m in manifests.of("RayCluster")] + jobs:
+        for group in spec["workerGroupSpecs"]:
+            assert ("replicas" in group) is not spec["enableInTreeAutoscaling"]
+
+
+def test_a_worker_may_get_its_gpus_by_claims() -> None:
+    pod = chart.render(chart.VALUE_SETS["platform"]).pod("RayCluster", "worker", "claimed")
+    assert pod.container["resources"]["claims"] == [{"name": "card"}]
+    assert "gpu" not in str(pod.container["resources"])
+    (claim,) = pod.spec["resourceClaims"]
+    assert claim == {"name": "card", "resourceClaimTemplateName": "l4"}
 
 
 def test_a_worker_gets_the_gpus_that_it_asks_for() -> None:

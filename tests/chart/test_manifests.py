@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 
 from tests.support import chart
-from tests.support.crds import kuberay_schema
+from tests.support.crds import check_kuberay_takes
 
 each_set = pytest.mark.parametrize("name", chart.VALUE_SETS)
 
@@ -24,7 +24,7 @@ def test_helm_lint_is_content(name: str) -> None:
 @each_set
 def test_kubernetes_takes_all_that_is_its_own(name: str) -> None:
     manifests = chart.render(chart.VALUE_SETS[name])
-    own = [m for m in manifests if not re.match(r"ray\.io|monitoring\.", m["apiVersion"])]
+    own = [m for m in manifests if not re.match(r"ray\.io|monitoring\.|gateway\.", m["apiVersion"])]
     pods = [
         {"apiVersion": "v1", "kind": "Pod", **pod.template, "metadata": {"name": "x"}}
         for pod in manifests.pods()
@@ -34,10 +34,10 @@ def test_kubernetes_takes_all_that_is_its_own(name: str) -> None:
 
 
 @each_set
-def test_kuberay_takes_its_resources(name: str) -> None:
+def test_each_kuberay_takes_its_resources(name: str) -> None:
     manifests = chart.render(chart.VALUE_SETS[name])
     for manifest in manifests.of("RayCluster") + manifests.of("RayJob"):
-        kuberay_schema(manifest["kind"]).validate(manifest)
+        check_kuberay_takes(manifest)
 
 
 @each_set
@@ -80,6 +80,34 @@ def test_no_variable_is_set_twice(name: str) -> None:
         assert len(pod.environment()) == len(pod.container["env"]), pod.where
         if pod.where.endswith("submitter"):  # KubeRay sets it, too.
             assert "PYTHONUNBUFFERED" not in pod.environment()
+
+
+def test_what_is_said_of_pods_is_passed_on_the_same_way_to_all() -> None:
+    manifests = chart.render(chart.VALUE_SETS["platform"])
+    for pod in manifests.pods():
+        if pod.labels["app.kubernetes.io/component"] == "worker":
+            assert pod.spec["topologySpreadConstraints"][0]["maxSkew"] == 1
+            names = ["fetch", "proxy"]
+        else:
+            assert (pod.spec["dnsPolicy"], pod.spec["dnsConfig"]["nameservers"]) == (
+                "None",
+                ["192.0.2.53"],
+            )
+            names = ["proxy"]
+        assert [container["name"] for container in pod.spec["initContainers"]] == names, pod.where
+
+
+def test_templates_in_objects_of_the_users_are_filled_in() -> None:
+    manifests = chart.render(chart.VALUE_SETS["platform"])
+    assert manifests.one("ConfigMap", "farm-notes")["data"] == {"owner": "dreams"}
+    assert manifests.one("ConfigMap", "farm-dreamray-more")["data"]["version"]
+
+
+def test_a_route_leads_to_the_head_of_the_lasting_cluster() -> None:
+    route = chart.render(chart.VALUE_SETS["platform"]).one("HTTPRoute")["spec"]
+    assert route["parentRefs"] == [{"name": "internal", "namespace": "gateways"}]
+    (rule,) = route["rules"]
+    assert rule == {"backendRefs": [{"name": "farm-dreamray-head-svc", "port": 8265}]}
 
 
 def test_a_cluster_that_cannot_do_it_is_refused() -> None:

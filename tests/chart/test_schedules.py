@@ -226,6 +226,14 @@ def test_a_queue_gets_a_cluster_of_a_fixed_size() -> None:
     assert "--workers=1:2" in shlex.split(job["spec"]["entrypoint"])
 
 
+def test_an_elastic_run_is_scaled_as_kueue_admits_it() -> None:
+    job = chart.render(chart.VALUE_SETS["elastic"]).one("RayJob")
+    assert job["metadata"]["annotations"] == {"kueue.x-k8s.io/elastic-job": "true"}
+    assert job["spec"]["rayClusterSpec"]["enableInTreeAutoscaling"] is True
+    fixed = chart.render(chart.VALUE_SETS["queue"]).one("RayJob")
+    assert "annotations" not in fixed["metadata"]
+
+
 def test_defaults_of_schedules_hold_where_an_entry_says_nothing() -> None:
     values = {
         "scheduleDefaults": {"runOn": "rayJob", "settings": {"iterations": 9, "tile": 512}},

@@ -26,7 +26,10 @@ def test_every_container_is_hardened(name: str) -> None:
         assert pod.container["securityContext"] == HARDENED, pod.where
         assert pod.spec["securityContext"]["runAsNonRoot"] is True
         assert pod.spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        for forbidden in ("hostNetwork", "hostPID", "hostIPC", "initContainers", "hostUsers"):
+        for container in pod.spec.get("initContainers", []):
+            said = {"readOnlyRootFilesystem": False} if container["name"] == "fetch" else {}
+            assert container["securityContext"] == {**HARDENED, **said}, pod.where
+        for forbidden in ("hostNetwork", "hostPID", "hostIPC", "hostUsers"):
             assert forbidden not in pod.spec
     for cluster in clusters(manifests):
         if cluster["enableInTreeAutoscaling"]:
@@ -113,10 +116,11 @@ def test_credentials_of_storage_are_for_those_who_dream_only() -> None:
         assert ("AWS_SECRET_ACCESS_KEY" in pod.environment()) == dreams, pod.where
 
 
-def test_the_cluster_is_not_exposed_outside() -> None:
+def test_the_cluster_is_not_exposed_outside_unless_somebody_asks_for_it() -> None:
     for values in chart.VALUE_SETS.values():
         manifests = chart.render(values)
         assert not manifests.of("Ingress")
+        assert bool(manifests.of("HTTPRoute")) is ("httpRoute" in values)
         assert not manifests.of("Service")
         for cluster in clusters(manifests):
             assert cluster["headGroupSpec"]["serviceType"] == "ClusterIP"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -46,11 +45,6 @@ def token(api: KubernetesApi) -> str:
     return base64.b64decode(api.objects[SECRET]["data"]["auth_token"]).decode()
 
 
-def groups(api: KubernetesApi) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = api.objects[CLUSTER]["spec"]["workerGroupSpecs"]
-    return found
-
-
 def test_a_generated_token_is_kept_over_upgrades_and_is_another_for_each_farm(
     api: KubernetesApi,
 ) -> None:
@@ -63,15 +57,6 @@ def test_a_generated_token_is_kept_over_upgrades_and_is_another_for_each_farm(
     api.objects.clear()
     apply(api)
     assert token(api) != first
-
-
-def test_an_upgrade_leaves_the_workers_that_the_autoscaler_brought_up(api: KubernetesApi) -> None:
-    apply(api)
-    assert [group["replicas"] for group in groups(api)] == [0]
-    groups(api)[0]["replicas"] = 3
-    both = [chart.group("cpu", gpu={"count": 0}), chart.group("gpu", maxReplicas=8)]
-    apply(api, {"workerGroups": both})
-    assert {group["groupName"]: group["replicas"] for group in groups(api)} == {"cpu": 0, "gpu": 3}
 
 
 def test_a_token_of_the_operators_is_left_alone(api: KubernetesApi) -> None:

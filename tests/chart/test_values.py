@@ -46,6 +46,9 @@ NODES = {"pool": "a"}
 TAINTS = [{"key": "a", "operator": "Exists"}]
 PEER = [{"podSelector": {"matchLabels": {"app": "a"}}}]
 RESOURCES = {"requests": {"cpu": "7"}}
+SPREAD = [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]
+ROUTE = {"networkPolicy.submitters": PEER, "httpRoute.parentRefs": [{"name": "a"}]}
+ROUTED = {**ROUTE, "httpRoute.enabled": True}
 
 CHANGES: dict[str, Any] = {
     "nameOverride": "dreams",
@@ -92,6 +95,11 @@ CHANGES: dict[str, Any] = {
     "head.tolerations": TAINTS,
     "head.affinity": {"podAntiAffinity": {}},
     "head.priorityClassName": "high",
+    "head.topologySpreadConstraints": SPREAD,
+    "head.dnsPolicy": "Default",
+    "head.dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
+    "head.resourceClaims": [{"name": "card", "resourceClaimTemplateName": "l4"}],
+    "head.initContainers": [{"name": "a", "image": "a"}],
     "autoscaler.idleTimeoutSeconds": 7,
     "autoscaler.upscalingMode": "Conservative",
     "autoscaler.resources": RESOURCES,
@@ -112,6 +120,11 @@ CHANGES: dict[str, Any] = {
     "workerDefaults.tolerations": TAINTS,
     "workerDefaults.affinity": {"podAntiAffinity": {}},
     "workerDefaults.priorityClassName": "high",
+    "workerDefaults.topologySpreadConstraints": SPREAD,
+    "workerDefaults.dnsPolicy": "Default",
+    "workerDefaults.dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
+    "workerDefaults.resourceClaims": [{"name": "card", "resourceClaimTemplateName": "l4"}],
+    "workerDefaults.initContainers": [{"name": "a", "image": "a"}],
     "workerDefaults.runtimeClassName": "nvidia",
     "workerDefaults.idleTimeoutSeconds": 7,
     "workerDefaults.drainSeconds": 7,
@@ -132,14 +145,24 @@ CHANGES: dict[str, Any] = {
     ),
     "scheduleDefaults.keepSeconds": (OWN, 7),
     "scheduleDefaults.queue": (OWN, "gpus"),
+    "scheduleDefaults.elastic": (QUEUED, True),
     "scheduleDefaults.replicas": (QUEUED, {"gpu": 1}),
     "submitter.resources": RESOURCES,
     "submitter.nodeSelector": NODES,
     "submitter.tolerations": TAINTS,
     "submitter.affinity": {"podAntiAffinity": {}},
     "submitter.priorityClassName": "high",
+    "submitter.topologySpreadConstraints": SPREAD,
+    "submitter.dnsPolicy": "Default",
+    "submitter.dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
+    "submitter.resourceClaims": [{"name": "card", "resourceClaimTemplateName": "l4"}],
+    "submitter.initContainers": [{"name": "a", "image": "a"}],
     "submitter.patienceSeconds": 7,
     "podDisruptionBudget.enabled": False,
+    "httpRoute.enabled": (ROUTE, True),
+    "httpRoute.parentRefs": (ROUTED, [{"name": "b"}]),
+    "httpRoute.hostnames": (ROUTED, ["dreams.example"]),
+    "httpRoute.annotations": (ROUTED, {"a": "b"}),
     "networkPolicy.enabled": False,
     "networkPolicy.dns": PEER,
     "networkPolicy.dnsPorts": [5353],
@@ -160,6 +183,7 @@ CHANGES: dict[str, Any] = {
     "monitoring.dashboard.enabled": True,
     "monitoring.dashboard.labels": (DASHBOARD, {"a": "b"}),
     "testDeadlineSeconds": 7,
+    "extraObjects": [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}],
 }
 """For each value another one than the default; where it has an effect only beside others, those
 first."""
@@ -260,6 +284,8 @@ def test_unknown_names_are_refused(unknown: dict[str, Any]) -> None:
         ({"podSecurity": {"runAsUser": 0}}, "/podSecurity/runAsUser"),
         ({"image": {"digest": "abc"}}, "/image/digest"),
         ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
+        ({"head": {"dnsPolicy": "ClusterFirstWithHostNet"}}, "/head/dnsPolicy"),
+        ({"submitter": {"initContainers": [{"name": "a"}]}}, "/submitter/initContainers/0"),
         ({"rayVersion": 2.6}, "/rayVersion"),
         ({"monitoring": {"rules": {"failedShare": 5}}}, "failedShare"),
         ({"networkPolicy": {"prometheus": []}}, "/networkPolicy/prometheus"),
@@ -335,6 +361,24 @@ LONG = "a-name-that-is-rather-long-for-this"
             {"schedules": [chart.schedule(runOn="rayJob", replicas={"gpu": 1})]},
             "replicas is for runs with a queue",
         ),
+        (
+            {"schedules": [chart.schedule(runOn="rayJob", elastic=True)]},
+            "elastic is for runs with a queue",
+        ),
+        (
+            {
+                "schedules": [
+                    chart.schedule(runOn="rayJob", queue="q", elastic=True, replicas={"gpu": 1})
+                ]
+            },
+            "replicas is for runs with a queue that are not elastic",
+        ),
+        ({"httpRoute": {"enabled": True}}, "set httpRoute.parentRefs and cluster.enabled=true"),
+        (
+            {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}]}},
+            "name its pods in networkPolicy.submitters",
+        ),
+        ({"workerDefaults": {"gpu": {"resource": ""}}}, "set resourceClaims and resources.claims"),
         ({"schedules": [chart.schedule(runOn="rayJob", groups=["cpu"])]}, "there are: gpu"),
         (
             {

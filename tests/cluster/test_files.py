@@ -26,7 +26,7 @@ import yaml
 from ray.autoscaler.tags import TAG_RAY_CLUSTER_NAME
 
 from dreamray.cli import app
-from tests.support.crds import kuberay_schema
+from tests.support.crds import check_kuberay_takes
 from tests.support.places import PROJECT
 from tests.support.s3_server import server_program
 
@@ -407,7 +407,7 @@ def pods(name: str) -> dict[str, dict[str, Any]]:
 
 @each_job
 def test_kuberay_takes_the_job(name: str) -> None:
-    kuberay_schema("RayJob").validate(manifests(name)[0])
+    check_kuberay_takes(manifests(name)[0])
 
 
 @each_job

@@ -177,81 +177,8 @@ def group(name: str = "gpu", **more: Any) -> dict[str, Any]:
     return {"name": name, **more}
 
 
-MONITORING = {
-    "podMonitor": {"enabled": True},
-    "rules": {"enabled": True},
-    "dashboard": {"enabled": True},
-}
-
 VALUE_SETS: dict[str, Values] = {
-    "defaults": {},
-    "schedules": {"schedules": [schedule(), schedule("own", runOn="rayJob")]},
-    "only-own-clusters": {
-        "cluster": {"enabled": False},
-        "schedules": [schedule(runOn="rayJob", keepSeconds=0)],
-    },
-    "nothing": {"cluster": {"enabled": False}},
-    "queue": {"schedules": [schedule(runOn="rayJob", queue="gpus", replicas={"gpu": 2})]},
-    "clouds": {
-        "workerGroups": [
-            group("gke", spot="gke", gpu={"type": "nvidia-l4"}),
-            group("eks", spot="eks", maxReplicas=16),
-            group("karpenter", spot="karpenter", idleTimeoutSeconds=300),
-            group("aks", spot="aks", gpu={"count": 8}, runtimeClassName="nvidia"),
-            group("cpu", gpu={"count": 0}, minReplicas=1, tolerations=[{"operator": "Exists"}]),
-        ],
-        "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/r"}},
-        "podLabels": {"azure.workload.identity/use": "true"},
-        "schedules": [
-            schedule(runOn="rayJob", groups=["cpu"]),
-            schedule("gpus", settings={"gpus-per-worker": 1}, timeZone="Europe/Berlin"),
-        ],
-    },
-    "storage": {
-        "s3": {"endpoint": "http://minio.storage:9000", "region": "eu", "existingSecret": "s3"},
-        "ca": {"configMap": "our-ca"},
-        "weights": {"source": "volume", "volume": {"storageClassName": "nfs"}},
-        "extraVolumes": [{"name": "photos", "nfs": {"server": "nas", "path": "/photos"}}],
-        "extraVolumeMounts": [{"name": "photos", "mountPath": "/photos", "readOnly": True}],
-        "schedules": [schedule(source="/photos/new"), schedule("own", runOn="rayJob")],
-    },
-    "given": {
-        "auth": {"existingSecret": "token"},
-        "serviceAccount": {"create": False, "name": "dreamer"},
-        "image": {"digest": "sha256:" + 64 * "0", "pullSecrets": ["registry"]},
-        "ca": {"secret": "our-ca", "key": "ca.pem"},
-        "weights": {"source": "uri", "uri": "s3://weights/inception.h5"},
-        "schedules": [schedule()],
-    },
-    "open": {
-        "podSecurity": {"runAsUser": None, "fsGroup": None},
-        "networkPolicy": {"enabled": False},
-        "podDisruptionBudget": {"enabled": False},
-        "storage": {"tmpSize": None},
-    },
-    "monitoring": {
-        "monitoring": {**MONITORING, "labels": {"release": "prometheus"}},
-        "schedules": [schedule("own", runOn="rayJob")],
-    },
-    "placed": {
-        "podAnnotations": {"sidecar.istio.io/inject": "false"},
-        "env": [{"name": "TF_GPU_ALLOCATOR", "value": "cuda_malloc_async"}],
-        **{
-            part: {
-                "nodeSelector": {"pool": "system"},
-                "tolerations": [{"key": "system", "operator": "Exists"}],
-                "affinity": {"podAntiAffinity": {}},
-                "priorityClassName": "farm",
-            }
-            for part in ("head", "submitter", "workerDefaults")
-        },
-        "networkPolicy": {
-            "s3": [{"ipBlock": {"cidr": "192.0.2.0/24"}}],
-            "apiServer": [{"ipBlock": {"cidr": "198.51.100.1/32"}}],
-            "submitters": [{"podSelector": {"matchLabels": {"app": "portal"}}}],
-            "extraEgress": [{"to": [{"ipBlock": {"cidr": "169.254.169.254/32"}}]}],
-        },
-        "schedules": [schedule(settings={"layer": ["mixed4=2"], "overwrite": True, "step": 0.02})],
-    },
+    path.name.removesuffix("-values.yaml"): yaml.safe_load(path.read_text(encoding="utf-8"))
+    for path in sorted((FOLDER / "ci").glob("*-values.yaml"))
 }
 """Values of many kinds of farms, each of which must be valid and safe."""

@@ -24,7 +24,10 @@ _FAILED = re.compile(r'expr: ("(?:[^"\\]|\\.)*"), time: (\S+),\s+exp: nil\s+got:
 
 def watched(**rules: Any) -> chart.Manifests:
     """The chart with all of its monitoring; `rules` are values of the alert rules."""
-    monitoring = {**chart.MONITORING, "rules": {"enabled": True, **rules}}
+    monitoring = {
+        **chart.VALUE_SETS["monitoring"]["monitoring"],
+        "rules": {"enabled": True, **rules},
+    }
     return chart.render({"monitoring": monitoring})
 
 

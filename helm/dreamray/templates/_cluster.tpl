@@ -52,7 +52,7 @@ disable-usage-stats: "true"
 
 {{/* Where pods of a group go, and what they get: `placement` of the pod template, as JSON. */}}
 {{- define "dreamray.workerPlacement" -}}
-{{- $placement := pick . "resources" "nodeSelector" "tolerations" "affinity" "priorityClassName" "runtimeClassName" | deepCopy -}}
+{{- $placement := deepCopy . -}}
 {{- $spot := dict
       "gke" (dict "label" "cloud.google.com/gke-spot" "value" "true" "taint" true)
       "eks" (dict "label" "eks.amazonaws.com/capacityType" "value" "SPOT")
@@ -61,7 +61,7 @@ disable-usage-stats: "true"
 {{- if and .gpu.count .gpu.type -}}
 {{- $_ := set $placement.nodeSelector .gpu.typeLabel .gpu.type -}}
 {{- end -}}
-{{- if .gpu.count -}}
+{{- if and .gpu.count .gpu.resource -}}
 {{- $gpus := dict .gpu.resource (.gpu.count | int) -}}
 {{- $_ := set $placement.resources "limits" (merge (dict) $gpus (default dict $placement.resources.limits)) -}}
 {{- $_ := set $placement.resources "requests" (merge (dict) $gpus (default dict $placement.resources.requests)) -}}
@@ -82,7 +82,9 @@ The spec of a RayCluster. Takes a dict:
   cluster   label of its pods
   groups    names of the worker groups; all if empty
   fixed     numbers of workers by group instead of an autoscaler, or nothing
-  running   numbers of workers by group now
+
+`replicas` of a group is the autoscaler's, where there is one: begun at minReplicas, and never taken back
+by an upgrade. KubeRay does not end workers when it is set to less; Ray sets it right.
 */}}
 {{- define "dreamray.clusterSpec" -}}
 {{- $root := .root -}}
@@ -129,9 +131,9 @@ headGroupSpec:
     {{- $_ := set $head "terminationGracePeriodSeconds" 15 -}}
     {{- $_ := set $head "env" (append (include "dreamray.failureDetection" $root | fromYamlArray) (include "dreamray.drain" 0 | fromYaml)) -}}
     {{- $_ := set $head "ports" (list
-          (dict "name" "gcs-server" "containerPort" $ports.gcs)
-          (dict "name" "dashboard" "containerPort" $ports.dashboard)
-          (dict "name" "metrics" "containerPort" $ports.metrics)) -}}
+          (dict "name" "gcs-server" "containerPort" $ports.gcs "protocol" "TCP")
+          (dict "name" "dashboard" "containerPort" $ports.dashboard "protocol" "TCP")
+          (dict "name" "metrics" "containerPort" $ports.metrics "protocol" "TCP")) -}}
     {{- if $autoscaled -}}
     {{- /* The autoscaler shares Ray's logs; KubeRay would mount a volume without a limit there. */ -}}
     {{- $limit := include "dreamray.tmpVolume" $root | fromYaml -}}
@@ -149,7 +151,6 @@ workerGroupSpecs:
     {{- if $autoscaled }}
     minReplicas: {{ $group.minReplicas | int64 }}
     maxReplicas: {{ $group.maxReplicas | int64 }}
-    replicas: {{ dig $group.name $group.minReplicas (default dict $.running) | int64 }}
     {{- if not (kindIs "invalid" $group.idleTimeoutSeconds) }}
     idleTimeoutSeconds: {{ $group.idleTimeoutSeconds | int64 }}
     {{- end }}
@@ -159,6 +160,7 @@ workerGroupSpecs:
     maxReplicas: {{ $count }}
     replicas: {{ $count }}
     {{- end }}
+    numOfHosts: 1
     rayStartParams:
       # KubeRay counts what ends with "gpu" only, and Ray finds GPUs that a pod has not asked for.
       num-gpus: {{ $group.gpu.count | int | quote }}
@@ -168,7 +170,7 @@ workerGroupSpecs:
       {{- $_ := set $worker "placement" (include "dreamray.workerPlacement" $group | fromJson) -}}
       {{- $_ := set $worker "terminationGracePeriodSeconds" (add $group.drainSeconds 30) -}}
       {{- $_ := set $worker "env" (list (include "dreamray.drain" $group.drainSeconds | fromYaml)) -}}
-      {{- $_ := set $worker "ports" (list (dict "name" "metrics" "containerPort" $ports.metrics)) -}}
+      {{- $_ := set $worker "ports" (list (dict "name" "metrics" "containerPort" $ports.metrics "protocol" "TCP")) -}}
       {{- include "dreamray.podTemplate" $worker | nindent 6 }}
   {{- end }}
 {{- end -}}

@@ -6,7 +6,7 @@ Takes a dict:
   component          head, worker, submitter or launcher
   cluster            label of the Ray cluster that head and workers belong to
   container          name of the container
-  placement          values with resources, nodeSelector, tolerations, affinity, ...
+  placement          values with resources, nodeSelector, tolerations, ...: see dreamray.passedOn
   command, args      of the container; KubeRay gives its own where there are none
   env                list of more variables
   kuberays           whether KubeRay fills in the container, as it does a submitter's
@@ -49,23 +49,8 @@ spec:
     - name: {{ . | quote }}
     {{- end }}
   {{- end }}
-  {{- with .placement.priorityClassName }}
-  priorityClassName: {{ . | quote }}
-  {{- end }}
-  {{- with .placement.runtimeClassName }}
-  runtimeClassName: {{ . | quote }}
-  {{- end }}
-  {{- with .placement.nodeSelector }}
-  nodeSelector:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with .placement.tolerations }}
-  tolerations:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with .placement.affinity }}
-  affinity:
-    {{- toYaml . | nindent 4 }}
+  {{- with include "dreamray.passedOn" . }}
+  {{- . | nindent 2 }}
   {{- end }}
   containers:
     - name: {{ .container }}
@@ -132,38 +117,32 @@ spec:
     {{- end }}
 {{- end -}}
 
+{{/*
+What the values of head, workers or submitters say of their pods, as it is in a pod. A container beside
+ours is as hardened as ours where it does not say otherwise.
+*/}}
+{{- define "dreamray.passedOn" -}}
+{{- $said := dict -}}
+{{- range $key := list "priorityClassName" "runtimeClassName" "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "dnsPolicy" "dnsConfig" "resourceClaims" -}}
+{{- with get $.placement $key -}}
+{{- $_ := set $said $key . -}}
+{{- end -}}
+{{- end -}}
+{{- range .placement.initContainers -}}
+{{- $hardened := dict "securityContext" (include "dreamray.containerSecurity" $ | fromYaml) -}}
+{{- $_ := set $said "initContainers" (append (default list $said.initContainers) (mustMergeOverwrite $hardened .)) -}}
+{{- end -}}
+{{- with $said -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "dreamray.tmpVolume" -}}
 {{- with .Values.storage.tmpSize -}}
 sizeLimit: {{ . }}
 {{- else -}}
 {}
 {{- end -}}
-{{- end -}}
-
-{{- define "dreamray.podSecurity" -}}
-runAsNonRoot: true
-{{- with .Values.podSecurity }}
-{{- if not (kindIs "invalid" .runAsUser) }}
-runAsUser: {{ .runAsUser | int64 }}
-runAsGroup: {{ .runAsUser | int64 }}
-{{- end }}
-{{- if not (kindIs "invalid" .fsGroup) }}
-fsGroup: {{ .fsGroup | int64 }}
-fsGroupChangePolicy: OnRootMismatch
-{{- end }}
-{{- end }}
-seccompProfile:
-  type: RuntimeDefault
-{{- end -}}
-
-{{- define "dreamray.containerSecurity" -}}
-runAsNonRoot: true
-readOnlyRootFilesystem: true
-allowPrivilegeEscalation: false
-capabilities:
-  drop: [ALL]
-seccompProfile:
-  type: RuntimeDefault
 {{- end -}}
 
 {{/* All that is written goes below /tmp, the one place beside /dev/shm that can be written. */}}
@@ -175,103 +154,4 @@ seccompProfile:
 {{/* So that logs come as they are written. KubeRay sets it in its submitters itself. */}}
 {{- define "dreamray.unbuffered" -}}
 - {name: PYTHONUNBUFFERED, value: "1"}
-{{- end -}}
-
-{{- define "dreamray.tokenEnv" -}}
-- {name: RAY_AUTH_MODE, value: token}
-- name: RAY_AUTH_TOKEN
-  valueFrom:
-    secretKeyRef: {name: {{ include "dreamray.tokenSecret" . | quote }}, key: auth_token}
-{{- end -}}
-
-{{/* What those who dream need to know. */}}
-{{- define "dreamray.dreamEnv" -}}
-{{- with .Values.s3 }}
-{{- with .endpoint }}
-- {name: AWS_ENDPOINT_URL_S3, value: {{ . | quote }}}
-{{- end }}
-{{- with .region }}
-- {name: AWS_REGION, value: {{ . | quote }}}
-{{- end }}
-{{- if .existingSecret }}
-- name: AWS_ACCESS_KEY_ID
-  valueFrom:
-    secretKeyRef: {name: {{ .existingSecret | quote }}, key: {{ .accessKeyIdKey | quote }}}
-- name: AWS_SECRET_ACCESS_KEY
-  valueFrom:
-    secretKeyRef: {name: {{ .existingSecret | quote }}, key: {{ .secretAccessKeyKey | quote }}}
-{{- end }}
-{{- end }}
-{{- if include "dreamray.hasCa" . }}
-- {name: AWS_CA_BUNDLE, value: /etc/dreamray/ca/ca.crt}
-{{- end }}
-{{- if eq .Values.weights.source "uri" }}
-- {name: DREAMRAY_WEIGHTS, value: {{ .Values.weights.uri | quote }}}
-{{- else if eq .Values.weights.source "volume" }}
-- {name: DREAMRAY_WEIGHTS, value: imagenet}
-- {name: KERAS_HOME, value: /var/cache/dreamray}
-{{- end }}
-{{- end -}}
-
-{{- define "dreamray.dreamMounts" -}}
-{{- if include "dreamray.hasCa" . }}
-- {name: ca, mountPath: /etc/dreamray/ca, readOnly: true}
-{{- end }}
-{{- if eq .Values.weights.source "volume" }}
-- {name: weights, mountPath: /var/cache/dreamray}
-{{- end }}
-{{- with .Values.extraVolumeMounts }}
-{{ toYaml . }}
-{{- end }}
-{{- end -}}
-
-{{- define "dreamray.dreamVolumes" -}}
-{{- if include "dreamray.hasCa" . }}
-- name: ca
-  {{- with .Values.ca }}
-  {{- if .configMap }}
-  configMap:
-    name: {{ .configMap | quote }}
-  {{- else }}
-  secret:
-    secretName: {{ .secret | quote }}
-  {{- end }}
-    items:
-      - {key: {{ .key | quote }}, path: ca.crt}
-  {{- end }}
-{{- end }}
-{{- if eq .Values.weights.source "volume" }}
-- name: weights
-  persistentVolumeClaim:
-    claimName: {{ include "dreamray.weightsClaim" . | quote }}
-{{- end }}
-{{- with .Values.extraVolumes }}
-{{ toYaml . }}
-{{- end }}
-{{- end -}}
-
-{{- define "dreamray.hasCa" -}}
-{{- if or .Values.ca.configMap .Values.ca.secret -}}yes{{- end -}}
-{{- end -}}
-
-{{/* What Kubernetes would mount as the token of the service account, for one container of our choice. */}}
-{{- define "dreamray.apiTokenVolume" -}}
-name: kubernetes-api
-projected:
-  sources:
-    - serviceAccountToken: {path: token, expirationSeconds: 3600}
-    - configMap:
-        name: kube-root-ca.crt
-        items:
-          - {key: ca.crt, path: ca.crt}
-    - downwardAPI:
-        items:
-          - path: namespace
-            fieldRef: {fieldPath: metadata.namespace}
-{{- end -}}
-
-{{- define "dreamray.apiTokenMount" -}}
-name: kubernetes-api
-mountPath: /var/run/secrets/kubernetes.io/serviceaccount
-readOnly: true
 {{- end -}}
