@@ -17,9 +17,9 @@ from tests.support.kubernetes import VALUES, Farm, Kubernetes, Manifest, run, un
 
 DONE, WRONG, UNREACHABLE, REFUSED, TOO_LATE, STOPPED = 0, 2, 75, 78, 124, 130
 
-PICTURES = [f"{number:02}.png" for number in range(10)]
-SIZE = (200, 150)
-SETTINGS = {"threads": 1, "memory": "1GiB", "workers": "1:2"}
+PICTURES = [f"{number:02}.png" for number in range(12)]
+SETTINGS = {"threads": 1, "memory": "1GiB", "iterations": 10, "workers": "1:2"}
+HERE = ["--threads=1", "--memory=1GiB", "--iterations=10"]
 DEADLINE = 90
 PATIENCE = 30
 
@@ -64,7 +64,7 @@ def values(*, clock: bool = False) -> Manifest:
 def farm(kubernetes: Kubernetes) -> Iterator[Farm]:
     """The farm, with its head alone."""
     pictures = kubernetes.buckets / "pictures"
-    put(pictures / "clock", *PICTURES, size=SIZE)
+    put(pictures / "clock", *PICTURES)
     put(pictures / "own", "own.png")
     for name in ("clock", "own", "held", "stopped"):
         remove(kubernetes.buckets / "dreams" / name)
@@ -152,15 +152,12 @@ class TestByTheClock:
         self, farm: Farm, clock: Run, tmp_path: Path
     ) -> None:
         assert clock.code == DONE, farm.job_log(clock.job)
-        assert "10 of 10 pictures dreamt" in farm.job_log(clock.job)
+        assert f"{len(PICTURES)} of {len(PICTURES)} pictures dreamt" in farm.job_log(clock.job)
         buckets = farm.kubernetes.buckets
         found = files(buckets / "dreams" / "clock", "??.png")
         assert sorted(found) == PICTURES
-        for name in (PICTURES[0], PICTURES[-1]):
-            here = tmp_path / name
-            source = buckets / "pictures" / "clock" / name
-            dream("render", source, here, "--threads=1", "--memory=1GiB")
-            assert here.read_bytes() == found[name]
+        dream("bulk", buckets / "pictures" / "clock", tmp_path, *HERE)
+        assert files(tmp_path, "??.png") == found
 
     def test_workers_come_up_from_none_and_go_again(self, clock: Run, record_property: Any) -> None:
         record_property("timeline", clock.timeline)
@@ -233,7 +230,7 @@ class TestClusterOfItsOwn:
         assert "RayJob own-now-ray: Complete SUCCEEDED" in farm.job_log("own-now")
         assert "1 of 1 pictures dreamt" in farm.job_log("own-now-ray")
         buckets = farm.kubernetes.buckets
-        dream("render", buckets / "pictures/own/own.png", tmp_path / "own.png", "--threads=1")
+        dream("render", buckets / "pictures/own/own.png", tmp_path / "own.png", *HERE)
         found = buckets / "dreams" / "own" / "own.png"
         assert found.read_bytes() == (tmp_path / "own.png").read_bytes()
         cluster = farm.get("rayjob", "own-now-ray")["status"]["rayClusterName"]
