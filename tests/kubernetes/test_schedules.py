@@ -15,7 +15,7 @@ import pytest
 from tests.support.cluster_pictures import dream, files, put, remove
 from tests.support.kubernetes import VALUES, Farm, Kubernetes, Manifest, run, until
 
-DONE, WRONG, UNREACHABLE, REFUSED, TOO_LATE, STOPPED = 0, 2, 75, 78, 124, 130
+DONE, FAILED, WRONG, UNREACHABLE, REFUSED, TOO_LATE, STOPPED = 0, 1, 2, 75, 78, 124, 130
 
 PICTURES = [f"{number:02}.png" for number in range(12)]
 SETTINGS = {"threads": 1, "memory": "1GiB", "iterations": 10, "workers": "1:2"}
@@ -52,6 +52,7 @@ def values(*, clock: bool = False) -> Manifest:
         "schedules": [
             schedule("clock", "clock", schedule="* * * * *", suspend=not clock),
             schedule("own", "own", runOn="rayJob", groups=["cpu"], keepSeconds=5),
+            schedule("lost", "nothing", runOn="rayJob", groups=["cpu"], keepSeconds=5),
             schedule("empty", "nothing"),
             schedule("held", "clock", deadlineSeconds=DEADLINE, **without),
             schedule("rival", "clock", destination="s3://dreams/held/"),
@@ -115,8 +116,8 @@ def clock(farm: Farm) -> Run:
     code = farm.wait_for_job(job)
     ended = time()
     # What has a head of its own, or needs no worker, does not have to wait for those to go.
-    farm.start_schedule("own", "own-now")
-    farm.start_schedule("empty", "empty-now")
+    for name in ("own", "lost", "empty"):
+        farm.start_schedule(name, f"{name}-now")
     gone(farm, WORKERS)
     made = [moment(pod.manifest["metadata"]["creationTimestamp"]) for pod in workers]
     ready = [
@@ -228,7 +229,7 @@ class TestClusterOfItsOwn:
     ) -> None:
         assert farm.wait_for_job("own-now") == DONE, farm.job_log("own-now")
         assert "RayJob own-now-ray: Complete SUCCEEDED" in farm.job_log("own-now")
-        assert "1 of 1 pictures dreamt" in farm.job_log("own-now-ray")
+        assert "1 of 1 picture dreamt" in farm.job_log("own-now-ray")
         buckets = farm.kubernetes.buckets
         dream("render", buckets / "pictures/own/own.png", tmp_path / "own.png", *HERE)
         found = buckets / "dreams" / "own" / "own.png"
@@ -238,6 +239,19 @@ class TestClusterOfItsOwn:
         # The RayJob stays, to be looked at, until its Job goes.
         farm.kubectl("delete", "job", "own-now")
         until("the end of the RayJob", 60, lambda: not farm.get("rayjobs"))
+
+    def test_a_run_that_fails(self, farm: Farm, clock: Run) -> None:
+        assert farm.wait_for_job("lost-now") == FAILED
+        assert "RayJob lost-now-ray: Failed FAILED" in farm.job_log("lost-now")
+
+    def test_a_run_that_kubernetes_refuses(self, farm: Farm) -> None:
+        """Such as for a quota."""
+        none = "--hard=count/rayjobs.ray.io=0"
+        farm.kubectl("create", "quota", "none", none)
+        farm.start_schedule("own", "own-refused")
+        assert farm.wait_for_job("own-refused") == WRONG
+        assert "Kubernetes refuses RayJob own-refused-ray: 403" in farm.job_log("own-refused")
+        farm.kubectl("delete", "quota", "none")
 
     def test_it_goes_when_the_run_is_deleted(self, farm: Farm) -> None:
         """Though its head has not even come up."""
