@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.cluster_pictures import remove
 from tests.support.kubernetes import VALUES, Farm, Kubernetes, Pod, until
 
 NODE, PRODUCT = "node2", "NVIDIA-L4"
@@ -53,6 +54,8 @@ def farm(kubernetes: Kubernetes) -> Iterator[Farm]:
     """The farm, with pictures."""
     folder = kubernetes.buckets / "pictures" / "gpus"
     folder.mkdir(exist_ok=True)
+    for name in ("processors", "graphics"):  # Of an earlier run in the same cluster.
+        remove(kubernetes.buckets / "dreams" / f"gpus-{name}")
     for number in range(6):
         pixels = np.random.default_rng(number).integers(0, 256, (80, 96, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")

@@ -84,6 +84,8 @@ class Picture:
 @pytest.fixture(scope="module")
 def picture(kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Picture]:
     """The picture, which one process here begins to dream."""
+    for earlier in (kubernetes.buckets / "dreams").glob("losses-*.png"):
+        earlier.unlink()
     source = kubernetes.buckets / "pictures" / PICTURE
     coarse = np.random.default_rng(5).integers(0, 256, (12, 16, 3), np.uint8)
     Image.fromarray(coarse).resize((240, 180)).save(source)
