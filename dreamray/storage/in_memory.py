@@ -74,14 +74,6 @@ class MemoryFolder(Folder):
                     del self._memory.files[path]
 
     @override
-    def remove_if_empty(self) -> None:
-        """It is nothing but what is in it."""
-
-    @override
-    def remove_leftovers(self) -> None:
-        """There are none."""
-
-    @override
     def check_writable(self) -> None:
         """It always is."""
 
@@ -134,11 +126,6 @@ class MemoryFile(Location):
     def write_file(self, path: Path, metadata: Mapping[str, str] = {}) -> None:
         """But here they are held in memory."""
         self.write(path.read_bytes(), metadata)
-
-    @override
-    def metadata(self) -> dict[str, str]:
-        """None are kept."""
-        return {}
 
     @override
     def create_if_absent(self, data: bytes) -> bool:

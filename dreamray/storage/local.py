@@ -108,11 +108,6 @@ class LocalFile(Location):
                 os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
 
     @override
-    def metadata(self) -> dict[str, str]:
-        """None are kept."""
-        return {}
-
-    @override
     def create_if_absent(self, data: bytes) -> bool:
         """A finished temporary file gets this name as a second one."""
         with self._writing() as (folder, name), _part_for(folder, name) as (part, descriptor):

@@ -83,12 +83,12 @@ class Location(ABC):
         They are never held in memory. Afterwards the file may be gone: it may have been moved.
         """
 
-    @abstractmethod
     def metadata(self) -> dict[str, str]:
         """What was given when it was written; nothing where no metadata is kept.
 
         Raises as `read` where it is.
         """
+        return {}
 
     @abstractmethod
     def create_if_absent(self, data: bytes) -> bool:
@@ -176,16 +176,19 @@ class Folder(ABC):
         Symbolic links are removed, never followed. Raises as `Location.write`.
         """
 
-    @abstractmethod
     def remove_if_empty(self) -> None:
-        """Remove the folder if nothing is in it; that it stays is no error."""
+        """Remove the folder if nothing is in it; that it stays is no error.
 
-    @abstractmethod
+        But on a disk, folders are nothing but what is in them.
+        """
+        return
+
     def remove_leftovers(self) -> None:
         """Remove what writes of killed processes have left in it, not in folders below.
 
         Of S3 there is nothing to see: uploads that were not finished are the storage's to end.
         """
+        return
 
     @abstractmethod
     def check_writable(self) -> None:

@@ -168,14 +168,6 @@ class S3Folder(Folder):
             s3_listing.delete_all(self.bucket, self._inside)
 
     @override
-    def remove_if_empty(self) -> None:
-        """It is nothing but what is in it."""
-
-    @override
-    def remove_leftovers(self) -> None:
-        """There are none."""
-
-    @override
     def check_writable(self) -> None:
         """The bucket answers, and knows the credentials."""
         with s3_errors.errors_told(shown(self), "s3:ListBucket"):

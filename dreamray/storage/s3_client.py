@@ -22,8 +22,8 @@ from urllib3.exceptions import HTTPError
 
 from dreamray.storage.waits import (
     Limits,
-    Patience,
     Progress,
+    Retrier,
     StalledError,
     Trouble,
     Verdict,
@@ -90,14 +90,14 @@ def _client(**settings: Any) -> Any:
 
 
 @functools.cache
-def patience() -> Patience:
+def retrier() -> Retrier:
     """That with the storage of this process.
 
     `AWS_MAX_ATTEMPTS`, or a profile's `max_attempts`, is the number of attempts where it is
     given.
     """
     attempts = botocore.session.get_session().get_config_variable("max_attempts")
-    return Patience(Limits(attempts=attempts or Limits.attempts), judge, endpoint)
+    return Retrier(Limits(attempts=attempts or Limits.attempts), judge, endpoint)
 
 
 def ask(
@@ -107,9 +107,9 @@ def ask(
     plain: bool = False,
     limits: Limits | None = None,
 ) -> T:
-    """What `work` gives with the client, in the end: see `Patience.ask`."""
+    """What `work` gives with the client, in the end: see `Retrier.ask`."""
     make = plain_client if plain else client
-    return patience().ask(what, lambda progress: work(make(), progress), limits)
+    return retrier().ask(what, lambda progress: work(make(), progress), limits)
 
 
 @dataclass
@@ -128,7 +128,7 @@ def known() -> Known:
 
 def forget() -> None:
     """Look at the environment anew, and at the storage: for tests."""
-    for cached in (client, plain_client, patience, known):
+    for cached in (client, plain_client, retrier, known):
         cached.cache_clear()
 
 

@@ -21,7 +21,7 @@ from dreamray.base.errors import (
     StorageError,
     UnreadableError,
 )
-from dreamray.storage.s3_client import code_of, endpoint, patience, status_of
+from dreamray.storage.s3_client import code_of, endpoint, retrier, status_of
 from dreamray.storage.s3_listing import ListingError
 from dreamray.storage.waits import StalledError
 
@@ -102,7 +102,7 @@ def _refusal(place: str, error: Any, permission: str) -> DreamrayError:
     """The storage answered, and the answer was no."""
     code, status = code_of(error), status_of(error)
     reading = permission == "s3:GetObject"
-    if code == "SignatureDoesNotMatch" and patience().answered:
+    if code == "SignatureDoesNotMatch" and retrier().answered:
         return StorageError(
             f"{place}: the storage refuses this request's signature, and took that of others: it "
             "is changed on its way, as by a proxy, or the secret key was replaced; mend that, then "

@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore import exceptions as boto
 
-from dreamray.storage.s3_client import ask, patience
+from dreamray.storage.s3_client import ask, retrier
 from dreamray.storage.s3_sending import Sending, send, sends_md5
 from dreamray.storage.waits import Progress, within
 
@@ -69,7 +69,7 @@ def store(what: str, bucket: str, key: str, data: Sending, extra: Mapping[str, A
             for part in _cut(data.size)
         )
         parts = {"Parts": [sent[number] for number in sorted(sent)]}
-        limits = replace(patience().limits, window=_JOINING_SECONDS)
+        limits = replace(retrier().limits, window=_JOINING_SECONDS)
         tries = 0
 
         def join(s3: Any, progress: Progress) -> None:

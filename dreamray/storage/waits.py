@@ -175,7 +175,7 @@ def is_waiting() -> bool:
 
 
 @dataclass
-class Patience:
+class Retrier:
     """Makes calls of one storage, again and again where that may help."""
 
     limits: Limits

@@ -163,8 +163,8 @@ def waiting_in_no_time(patch: pytest.MonkeyPatch) -> list[float]:
     from dreamray.storage import s3_client as s3
 
     pauses: list[float] = []
-    patch.setattr(s3.patience(), "sleep", pauses.append)
-    patch.setattr(s3.patience(), "clock", lambda: time.monotonic() + sum(pauses))
+    patch.setattr(s3.retrier(), "sleep", pauses.append)
+    patch.setattr(s3.retrier(), "clock", lambda: time.monotonic() + sum(pauses))
     return pauses
 
 

@@ -525,7 +525,7 @@ class TestS3:
         (tmp_path / "no-config").write_text(config)
         for name, value in variables.items():
             aws.setenv(name, value)
-        assert s3.patience().limits.attempts == attempts
+        assert s3.retrier().limits.attempts == attempts
         assert s3.client().meta.config.retries["total_max_attempts"] == 1
 
     @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def habit(served: list[Habit], monkeypatch: pytest.MonkeyPatch) -> Iterator[Habi
     """The storage that the environment points to; it is waited for in no time."""
     from dreamray.storage import s3_client as s3
 
-    for cached in (s3.patience, s3.known):
+    for cached in (s3.retrier, s3.known):
         cached.cache_clear()
     waiting_in_no_time(monkeypatch)
     served.append(Habit())
@@ -389,7 +389,7 @@ class TestWaits:
         from dreamray.storage import s3_client as s3
 
         s3.client()  # That takes longer.
-        monkeypatch.setattr(s3.patience(), "limits", Limits(window=0.3, least=100))
+        monkeypatch.setattr(s3.retrier(), "limits", Limits(window=0.3, least=100))
 
     def test_an_answer_that_stalls(self, habit: Habit, told: list[str]) -> None:
         half = Answer(body=b"dream" * 1000, headers=(("ETag", '"a"'),), sent=2000)
@@ -425,7 +425,7 @@ class TestWaits:
     def test_503_for_a_while(self, habit: Habit, monkeypatch: pytest.MonkeyPatch) -> None:
         from dreamray.storage import s3_client as s3
 
-        clock = s3.patience().clock
+        clock = s3.retrier().clock
         until = clock() + 90
         habit.first = lambda asked: refusal(503, "SlowDown") if clock() < until else None
         S3Object("b", "a").write(b"dream")

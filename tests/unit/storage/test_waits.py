@@ -12,8 +12,8 @@ from dreamray.storage.notices import told_to
 from dreamray.storage.waits import (
     LeftBehindError,
     Limits,
-    Patience,
     Progress,
+    Retrier,
     StalledError,
     Trouble,
     Verdict,
@@ -47,7 +47,7 @@ class Storage:
         self.pauses: list[float] = []
         self.told: list[str] = []
         self._answers = iter(answers)
-        self.patience = Patience(
+        self.retrier = Retrier(
             limits, judge, lambda: "here", self.clock, self.sleep, self.told.append
         )
 
@@ -66,7 +66,7 @@ class Storage:
                 raise answer
             return answer
 
-        return self.patience.ask("s3://b/k", work)
+        return self.retrier.ask("s3://b/k", work)
 
 
 def always(answer: object) -> Iterator[object]:
@@ -221,8 +221,8 @@ class TestPatience:
 
     def test_a_deadline_cuts_patience_short(self) -> None:
         storage = Storage(always(RefusalError(Trouble.BUSY)))
-        storage.patience.clock = time.monotonic
-        storage.patience.sleep = time.sleep
+        storage.retrier.clock = time.monotonic
+        storage.retrier.sleep = time.sleep
         begun = time.monotonic()
         with within(0.2), pytest.raises(RefusalError):
             storage.ask()
