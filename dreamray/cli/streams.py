@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Any
 
 from typing_extensions import override
 
@@ -19,21 +18,34 @@ def make_lasting() -> None:
             stream.reconfigure(errors="backslashreplace")
     errors = sys.stderr
     if isinstance(errors, io.TextIOWrapper) and errors is sys.__stderr__:
-        lasting = io.BufferedWriter(_Lasting(errors.fileno(), "wb", closefd=False))
-        sys.stderr = io.TextIOWrapper(lasting, errors.encoding, errors.errors, line_buffering=True)
+        sys.stderr = _Lasting(errors.buffer, errors.encoding, errors.errors, line_buffering=True)
 
 
-class _Lasting(io.FileIO):
-    """A file whose reader may go, as in `… 2>&1 | head`, or whose disk may be full."""
+class _Lasting(io.TextIOWrapper):
+    """A stream whose reader may go, as in `… 2>&1 | head`, or whose disk may be full.
+
+    It is silent from then on.
+    """
 
     @override
-    def write(self, data: Any) -> int:
-        """All of it is taken; what the system does not take is gone."""
+    def write(self, text: str) -> int:
         try:
-            written = super().write(data)
+            return super().write(text)
         except OSError:
-            written = None
-        return len(data) if written is None else written
+            _silence(self.fileno())
+            return len(text)
+
+    @override
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError:
+            _silence(self.fileno())
+
+
+def _silence(number: int) -> None:
+    """Let an open file lead to nowhere, and with it what is still to be written into it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def say(text: str) -> None:
@@ -44,7 +56,7 @@ def say(text: str) -> None:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout.fileno())
         # The reader may have seen enough, as in `dreamray layers | head`.
         if not isinstance(error, BrokenPipeError):
             raise StorageError(f"standard output: {error.strerror}; send it elsewhere") from None

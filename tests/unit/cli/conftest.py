@@ -1,19 +1,29 @@
-"""The command line in this process: TensorFlow starts once, and weights are made once."""
+"""The command line in this process, where TensorFlow starts once, and in others without it."""
 
 from __future__ import annotations
 
 import functools
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import pytest
 
+from dreamray.bulk import job
 from dreamray.cli import app
 from dreamray.model import device
 from dreamray.model.weights import loader
 from dreamray.model.weights.arrays import Weights
+from dreamray.render import renderer
+from tests.support.farm_tools import PlainSpec
+from tests.support.places import PROJECT
+from tests.support.ray_cluster import plain_dreamray
+
+PACE = 4
+"""Of the engine in NumPy in other processes, in seconds of a million pixels."""
 
 
 class Ended(NamedTuple):
@@ -63,3 +73,22 @@ def run(
         return Ended(int(ended.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def plain_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command in this process, with an engine in NumPy that takes no time."""
+    for module in (job, renderer):
+        monkeypatch.setattr(module, "EngineSpec", PlainSpec)
+    return run
+
+
+@contextmanager
+def begun(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process of its own with that engine; it ends with the context."""
+    command = [*plain_dreamray(PACE), *map(str, arguments)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=PROJECT) as process:
+        try:
+            yield process
+        finally:
+            process.kill()

@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dreamray.bulk import job
-from tests.support.farm_tools import PlainSpec
-from tests.support.places import PROJECT
-from tests.support.ray_cluster import plain_dreamray
-from tests.unit.cli.conftest import Run
+from tests.unit.cli.conftest import Run, begun
 
 SETTINGS = ("--layer", "mixed0=1", "--octaves", "1", "--iterations", "1", "--weights", "random")
 A_WHILE = (*SETTINGS, "--iterations", "10", "--max-loss", "none")
 ENDLESS = (*SETTINGS, "--iterations", "100000", "--max-loss", "none")
 MANY = 12
-PACE = 4
-"""Of the engine in NumPy: with `A_WHILE` a picture takes most of a second."""
+"""Pictures, of which each takes most of a second with `A_WHILE`."""
 
 
 def save(path: Path, seed: int, height: int = 120, width: int = 140) -> Path:
@@ -51,20 +44,14 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 RESULTS = {"1.png", "2.jpg", "a/3.png", "a/b/4 ü#.webp", "a/5.png"}
 
 
-def dreamray(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dreamray", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-
-
-@contextmanager
-def begun(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A run with an engine in NumPy, that is ended at the latest with the context."""
-    command = [*plain_dreamray(PACE), *map(str, arguments)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=PROJECT) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+COMMANDS = """
+import contextlib, json, sys
+from dreamray.cli.app import main
+for command in json.loads(sys.argv[1]):
+    sys.argv = ["dreamray", *command]
+    with contextlib.suppress(SystemExit):
+        main()
+"""
 
 
 def read_until(process: subprocess.Popen[str], word: str) -> None:
@@ -100,9 +87,14 @@ def wait_for(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
 
 @pytest.fixture(scope="module")
 def made(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set, and beside it `1.png` as `render` makes it, of one process."""
     folder = tmp_path_factory.mktemp("made") / "dreams"
-    ended = dreamray("bulk", sources, folder, *SETTINGS)
-    assert ended.returncode == 1, ended
+    commands = [
+        ["bulk", str(sources), str(folder), *SETTINGS],
+        ["render", str(sources / "1.png"), str(folder.parent / "1.png"), *SETTINGS],
+    ]
+    run = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
+    ended = subprocess.run(run, capture_output=True, text=True, timeout=240, check=True)
     assert "5 of 6 pictures dreamt, 1 failed" in ended.stdout
     assert "bad.png is none of JPEG" in ended.stderr
     return folder
@@ -110,13 +102,12 @@ def made(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 class TestFolders:
-    def test_results_are_those_of_render(self, sources: Path, made: Path, tmp_path: Path) -> None:
-        """Of processes both: in this one TensorFlow may compute as other tests have set it to."""
+    def test_results_are_those_of_render(self, made: Path) -> None:
+        """Of another process: in this one TensorFlow may compute as other tests have set it to."""
         found = results(made)
         assert found.keys() == RESULTS
-        rendered = tmp_path / "1.png"
-        assert dreamray("render", sources / "1.png", rendered, *SETTINGS).returncode == 0
-        assert found["1.png"] == hashlib.sha256(rendered.read_bytes()).hexdigest()
+        rendered = (made.parent / "1.png").read_bytes()
+        assert found["1.png"] == hashlib.sha256(rendered).hexdigest()
 
     def test_all_are_accounted_for(self, made: Path) -> None:
         records = manifest(made)
@@ -156,13 +147,6 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(MANY):
         save(folder / f"{number:02}.png", number)
     return folder
-
-
-@pytest.fixture
-def plain_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command in this process, with an engine in NumPy that takes no time."""
-    monkeypatch.setattr(job, "EngineSpec", PlainSpec)
-    return run
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from dreamray.engine.events import Event, Notice, StepDone
 from dreamray.pictures import decode
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import VISIBLE
-from tests.unit.cli.conftest import Ended, Run
+from tests.unit.cli.conftest import Ended, Run, begun
 
 LITTLE = ("--layer", "mixed0=1", "--octaves", "1", "--iterations", "1", "--weights", "random")
 """A dream that takes a moment."""
@@ -233,16 +233,16 @@ def test_a_result_carries_its_settings_and_like_makes_it_again(
     ],
 )
 def test_like_keeps_whatever_of_the_execution_shows(
-    visible: dict[str, str], run: Run, picture: Path, folder: Path
+    visible: dict[str, str], plain_run: Run, picture: Path, folder: Path
 ) -> None:
     assert visible.keys() == set(VISIBLE)
     first, second = folder / "first.png", folder / "second.png"
     options = (word for name, value in visible.items() for word in (f"--{name}", value))
-    assert run("render", picture, first, *LITTLE, *options, "--tile", "48").code == 0
+    assert plain_run("render", picture, first, *LITTLE, *options, "--tile", "48").code == 0
     like = ("--like", first, "--weights", "random", "--tile", "48")
-    assert run("render", picture, second, *like).code == 0
+    assert plain_run("render", picture, second, *like).code == 0
     assert first.read_bytes() == second.read_bytes()
-    made_with = json.loads(run("show", first, "--json").out)["execution"]
+    made_with = json.loads(plain_run("show", first, "--json").out)["execution"]
     assert {name: str(made_with[name]) for name in VISIBLE} == visible
 
 
@@ -267,11 +267,11 @@ def test_options_go_over_config_and_config_over_like(run: Run, picture: Path, fo
 
 @pytest.mark.slow
 def test_other_weights_than_those_of_like_are_remarked(
-    run: Run, picture: Path, folder: Path
+    plain_run: Run, picture: Path, folder: Path
 ) -> None:
-    run("render", picture, folder / "a.png", *LITTLE)
-    options = ("--like", folder / "a.png", "--weights", "random:1")
-    assert "other weights" in run("render", picture, folder / "b.png", *options).err
+    plain_run("render", picture, folder / "a.png", *LITTLE)
+    options = ("--like", folder / "a.png", "--weights", "bestiary")
+    assert "other weights" in plain_run("render", picture, folder / "b.png", *options).err
 
 
 @pytest.mark.slow
@@ -402,9 +402,8 @@ def test_an_interrupted_render_leaves_nothing_half_written(
     number: signal.Signals, picture: Path, folder: Path
 ) -> None:
     Image.fromarray(noise(200, 300)).save(picture)
-    command = [sys.executable, "-m", "dreamray", "render", str(picture), str(folder / "a.png")]
     endless = (*LITTLE, "--octaves", "3", "--iterations", "100000", "--max-loss", "none")
-    with subprocess.Popen([*command, *endless], stderr=subprocess.PIPE, text=True) as process:
+    with begun("render", picture, folder / "a.png", *endless) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("octave 1/3")
         process.send_signal(number)
@@ -432,13 +431,13 @@ def test_an_interruption_that_gets_lost_ends_the_render_at_the_next_step(
 
 
 @pytest.mark.slow
-def test_an_interrupted_render_is_gone_on_with(run: Run, picture: Path, folder: Path) -> None:
+def test_an_interrupted_render_is_gone_on_with(plain_run: Run, picture: Path, folder: Path) -> None:
     """Also after a wrong request in between; and a source that was only touched is the same."""
     Image.fromarray(noise(120, 160)).save(picture)
     options = ("--layer", "mixed0=1", "--octaves", "2", "--weights", "random", "--max-loss", "none")
-    command = [sys.executable, "-m", "dreamray", "render", str(picture), str(folder / "a.png")]
-    endless = (*options, "--iterations", "3000", "--checkpoint-every", "5")
-    with subprocess.Popen([*command, *endless], stderr=subprocess.PIPE, text=True) as process:
+    arguments = ("render", picture, folder / "a.png", *options)
+    endless = (*arguments, "--iterations", "100000", "--checkpoint-every", "5")
+    with begun(*endless) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("octave 1/2")
         while not any(
@@ -448,20 +447,20 @@ def test_an_interrupted_render_is_gone_on_with(run: Run, picture: Path, folder: 
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 130
     (work,) = folder.glob(".dreamray/*/job.json")
-    too_little = run("render", picture, folder / "a.png", *options, "--memory", "512MiB")
+    too_little = plain_run(*arguments, "--memory", "512MiB")
     refused(too_little, 2, "smallest tiles")
     picture.touch()
-    again = run("render", picture, folder / "a.png", *endless, "--octaves", "none")
+    again = plain_run(*endless, "--octaves", "none")
     refused(again, 2, "octaves")
     assert work.exists()
-    with subprocess.Popen([*command, *endless], stderr=subprocess.PIPE, text=True) as process:
+    with begun(*endless) as process:
         assert process.stderr is not None
         assert "going on from octave 1, step " in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 130
-    refused(run("render", picture, folder / "a.png", *LITTLE, "--address", "127.0.0.1:9"), 2, "9")
+    refused(plain_run(*arguments, "--address", "127.0.0.1:9"), 2, "9")
     assert work.exists()
-    fresh = run("render", picture, folder / "a.png", *LITTLE)
+    fresh = plain_run("render", picture, folder / "a.png", *LITTLE)
     assert "starting afresh" in fresh.err
     assert [path.name for path in folder.iterdir()] == ["a.png"]
 
