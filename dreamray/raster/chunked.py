@@ -15,10 +15,10 @@ import itertools
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ from dreamray.storage.places import Folder, Location
 
 Values = npt.NDArray[Any]
 Indices = npt.NDArray[np.intp]
+_Item = TypeVar("_Item")
 
 _CACHE_BYTES = 64 << 20
 
@@ -151,9 +152,7 @@ class ChunkedRaster:
             self._file(block).write(file.getvalue())
             self._cache.forget(block)
 
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for _ in pool.map(write, blocks):
-                pass
+        _for_each(write, blocks)
 
     def points(self, rows: Indices, columns: Indices) -> Values:
         """The values where these rows and columns cross: [len(rows), len(columns), channels].
@@ -171,9 +170,7 @@ class ChunkedRaster:
             block = self._block((row, column))
             result[here_down, here_across] = block[inside_down][:, inside_across]
 
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for _ in pool.map(fill, itertools.product(down, across)):
-                pass
+        _for_each(fill, itertools.product(down, across))
         return result
 
     def _region(self, block: tuple[int, int]) -> Region:
@@ -190,6 +187,17 @@ class ChunkedRaster:
             values = _parse(file, _read(file), expected, self.dtype)
             self._cache.put(block, values)
         return values
+
+
+def _for_each(work: Callable[[_Item], None], items: Iterable[_Item]) -> None:
+    """Several at a time, for which threads are not worth their start where there is but one."""
+    items = list(items)
+    if len(items) > 1:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for _ in pool.map(work, items):
+                pass
+    elif items:
+        work(items[0])
 
 
 class _Cache:
