@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -25,7 +26,7 @@ import psutil
 from PIL import Image
 
 from dreamray.model.architecture import CONVOLUTIONS
-from dreamray.model.weights.loader import load as load_weights
+from dreamray.model.weights.loader import load
 from dreamray.settings.dream import Dream
 from training.astray import Astray
 from training.balance import Response, level, liked, response, scaled
@@ -59,6 +60,10 @@ def shallow() -> keras.Model:
 def deeper() -> keras.Model:
     """A network of seven families up to mixed4; its weights are whatever the last test left."""
     return network(7, last="mixed4")
+
+
+load_weights = functools.cache(load)
+"""Random weights take a second or two."""
 
 
 class TestPictures:
@@ -474,7 +479,7 @@ class TestTrainer:
 class TestModel:
     def test_folded_weights_dream_as_the_model_sees(self, shallow: keras.Model) -> None:
         """A model that was given weights gives them back, whatever its batch norms hold."""
-        weights, model = load_weights("random:3"), shallow
+        weights, model = load_weights("random:1"), shallow
         start_from(model, weights)
         back = folded(model, "back")
         count = len(convolutions(model))
@@ -503,7 +508,7 @@ class TestModel:
     ) -> None:
         """Each channel of the last block answers a little, and about the same to everything."""
         model = deeper
-        start_from(model, load_weights("random:3"))
+        start_from(model, load_weights("random:1"))
         shown = np.stack([picture("owl", seed) for seed in range(2)])[:, :80, :80] / 127.5 - 1
         before = model(shown.astype("f4"))
         forget_names(model)
@@ -557,7 +562,7 @@ class TestBalance:
     def test_levelled_channels_speak_equally(self, shallow: keras.Model) -> None:
         """After levelling, each channel's root mean square over the pictures is 1."""
         model = shallow
-        start_from(model, load_weights("random:5"))
+        start_from(model, load_weights("random:1"))
         pictures = np.stack([picture(name, 0) for name in [*FAMILIES][:6]]) / 127.5 - 1
         labels = np.arange(6, dtype=np.int32) % 3
         shown = pictures[:, :96, :96].astype(np.float32)
@@ -622,16 +627,22 @@ class TestFinish:
             assert np.abs(one - other).max() > 0.1 * np.abs(other).max()
 
     def test_numbers_that_are_none_are_told(
-        self, trained: Trained, monkeypatch: pytest.MonkeyPatch
+        self, trained: Trained, shallow: keras.Model, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr("training.finish.network", lambda *_: shallow)
         monkeypatch.setattr("training.finish._PICTURES", 5)
         path, gallery = trained.folder / "whole.npz", Gallery(trained.folder)
         with pytest.raises(ValueError, match=r"whole\.npz: .* no numbers .*--liking"):
             finished(path, gallery, last="mixed3", power=1e6)
 
     def test_other_families_than_the_checkpoints_are_named(
-        self, trained: Trained, tmp_path: Path
+        self,
+        trained: Trained,
+        shallow: keras.Model,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        monkeypatch.setattr("training.finish.network", lambda *_: shallow)
         names = json.loads((trained.folder / "families.json").read_text())
         (tmp_path / "families.json").write_text(json.dumps([*names[:4], "owl"]))
         np.save(tmp_path / "shard-00000.npy", np.zeros((10, 128, 128, 3), np.uint8))

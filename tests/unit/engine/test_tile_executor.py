@@ -337,7 +337,7 @@ from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.model.weights.loader import load
 
-weights = load("random")
+weights = load("bestiary")  # Read in no time.
 for core in 96, 160:
     dream = Dream(layers={"mixed1": 1.0}, octaves=1, iterations=2)
     renderer = Renderer(dream, Execution(tile=core), weights=weights)

@@ -115,10 +115,10 @@ def test_it_is_a_program(target: str) -> None:
 def flaky(
     bucket: str, s3_url: str, aws: pytest.MonkeyPatch, patient: list[float]
 ) -> Iterator[FlakyProxy]:
-    """Between boto3 and an S3 server, a tenth of the requests is spoiled."""
+    """Between boto3 and an S3 server, a fifth of the requests is spoiled."""
     from dreamray.storage import s3_client as s3
 
-    with FlakyProxy(s3_url.removeprefix("http://"), share=0.1, seed=5, delay=0.05) as proxy:
+    with FlakyProxy(s3_url.removeprefix("http://"), share=0.2, seed=5, delay=0.05) as proxy:
         aws.setenv("AWS_ENDPOINT_URL_S3", f"http://{proxy.address}")
         s3.client.cache_clear()
         yield proxy
@@ -135,9 +135,9 @@ def test_many_small_objects_are_written_and_read(flaky: FlakyProxy, bucket: str)
         return folder.file(str(n)).read() == data
 
     with ThreadPoolExecutor(16) as threads:
-        assert all(threads.map(work, range(150)))
-    assert sorted(int(found.name) for found in folder.files()) == list(range(150))
-    assert flaky.done["requests"] > 300
+        assert all(threads.map(work, range(50)))
+    assert sorted(int(found.name) for found in folder.files()) == list(range(50))
+    assert flaky.done["requests"] > 100
     for fault in PASSING:
         assert flaky.done[str(fault)] > 0
 
@@ -156,5 +156,5 @@ def test_files_and_conditions_hold(flaky: FlakyProxy, bucket: str, tmp_path: Pat
             return done and not refused and path.read_bytes() == b"%d" % n * 5000
 
     with ThreadPoolExecutor(16) as threads:
-        assert all(threads.map(work, range(30)))
+        assert all(threads.map(work, range(12)))
     assert flaky.done[str(Fault.LOST)] > 0
