@@ -170,7 +170,7 @@ class Operator:
             label = {"ray.io/group": group["groupName"]}
             there = [pod for pod in self._pods.values() if _labels(pod).items() >= label.items()]
             staying = [pod for pod in there if not _is_going(pod)]
-            for _ in range(group["replicas"] - len(staying)):
+            for _ in range(group.get("replicas", group["minReplicas"]) - len(staying)):
                 manifest = worker_pod(self.cluster, self._namespace, group, self._numbers)
                 self._numbers += 1
                 self._pods[manifest["metadata"]["name"]] = manifest | {"status": {}}
