@@ -54,8 +54,8 @@ test-kubernetes: $(DEVELOPED)  ## the farm on a real Kubernetes, as root
 	fi
 
 lint: $(DEVELOPED)  ## format, lint and types
-	$(BIN)/ruff format --check . cluster/rehearse-image
-	$(BIN)/ruff check . cluster/rehearse-image
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	@if command -v shellcheck > /dev/null; then shellcheck $(SHELL_SCRIPTS); else echo "shellcheck is not installed"; fi

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ray.autoscaler._private.kuberay import autoscaling_config
 
 from tests.support import chart
 
@@ -261,3 +262,62 @@ def test_the_head_is_not_drained() -> None:
     heads = [pod.where for pod in manifests.pods() if pod.where.endswith("head")]
     assert sorted(selected) == sorted(heads)
     assert len(heads) == 2
+
+
+def node_types(*entries: dict[str, Any], idle: int = 120) -> tuple[dict[str, Any], float]:
+    """The groups as Ray's autoscaler reads them in the head's pod, and its idle time in seconds.
+
+    By Ray's own translation: a real cluster shows one size and one idle time only.
+    """
+    values = {"workerGroups": [*entries], "autoscaler": {"idleTimeoutSeconds": idle}}
+    manifest = chart.render(values if entries else {}).one("RayCluster")
+    metadata = {"namespace": "default", **manifest["metadata"]}
+    config = autoscaling_config._derive_autoscaling_config_from_ray_cr(
+        {**manifest, "metadata": metadata}
+    )
+    types = dict(config["available_node_types"])
+    del types[config["head_node_type"]]
+    return types, 60 * config["idle_timeout_minutes"]
+
+
+def test_worker_groups_become_the_node_types_that_their_pods_are() -> None:
+    """Processors, GPUs, memory and limits are those of pods and groups, as KubeRay reads them."""
+    found, _ = node_types(
+        chart.group("spot", spot="gke", gpu={"type": "nvidia-l4"}, maxReplicas=2),
+        chart.group("cpu", gpu={"count": 0}, maxReplicas=2),
+        chart.group("warm", gpu={"count": 8}, minReplicas=1, maxReplicas=3),
+    )
+    size = {"CPU": 4, "memory": 16 * 2**30}
+    assert {name: one["resources"] for name, one in found.items()} == {
+        "spot": {**size, "GPU": 1},
+        "cpu": {**size, "GPU": 0},
+        "warm": {**size, "GPU": 8},
+    }
+    limits = {name: (one["min_workers"], one["max_workers"]) for name, one in found.items()}
+    assert limits == {"spot": (0, 2), "cpu": (0, 2), "warm": (1, 3)}
+
+
+def test_groups_of_the_default_values_keep_no_node() -> None:
+    """The chart as it is installed has an idle time, and nothing that stays up."""
+    found, idle = node_types()
+    assert idle == 120
+    assert {one["min_workers"] for one in found.values()} == {0}
+
+
+def test_a_group_may_have_an_idle_time_of_its_own() -> None:
+    """Without one it is that of the autoscaler."""
+    found, idle = node_types(
+        chart.group("slow", idleTimeoutSeconds=90), chart.group("quick"), idle=2
+    )
+    assert idle == 2
+    assert [found[name].get("idle_timeout_s") for name in ("slow", "quick")] == [90, None]
+
+
+def test_a_size_of_its_own_is_that_of_the_node() -> None:
+    """A limit goes over a request, and parts of a processor count as a whole one."""
+    resources = {
+        "requests": {"cpu": "1", "memory": "1Gi"},
+        "limits": {"cpu": "2500m", "memory": "3Gi"},
+    }
+    found, _ = node_types(chart.group("big", resources=resources, gpu={"count": 2}))
+    assert found["big"]["resources"] == {"CPU": 3, "GPU": 2, "memory": 3 * 2**30}

@@ -10,7 +10,6 @@ import pytest
 import typer
 
 from dreamray.cli.app import app
-from tests.fakes.pod_variables import expanded
 from tests.support import chart
 
 
@@ -142,7 +141,7 @@ def test_no_workers_are_asked_for_of_groups_that_are_not_for_the_run(
 def test_names_come_through_as_they_are(odd: str) -> None:
     for where in ("cluster", "rayJob"):
         written = command(source=odd, runOn=where)[2]
-        assert expanded(written, {"RUN": "another name"}) == odd
+        assert chart.expanded(written, {"RUN": "another name"}) == odd
 
 
 @pytest.mark.parametrize(
@@ -174,7 +173,7 @@ def test_a_ray_job_is_not_called_as_the_job_that_makes_it() -> None:
     manifests = chart.render({"schedules": [chart.schedule(longest * "a", runOn="rayJob")]})
     job = f"{manifests.one('CronJob')['metadata']['name']}-{10 * '9'}"
     args = manifests.pod("CronJob").container["args"]
-    (option,) = [expanded(arg, {"RUN": job}) for arg in args if arg.startswith("--name=")]
+    (option,) = [chart.expanded(arg, {"RUN": job}) for arg in args if arg.startswith("--name=")]
     name = option.removeprefix("--name=")
     assert name != job
     assert len(name) <= 47

@@ -20,7 +20,6 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from tests.support import namespaces
-from tests.support.autoscaling import Autoscaling
 from tests.support.hosts import FAST_FAILURE_DETECTION, Host, Hosts, hosts_unavailable
 from tests.support.places import PROJECT
 from tests.support.s3_server import S3Server, server_program
@@ -284,31 +283,6 @@ def test_a_ray_that_does_not_start_says_why(hosts: Hosts) -> None:
     hosts[0].start_head(options=["--no-such-option"])
     with pytest.raises(RuntimeError, match="No such option"):
         hosts[0].wait_for_ray()
-
-
-GPU_DRIVER = """
-import ray
-
-@ray.remote(num_gpus=1)
-class Worker:
-    def gpus(self):
-        return ray.get_gpu_ids()
-
-ray.init(log_to_driver=False, logging_level="ERROR")
-print(ray.get(Worker.remote().gpus.remote()))
-"""
-
-
-def test_the_autoscaler_brings_a_gpu_node_on_demand_and_takes_it_away(hosts: Hosts) -> None:
-    with Autoscaling(hosts[0], max_nodes=1, idle_seconds=1) as cluster:
-        driver = hosts[0].run([sys.executable, "-c", GPU_DRIVER])
-        assert driver.stdout.splitlines()[-1:] == ["[0]"], driver.stderr
-        cluster.wait_for_nodes(0)
-        timeline = cluster.timeline()
-    assert [moment.nodes for moment in timeline] == [0, 1, 0]
-    assert timeline == sorted(timeline)
-    with pytest.raises(TimeoutError, match="0 nodes, not 1"):
-        cluster.wait_for_nodes(1, timeout=0.1)
 
 
 # The S3 server

@@ -21,7 +21,6 @@ import pytest
 from PIL import Image
 
 from tests.support import namespaces
-from tests.support.autoscaling import Autoscaling
 from tests.support.hosts import Host, Hosts, hosts_unavailable
 from tests.support.places import PROJECT
 from tests.support.ray_cluster import plain_dreamray, program
@@ -218,16 +217,3 @@ def test_a_node_that_is_drained_is_left_in_time(farm):
     assert driver.finish() == 0, driver.said
     assert "got lost" not in driver.said
     assert farm.sha256("drained.png") == farm.expected(*options)
-
-
-def test_a_render_brings_up_the_nodes_it_needs(farm):
-    """Ray's real autoscaler, with nodes that pretend to have a GPU: from none to two to none."""
-    with Autoscaling(farm.head, max_nodes=2, cpus=1) as scaling:
-        options = "--workers", "1:2", "--gpus-per-worker", "1"
-        driver = farm.render("scaled.png", *options)
-        assert driver.finish() == 0, driver.said
-        scaling.wait_for_nodes(0, timeout=60)
-        print(*scaling.timeline(), sep="\n")
-        assert max(moment.nodes for moment in scaling.timeline()) >= 1
-        assert scaling.timeline()[-1].nodes == 0
-    assert farm.sha256("scaled.png") == farm.expected()

@@ -9,6 +9,7 @@ import functools
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -122,6 +123,15 @@ def _nodes(where: str, cluster: Manifest) -> Iterator[Pod]:
     yield Pod(f"{where} head", cluster["headGroupSpec"]["template"])
     for group in cluster["workerGroupSpecs"]:
         yield Pod(f"{where} worker {group['groupName']}", group["template"])
+
+
+def expanded(text: str, variables: Mapping[str, str]) -> str:
+    """With $(NAME) replaced as Kubernetes does: unknown names stay, $$ is a dollar sign."""
+
+    def put_in(found: re.Match[str]) -> str:
+        return "$" if found[0] == "$$" else variables.get(found[1], found[0])
+
+    return re.sub(r"\$\$|\$\((\w+)\)", put_in, text)
 
 
 def render(values: Values | None = None) -> Manifests:

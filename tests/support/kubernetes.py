@@ -35,6 +35,7 @@ Found = TypeVar("Found")
 SCRIPTS = PROJECT / "cluster" / "kubernetes"
 CHART = PROJECT / "helm" / "dreamray"
 VALUES: Manifest = yaml.safe_load((SCRIPTS / "values.yaml").read_text())
+IMAGE = f"{VALUES['image']['repository']}:{__version__}"
 S3_ENDPOINT = "http://s3.storage:7070"
 S3_KEYS = {"AWS_ACCESS_KEY_ID": "dreamer", "AWS_SECRET_ACCESS_KEY": "dreamer-secret"}
 OFTEN_ASKED_FOR = {"pods": "api/v1", "job": "apis/batch/v1", "rayjob": "apis/ray.io/v1"}
@@ -350,7 +351,7 @@ class Farm:
         """A pod with our image that only sleeps, in a namespace, with labels if any."""
         container = {
             "name": "stranger",
-            "image": f"{VALUES['image']['repository']}:{__version__}",
+            "image": IMAGE,
             "command": ["sleep", "3600"],
             "securityContext": {
                 "allowPrivilegeEscalation": False,
