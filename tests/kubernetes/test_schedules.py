@@ -238,7 +238,7 @@ class TestClusterOfItsOwn:
         gone(farm, f"--selector=ray.io/cluster={cluster}")
         # The RayJob stays, to be looked at, until its Job goes.
         farm.kubectl("delete", "job", "own-now")
-        until("the end of the RayJob", 60, lambda: not farm.get("rayjobs"))
+        farm.kubectl("wait", "--for=delete", "rayjob/own-now-ray", "--timeout=60s")
 
     def test_a_run_that_fails(self, farm: Farm, clock: Run) -> None:
         assert farm.wait_for_job("lost-now") == FAILED
