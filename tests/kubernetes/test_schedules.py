@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -221,8 +222,21 @@ class TestEnds:
         assert "an earlier run was called empty-now" in farm.job_log("empty-now")
 
 
+def rights(farm: Farm, account: str) -> dict[str, str]:
+    """What a service account may do with which resources, beside asking for its own rights."""
+    who = f"--as=system:serviceaccount:{farm.namespace}:{account}"
+    said = farm.kubectl("auth", "can-i", "--list", who)
+    rows = re.findall(r"^(\S+) +\[\] +\[\] +\[(.*)\]$", said, re.M)
+    assert rows
+    return {resource: verbs for resource, verbs in rows if not resource.startswith("selfsubject")}
+
+
 class TestClusterOfItsOwn:
     """Runs as RayJobs."""
+
+    def test_who_makes_them_may_do_nothing_else(self, farm: Farm) -> None:
+        assert rights(farm, "dreamray-launcher") == {"rayjobs.ray.io": "create get"}
+        assert rights(farm, "dreamray-submitter") == rights(farm, "dreamray-worker") == {}
 
     def test_it_is_made_for_the_run_and_goes_with_it(
         self, farm: Farm, clock: Run, tmp_path: Path
