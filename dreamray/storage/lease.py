@@ -244,6 +244,11 @@ class _Taking:
                     f"{self.place}: the storage does not replace {shown(self.file)}, as if it "
                     "had changed (If-Match); use one that can, or remove that file"
                 )
+        if _text(self.file) is None:
+            raise StorageError(
+                f"{self.place}: the storage does not create {shown(self.file)}, as if it were "
+                "there (If-None-Match); write to another place, or mend the storage"
+            )
         raise StorageError(
             f"{self.place}: {shown(self.file)} changes whenever it is looked at; see that no "
             "other run is writing there, then run it again"

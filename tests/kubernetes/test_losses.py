@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.cluster_pictures import remove
 from tests.support.kubernetes import LENT, VALUES, Farm, Kubernetes, Lines, Pod, run, until
 
 NODE = "node3"
@@ -84,7 +85,7 @@ class Picture:
 def picture(kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Picture]:
     """The picture, which one process here begins to dream."""
     for earlier in (kubernetes.buckets / "dreams").glob("losses-*.png"):
-        earlier.unlink()
+        remove(earlier)
     source = kubernetes.buckets / "pictures" / PICTURE
     coarse = np.random.default_rng(5).integers(0, 256, (12, 16, 3), np.uint8)
     Image.fromarray(coarse).resize((240, 180)).save(source)

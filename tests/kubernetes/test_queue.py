@@ -12,7 +12,7 @@ from tests.support.cluster_pictures import put, remove
 from tests.support.kubernetes import SCRIPTS, Farm, Kubernetes, Manifest, run, until
 
 QUEUE = "dreams"
-ROOM = {"cpu": "1", "memory": "16Gi"}
+ROOM = {"cpu": "900m", "memory": "16Gi"}
 """For one of the two runs at a time, with its worker."""
 SETTINGS = {"threads": 1, "memory": "1GiB", "iterations": 4, "octaves": 1, "workers": "1:1"}
 
@@ -45,10 +45,6 @@ def queue(namespace: str) -> list[Manifest]:
     ]
 
 
-def applied(items: str) -> bool:
-    return run("kubectl", "apply", "-f-", stdin=items, check=False).returncode == 0
-
-
 @pytest.fixture(scope="module")
 def farm(kubernetes: Kubernetes) -> Iterator[Farm]:
     """The schedules alone, whose runs have clusters of their own."""
@@ -63,9 +59,8 @@ def farm(kubernetes: Kubernetes) -> Iterator[Farm]:
         "schedules": [schedule("elastic", elastic=True), schedule("fixed", replicas={"cpu": 1})],
     }
     with Farm(kubernetes, "queue", values) as farm:
-        # Its webhooks may not answer yet though it is ready.
         items = json.dumps({"apiVersion": "v1", "kind": "List", "items": queue(farm.namespace)})
-        until("a queue", 60, lambda: applied(items))
+        run("kubectl", "apply", "-f-", stdin=items)
         farm.install()
         yield farm
         run("kubectl", "delete", "-f-", "--wait=false", stdin=items)

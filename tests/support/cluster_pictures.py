@@ -23,9 +23,14 @@ def put(folder: Path, *names: str, size: tuple[int, int] = (160, 120)) -> None:
         Image.fromarray(coarse).resize(size).save(folder / name)
 
 
-def remove(folder: Path) -> None:
-    """Away with results that an earlier run of the tests has left in a bucket."""
-    shutil.rmtree(folder, ignore_errors=True)
+def remove(found: Path) -> None:
+    """Away with what an earlier run of the tests has left in a bucket, and what S3 knows of it."""
+    buckets = found.parents[1]
+    known = buckets.parent / "metadata" / found.relative_to(buckets)
+    for path in (found, known):
+        shutil.rmtree(path, ignore_errors=True)
+        if path.is_file():
+            path.unlink()
 
 
 def dream(*arguments: str | Path, timeout: float = 300) -> None:

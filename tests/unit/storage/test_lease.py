@@ -389,6 +389,16 @@ class TestFailures:
         assert not file.exists()
         assert len(asked) < 20
 
+    def test_a_storage_that_never_creates_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As one is that has lost an object's content, but not what it knows of it."""
+        folder = MemoryFolder("dest")
+        monkeypatch.setattr(type(folder.file(NAME)), "create_if_absent", lambda *args: False)
+        with (
+            pytest.raises(StorageError, match=r"^dest: the storage does not create dest/lease"),
+            hold_lease(folder, silent, every=0.02),
+        ):
+            pytest.fail("was let in")
+
     def test_a_storage_that_never_replaces_is_told_after_one_wait(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
