@@ -17,7 +17,7 @@ WITH_RAY := -m ray tests/ray tests/rehearsal
 # In a Kubernetes most of the time goes by waiting.
 ON_KUBERNETES := --numprocesses 3 --dist loadfile --no-loadscope-reorder -m kubernetes tests/kubernetes
 
-SHELL_SCRIPTS := $(shell grep --files-with-matches --max-count=1 '^\#!/usr/bin/env bash' .ci/* cluster/kubernetes/*)
+SHELL_SCRIPTS := $(shell grep --directories=skip --files-with-matches --max-count=1 '^\#!/usr/bin/env bash\|^\# shellcheck shell=bash' .ci/* cluster/kubernetes/*)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -32,7 +32,7 @@ demo: $(INSTALLED)  ## a dream of the example picture
 	$(BIN)/dreamray render examples/lake.png $(DEMO)
 	@echo "The dream of examples/lake.png is in $(CURDIR)/$(DEMO)"
 
-test: $(DEVELOPED)  ## all tests
+test: $(DEVELOPED)  ## all tests but those on Kubernetes
 	$(BIN)/pytest $(PARALLEL) -m "not ray and not kubernetes"
 	$(BIN)/pytest $(WITH_RAY)
 
@@ -58,7 +58,7 @@ lint: $(DEVELOPED)  ## format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	@if command -v shellcheck > /dev/null; then shellcheck $(SHELL_SCRIPTS); else echo "shellcheck is not installed"; fi
+	@if command -v shellcheck > /dev/null; then shellcheck --external-sources $(SHELL_SCRIPTS); else echo "shellcheck is not installed"; fi
 
 clean:  ## away with the virtual environment and what was built
 	rm -rf $(VENV) build dist out *.egg-info

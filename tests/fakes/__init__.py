@@ -1,1 +1,1 @@
-"""Stand-ins for what is outside dreamray: proxies, Kubernetes, KubeRay, kubelets."""
+"""Stand-ins for what fails when it is told to: a proxy, and the API of Kubernetes."""

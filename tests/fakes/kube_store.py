@@ -3,10 +3,9 @@
 It refuses, fails and forgets when a test says so, which a real one cannot be told to.
 
     with KubernetesApi(tmp_path) as api:
-        api.objects["/api/v1/namespaces/dreams/secrets/farm-token"] = {...}
-        helm("template", ..., "--dry-run=server", "--kubeconfig", str(api.kubeconfig))
+        api.objects["/apis/ray.io/v1/namespaces/dreams/rayjobs/first"] = {...}
 
-Discovery, create, get and list, with TLS by a certificate of its own, and a token.
+Create and get, with TLS by a certificate of its own, and a token.
 """
 
 from __future__ import annotations
@@ -21,27 +20,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 Answer = tuple[int, dict[str, Any]]
 
 TOKEN = "a token of this rehearsal"
-
-# Group and version, kind, plural.
-KINDS = [
-    ("v1", "ConfigMap", "configmaps"),
-    ("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
-    ("v1", "Pod", "pods"),
-    ("v1", "Secret", "secrets"),
-    ("v1", "ServiceAccount", "serviceaccounts"),
-    ("batch/v1", "CronJob", "cronjobs"),
-    ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
-    ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
-    ("ray.io/v1", "RayCluster", "rayclusters"),
-    ("ray.io/v1", "RayJob", "rayjobs"),
-    ("rbac.authorization.k8s.io/v1", "Role", "roles"),
-    ("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
-]
 
 
 class KubernetesApi:
@@ -56,7 +37,6 @@ class KubernetesApi:
         self.requests: list[tuple[str, str]] = []
         self.on_request: Callable[[str, str], Answer | None] = lambda method, path: None
         self.certificate = folder / "ca.crt"
-        self.kubeconfig = folder / "kubeconfig"
         self._key = folder / "ca.key"
 
     def __enter__(self) -> KubernetesApi:
@@ -65,7 +45,6 @@ class KubernetesApi:
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        self.kubeconfig.write_text(yaml.safe_dump(self._kubeconfig()))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -77,14 +56,9 @@ class KubernetesApi:
         self.requests.append((method, path))
         if told := self.on_request(method, path):
             return told
-        if found := _discovery(path):
-            return 200, found
         match method:
             case "GET" if path in self.objects:
                 return 200, self.objects[path]
-            case "GET" if path.rpartition("/")[2] in {plural for _, _, plural in KINDS}:
-                items = [o for where, o in self.objects.items() if where.startswith(f"{path}/")]
-                return 200, {"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}
             case "POST" if body is not None:
                 where = f"{path}/{body['metadata']['name']}"
                 if where in self.objects:
@@ -92,62 +66,6 @@ class KubernetesApi:
                 self.objects[where] = body
                 return 201, body
         return 404, failure(404, "NotFound")
-
-    def _kubeconfig(self) -> dict[str, Any]:
-        server = f"https://127.0.0.1:{self.port}"
-        cluster = {"server": server, "certificate-authority": str(self.certificate)}
-        return {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "rehearsal",
-            "clusters": [{"name": "rehearsal", "cluster": cluster}],
-            "users": [{"name": "rehearsal", "user": {"token": TOKEN}}],
-            "contexts": [
-                {"name": "rehearsal", "context": {"cluster": "rehearsal", "user": "rehearsal"}}
-            ],
-        }
-
-
-def _discovery(path: str) -> dict[str, Any] | None:
-    if path == "/version":
-        return {"major": "1", "minor": "34", "gitVersion": "v1.34.0"}
-    if path == "/api":
-        return {"kind": "APIVersions", "versions": ["v1"]}
-    groups = sorted({group for group, _, _ in KINDS if "/" in group})
-    if path == "/apis":
-        versions = [{"groupVersion": group, "version": group.partition("/")[2]} for group in groups]
-        return {
-            "kind": "APIGroupList",
-            "apiVersion": "v1",
-            "groups": [
-                {
-                    "name": version["groupVersion"].partition("/")[0],
-                    "versions": [version],
-                    "preferredVersion": version,
-                }
-                for version in versions
-            ],
-        }
-    group = path.removeprefix("/apis/") if path.startswith("/apis/") else path.removeprefix("/api/")
-    resources = [
-        {
-            "name": plural,
-            "singularName": kind.lower(),
-            "kind": kind,
-            "namespaced": True,
-            "verbs": ["create", "get", "list"],
-        }
-        for of, kind, plural in KINDS
-        if of == group
-    ]
-    if not resources:
-        return None
-    return {
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": group,
-        "resources": resources,
-    }
 
 
 def tls_context(certificate: Path, key: Path, address: str) -> ssl.SSLContext:
@@ -187,7 +105,7 @@ def handler(
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_PATCH = do_POST = _reply  # noqa: N815
+        do_GET = do_POST = _reply  # noqa: N815
 
     return Handler
 

@@ -15,7 +15,7 @@ SECRET = re.compile(r"(?i)(secret|token|password|access_key)")
 
 
 @pytest.fixture(scope="module")
-def config() -> dict[str, Any]:
+def config(kubernetes: Kubernetes) -> dict[str, Any]:
     """What the image says of itself."""
     found = json.loads(run("buildah", "inspect", "--type", "image", IMAGE).stdout)
     config: dict[str, Any] = found["OCIv1"]["config"]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -142,6 +143,18 @@ def test_a_worker_that_is_killed_does_not_change_the_bytes(
     assert found == picture.digest()
 
 
+@contextmanager
+def drained() -> Iterator[None]:
+    """The node is drained, and gets pods again when that is over."""
+    drain = ["kubectl", "drain", NODE, "--ignore-daemonsets", "--delete-emptydir-data"]
+    try:
+        with subprocess.Popen([*drain, "--force", "--timeout=180s"]) as draining:
+            yield
+            assert draining.wait(180) == 0
+    finally:
+        run("kubectl", "uncordon", NODE)
+
+
 def test_a_scheduled_run_outlives_a_drained_node_and_the_head(farm: Farm, picture: Picture) -> None:
     """The node is left in time; without its head the run is submitted again, and goes on."""
     workers(farm)
@@ -149,16 +162,13 @@ def test_a_scheduled_run_outlives_a_drained_node_and_the_head(farm: Farm, pictur
     farm.start_schedule("huge", "head-lost")
     with farm.following("head-lost") as log:
         log.read_until(LAST_OCTAVE)
-        drain = ["kubectl", "drain", NODE, "--ignore-daemonsets", "--delete-emptydir-data"]
-        with subprocess.Popen([*drain, "--force", "--timeout=180s"]) as draining:
+        with drained():
             log.read_until("a node is about to leave: going on without it")
             farm.kubectl("delete", "pod", before.name, "--force", "--grace-period=0")
             deleted = time.monotonic()
             log.read_until("the cluster was started anew and has forgotten head-lost")
             print(f"submitted again {time.monotonic() - deleted:.0f} s after the head's end")
             log.read_until("going on from octave 2, step ")
-            assert draining.wait(180) == 0
-        run("kubectl", "uncordon", NODE)
         log.finish()
     assert "got lost" not in log.said.partition("forgotten")[0]
     assert farm.wait_for_job("head-lost") == 0, log.said

@@ -19,15 +19,22 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dreamray.base.version import __version__
 from tests.support.cluster_pictures import dream, files, put, remove
-from tests.support.kubernetes import CHART, S3_ENDPOINT, S3_KEYS, VALUES, Kubernetes, run
+from tests.support.kubernetes import (
+    CHART,
+    IMAGE,
+    S3_ENDPOINT,
+    S3_KEYS,
+    VALUES,
+    Kubernetes,
+    run,
+    until,
+)
 from tests.support.places import PROJECT
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 NAMESPACE = "dreams"
-IMAGE = f"localhost/dreamray:{__version__}"
 
 # What the image has in the place of wget.
 ASK = """
@@ -217,7 +224,9 @@ def test_nobody_else_reaches_the_job_server(shell: Shell, installed: str) -> Non
         ("busybox:1.37", IMAGE),
         ("wget -T 5 -q -O -", 'python -c "$ASK"'),
     )
-    assert "answer" not in shell.paste(probe, check=False)
+    said = shell.paste(probe, check=False)
+    assert "timed out" in said
+    assert "answer" not in said
     (url,) = re.findall(r"http://\S+", probe)
     assert "answer 403" in shell.paste(probe.replace(url, S3_ENDPOINT))
 
@@ -234,4 +243,8 @@ def test_an_uninstall(shell: Shell, first: str) -> None:
     said = shell.paste(commands("Uninstall", "helm uninstall"))
     assert "'first'" in said
     kinds = "service,secret,networkpolicy,raycluster,rayjob,cronjob,job,role,rolebinding,pvc"
-    assert shell.paste(f"kubectl get {kinds} --output=name").split() == ["secret/s3-account"]
+
+    def left() -> list[str]:
+        return shell.paste(f"kubectl get {kinds} --output=name").split()
+
+    until("the end of it", 120, lambda: left() == ["secret/s3-account"])

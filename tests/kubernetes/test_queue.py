@@ -92,8 +92,12 @@ def test_a_run_waits_for_the_end_of_the_one_that_has_the_room(jobs: dict[str, Ma
     assert jobs["fixed-now"]["status"]["startTime"] >= ended
 
 
-def test_an_elastic_run_gets_its_worker_when_it_asks(farm: Farm, jobs: dict[str, Manifest]) -> None:
-    """The head has no processor for dreams, so a worker came, from none."""
+def test_an_elastic_run_asks_for_its_worker_when_it_needs_it(
+    farm: Farm, jobs: dict[str, Manifest]
+) -> None:
+    """The head has no processor for dreams: a worker came from none, by a second request."""
+    marks = [name for load in farm.get("workloads") for name in load["metadata"]["annotations"]]
+    assert "kueue.x-k8s.io/workload-slice-replacement-for" in marks
     assert "1 of 1 picture dreamt" in farm.job_log("elastic-now-ray")
     spec = jobs["elastic-now"]["spec"]["rayClusterSpec"]
     assert [group["minReplicas"] for group in spec["workerGroupSpecs"]] == [0]

@@ -56,7 +56,7 @@ def values(*, clock: bool = False) -> Manifest:
             schedule("lost", "nothing", runOn="rayJob", groups=["cpu"], keepSeconds=5),
             schedule("empty", "nothing"),
             schedule("held", "clock", deadlineSeconds=DEADLINE, **without),
-            schedule("rival", "clock", destination="s3://dreams/held/"),
+            schedule("rival", "clock", destination="s3://dreams/stopped/"),
             schedule("stopped", "clock", **without),
         ],
     }
@@ -208,7 +208,7 @@ class TestEnds:
         assert "stopped-now was stopped" in farm.job_log("stopped-now")
 
     def test_a_deadline_that_passes(self, farm: Farm, waiting: None) -> None:
-        """Not before it, and the run ends with it: the destination is free."""
+        """The run on the farm ends with it."""
         assert farm.wait_for_job("held-now") == TOO_LATE
         assert f"held-now took more than {DEADLINE} s" in farm.job_log("held-now")
         with farm.job_server() as environment:
@@ -262,10 +262,12 @@ class TestClusterOfItsOwn:
         """Such as for a quota."""
         none = "--hard=count/rayjobs.ray.io=0"
         farm.kubectl("create", "quota", "none", none)
-        farm.start_schedule("own", "own-refused")
-        assert farm.wait_for_job("own-refused") == WRONG
+        try:
+            farm.start_schedule("own", "own-refused")
+            assert farm.wait_for_job("own-refused") == WRONG
+        finally:
+            farm.kubectl("delete", "quota", "none")
         assert "Kubernetes refuses RayJob own-refused-ray: 403" in farm.job_log("own-refused")
-        farm.kubectl("delete", "quota", "none")
 
     def test_it_goes_when_the_run_is_deleted(self, farm: Farm) -> None:
         """Though its head has not even come up."""
