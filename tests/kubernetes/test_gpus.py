@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from tests.support.cluster_pictures import remove
+from tests.support.cluster_pictures import put, remove
 from tests.support.kubernetes import VALUES, Farm, Kubernetes, Pod, until
 
 NODE, PRODUCT = "node2", "NVIDIA-L4"
@@ -53,12 +51,9 @@ def values() -> dict[str, Any]:
 def farm(kubernetes: Kubernetes) -> Iterator[Farm]:
     """The farm, with pictures."""
     folder = kubernetes.buckets / "pictures" / "gpus"
-    folder.mkdir(exist_ok=True)
     for name in ("processors", "graphics"):  # Of an earlier run in the same cluster.
         remove(kubernetes.buckets / "dreams" / f"gpus-{name}")
-    for number in range(6):
-        pixels = np.random.default_rng(number).integers(0, 256, (80, 96, 3), np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number}.png")
+    put(folder, *(f"{number}.png" for number in range(6)), size=(96, 80))
     with kubernetes.pretended_gpus(NODE, 2, PRODUCT), Farm(kubernetes, "gpus", values()) as farm:
         farm.install()
         yield farm

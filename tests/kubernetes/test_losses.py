@@ -15,11 +15,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from tests.support.cluster_pictures import remove
+from tests.support.cluster_pictures import put, remove
 from tests.support.kubernetes import LENT, VALUES, Farm, Kubernetes, Lines, Pod, run, until
 
 NODE = "node3"
@@ -88,8 +86,7 @@ def picture(kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) ->
     for earlier in (kubernetes.buckets / "dreams").glob("losses-*.png"):
         remove(earlier)
     source = kubernetes.buckets / "pictures" / PICTURE
-    coarse = np.random.default_rng(5).integers(0, 256, (12, 16, 3), np.uint8)
-    Image.fromarray(coarse).resize((240, 180)).save(source)
+    put(source.parent, PICTURE, size=(240, 180))
     expected = tmp_path_factory.mktemp("alone") / "expected.png"
     command = [sys.executable, "-m", "dreamray", "render", str(source), str(expected), *OPTIONS]
     with subprocess.Popen(command) as alone:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
+from tests.support.cluster_pictures import dream, put
 from tests.support.kubernetes import S3_KEYS, VALUES, Farm, Kubernetes, run
 from tests.support.weights_file import write_drawn
 
@@ -96,12 +94,6 @@ def apply(*manifests: dict[str, Any]) -> None:
     run("kubectl", "apply", "--filename=-", stdin=json.dumps(listed))
 
 
-def paint(path: Path) -> None:
-    """The picture."""
-    pixels = np.random.default_rng(4).integers(0, 256, (90, 120, 3), np.uint8)
-    Image.fromarray(pixels).save(path)
-
-
 @pytest.fixture(scope="module")
 def vault(kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
     """The server on its way, with a picture and weights in it."""
@@ -111,7 +103,7 @@ def vault(kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> I
     (vault.folder / "metadata").mkdir(parents=True)
     for bucket in ("pictures", "dreams", "weights"):
         (vault.buckets / bucket).mkdir(parents=True)
-    paint(vault.buckets / "pictures" / PICTURE)
+    put(vault.buckets / "pictures", PICTURE)
     write_drawn(vault.buckets / "weights" / WEIGHTS, "mixed0")
     run("kubectl", "create", "namespace", PLACE)
     try:
@@ -134,7 +126,7 @@ def claim(kubernetes: Kubernetes) -> Iterator[Path]:
     (folder / "models").mkdir(parents=True)
     write_drawn(folder / WEIGHTS, "mixed0")
     (folder / IMAGENET).write_bytes((folder / WEIGHTS).read_bytes())
-    paint(folder / PICTURE)
+    put(folder, PICTURE)
     for place in (folder, folder / "models"):
         place.chmod(0o777)  # A folder of a node is not made that of fsGroup, as other volumes are.
     spec = {
@@ -211,8 +203,7 @@ def expected(vault: Vault, tmp_path_factory: pytest.TempPathFactory) -> str:
         tmp_path_factory.mktemp("alone") / PICTURE,
     )
     weights = f"--weights={vault.buckets / 'weights' / WEIGHTS}"
-    alone = [sys.executable, "-m", "dreamray", "render", str(source), str(result)]
-    subprocess.run([*alone, *OPTIONS, weights], check=True, timeout=300)
+    dream("render", source, result, *OPTIONS, weights)
     return sha256(result.read_bytes()).hexdigest()
 
 
