@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.kubernetes import Farm, Kubernetes, Pod, until
+from tests.support.commands import until
+from tests.support.kubernetes import Farm, Kubernetes, Pod
 
 GCS, DASHBOARD, METRICS, CLIENT = 6379, 8265, 8080, 10001
 AGENT, FIRST_WORKER = 52365, 10002

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.cluster_pictures import put, remove
-from tests.support.kubernetes import VALUES, Farm, Kubernetes, Pod, until
+from tests.support.commands import until
+from tests.support.kubernetes import VALUES, Farm, Kubernetes, Pod
 
 NODE, PRODUCT = "node2", "NVIDIA-L4"
 GROUP = "--selector=ray.io/node-type=worker"

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.kubernetes import IMAGE, Farm, Kubernetes, Pod, run
+from tests.support.commands import run
+from tests.support.kubernetes import IMAGE, Farm, Kubernetes, Pod
 
 SECRET = re.compile(r"(?i)(secret|token|password|access_key)")
 

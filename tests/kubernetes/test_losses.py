@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from tests.support.cluster_pictures import put, remove
-from tests.support.kubernetes import LENT, VALUES, Farm, Kubernetes, Lines, Pod, run, until
+from tests.support.commands import Lines, run, until
+from tests.support.kubernetes import LENT, VALUES, Farm, Kubernetes, Pod
 
 NODE = "node3"
 PICTURE = "losses.png"

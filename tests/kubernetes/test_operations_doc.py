@@ -20,16 +20,8 @@ import pytest
 import yaml
 
 from tests.support.cluster_pictures import dream, files, put, remove
-from tests.support.kubernetes import (
-    CHART,
-    IMAGE,
-    S3_ENDPOINT,
-    S3_KEYS,
-    VALUES,
-    Kubernetes,
-    run,
-    until,
-)
+from tests.support.commands import run, until
+from tests.support.kubernetes import CHART, IMAGE, S3_ENDPOINT, S3_KEYS, VALUES, Kubernetes
 from tests.support.places import PROJECT
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")

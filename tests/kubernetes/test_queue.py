@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.cluster_pictures import put, remove
-from tests.support.kubernetes import SCRIPTS, Farm, Kubernetes, Manifest, run, until
+from tests.support.commands import run, until
+from tests.support.kubernetes import SCRIPTS, Farm, Kubernetes, Manifest
 
 QUEUE = "dreams"
 ROOM = {"cpu": "900m", "memory": "16Gi"}

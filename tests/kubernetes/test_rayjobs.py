@@ -11,7 +11,8 @@ import pytest
 
 from dreamray.base.version import __version__
 from tests.support.cluster_pictures import dream, files, put, remove
-from tests.support.kubernetes import S3_ENDPOINT, S3_KEYS, Farm, Kubernetes, Pod, until
+from tests.support.commands import until
+from tests.support.kubernetes import S3_ENDPOINT, S3_KEYS, Farm, Kubernetes, Pod
 from tests.support.places import PROJECT
 
 README = (PROJECT / "cluster" / "README.md").read_text(encoding="utf-8")

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.support.cluster_pictures import dream, files, put, remove
-from tests.support.kubernetes import VALUES, Farm, Kubernetes, Manifest, run, until
+from tests.support.commands import run, until
+from tests.support.kubernetes import VALUES, Farm, Kubernetes, Manifest
 
 DONE, FAILED, WRONG, UNREACHABLE, REFUSED, TOO_LATE, STOPPED = 0, 1, 2, 75, 78, 124, 130
 

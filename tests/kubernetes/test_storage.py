@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.support.cluster_pictures import dream, put
-from tests.support.kubernetes import S3_KEYS, VALUES, Farm, Kubernetes, run
+from tests.support.commands import run
+from tests.support.kubernetes import S3_KEYS, VALUES, Farm, Kubernetes
 from tests.support.weights_file import write_drawn
 
 PLACE = "s3-tls"
