@@ -97,7 +97,9 @@ def test_an_elastic_run_asks_for_its_worker_when_it_needs_it(
     farm: Farm, jobs: dict[str, Manifest]
 ) -> None:
     """The head has no processor for dreams: a worker came from none, by a second request."""
-    marks = [name for load in farm.get("workloads") for name in load["metadata"]["annotations"]]
+    marks = [
+        name for load in farm.get("workloads") for name in load["metadata"].get("annotations", {})
+    ]
     assert "kueue.x-k8s.io/workload-slice-replacement-for" in marks
     assert "1 of 1 picture dreamt" in farm.job_log("elastic-now-ray")
     spec = jobs["elastic-now"]["spec"]["rayClusterSpec"]
