@@ -13,7 +13,7 @@ import numpy as np
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import duration, plural, show_size, shown
 from dreamray.cli.merge import MergedSettings
-from dreamray.engine.ascent import ascend
+from dreamray.engine.ascent import Octave, Step
 from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.model.architecture import CONVOLUTIONS, convolution_flops, kernel_shape
@@ -62,10 +62,11 @@ def measure_speed(dream: Dream, execution: Execution) -> float:
     noise = np.random.default_rng(0).uniform(-1, 1, (side, side, 3)).astype(np.float32)
     tools = EngineSpec(dream, _noise_weights(), execution.precision, execution.threads)
     executor = LocalTileExecutor(Worker(tools.engine()))
-    executor.begin(plan, ArrayRaster(noise), None, None)
-    steps = ascend(executor, dream.replace(iterations=1 + _PROBE_STEPS, max_loss=None))
+    probe = dream.replace(iterations=1 + _PROBE_STEPS, max_loss=None)
     seconds, started = [], time.perf_counter()
-    for _ in steps:
+    for told in executor.dream(Octave(plan, ArrayRaster(noise), probe)):
+        if not isinstance(told, Step):
+            break
         seconds.append(time.perf_counter() - started)
         started = time.perf_counter()
     flops = convolution_flops(dream.layer_names, side, side)

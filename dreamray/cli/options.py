@@ -116,6 +116,11 @@ FARM = (
         "N",
         "Steps between checkpoints. Default: one at the end of each octave.",
     ),
+    Option(
+        "exchange_ports",
+        "FIRST-LAST",
+        "TCP ports that workers hear one another on. Default: any that are free.",
+    ),
 )
 
 FILES = (

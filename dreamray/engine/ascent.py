@@ -1,40 +1,74 @@
-"""Gradient ascent on one octave: steps along the normalised gradient, until the loss is high."""
+"""Gradient ascent on one octave: what is asked for, and what each step's loss decides.
+
+Steps go along the normalised gradient, until the loss is high. Pure: who computes, and how many
+they are, is the matter of `dreamray.engine.lockstep`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from dreamray.engine.halo_exchange import Roll
+from dreamray.plan.tiles import TilePlan
+from dreamray.raster.chunked import ChunkedRaster
+from dreamray.raster.lazy import LazyRaster
 from dreamray.settings.dream import Dream
 
 SMALLEST_MEAN = 1e-7
 """The mean gradient is not taken smaller than this: a picture without detail stays as it is."""
 
 
-class Measure(Protocol):
-    """What a gradient says of the whole picture."""
+@dataclass(frozen=True)
+class Octave:
+    """One octave to be dreamt: all that those who take part have to know, and the same for all."""
+
+    plan: TilePlan
+    image: LazyRaster
+    """What it goes on from."""
+    dream: Dream
+    number: int = 0
+    """From 0, in the order in which octaves are dreamt: seeds the jitter."""
+    first: int = 0
+    """The step to begin with."""
+    every: int | None = None
+    """Steps from checkpoint to checkpoint."""
+    held: int | None = None
+    """Bytes of tiles that may be in memory a worker; the rest waits in `scratch`."""
+    scratch: Path | None = None
+    """A folder of each worker's machine."""
+    checkpoint: Callable[[int], ChunkedRaster] | None = None
+    """Where the image is stored after so many steps."""
+    result: ChunkedRaster | None = None
+    """Where it is stored at the end, with `added` added."""
+    added: LazyRaster | None = None
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a step took, summed over all who made it; seconds and bytes."""
+
+    computing: float = 0.0
+    exchange: float = 0.0
+    """Waiting for others' halos and gradients."""
+    reduction: float = 0.0
+    """Waiting for the sums of all, and for what they decide."""
+    sent: float = 0.0
+    """Bytes."""
+    dropped: float = 0.0
+    """Messages that were none of this step's, or damaged."""
 
     @property
-    def loss(self) -> float:
-        """The whole loss."""
-
-    @property
-    def mean(self) -> float:
-        """The mean absolute gradient."""
-
-
-class Ascender(Protocol):
-    """What an ascent needs of a `dreamray.engine.tile_executor.TileExecutor`."""
-
-    def compute(self, roll: Roll) -> Measure:
-        """Compute the gradient of the rolled picture."""
-
-    def move(self, step: float, mean: float) -> None:
-        """Move the picture along the gradient, by `step * gradient / mean`."""
+    def waiting(self) -> float:
+        """The share of the time that was spent in waiting for others, from 0 to 1."""
+        waited = self.exchange + self.reduction
+        whole = self.computing + waited
+        return waited / whole if whole > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -46,22 +80,58 @@ class Step:
     loss: float
     moved: bool
     """False where the loss was over `max_loss`: the octave ended before this step."""
+    effort: Effort = field(default=Effort(), compare=False)
+    """Of the step before: what the last one took is known when all have told."""
 
 
-def ascend(climber: Ascender, dream: Dream, *, octave: int = 0, first: int = 0) -> Iterator[Step]:
-    """Make the dream's steps on a picture, or those until its loss is over `max_loss`.
+@dataclass(frozen=True)
+class Stored:
+    """All have stored the image as it is after so many steps."""
 
-    `octave` seeds the jitter; `first` is the step to begin with. When one of the climber's
-    errors is raised, the picture is as it was after the step that was yielded last.
-    """
-    for number in range(first, dream.iterations):
-        found = climber.compute(roll(dream, octave, number))
-        over = dream.max_loss is not None and found.loss > dream.max_loss
-        if not over:
-            climber.move(dream.step, max(found.mean, SMALLEST_MEAN))
-        yield Step(number, found.loss, moved=not over)
-        if over:
-            return
+    step: int
+    last: bool = False
+    """Whether nothing follows."""
+    finished: bool = False
+    """Whether it is the octave's result; else a checkpoint."""
+
+
+class Wish(enum.IntEnum):
+    """What is to become of an octave on its way."""
+
+    GO_ON = 0
+    LEAVE_AT_CHECKPOINT = 1
+    """End it with the next checkpoint, as others want to join."""
+    LEAVE = 2
+    """Store it and end it after this step, as somebody has to leave."""
+
+
+class Decision(NamedTuple):
+    """What all do after a gradient."""
+
+    loss: float
+    mean: float
+    """What the gradient is divided by."""
+    moves: bool
+    ends: bool
+    """Whether it is the octave's last step."""
+    stores: bool
+    """Whether the image is stored after the move, as a checkpoint."""
+    leaves: bool
+    """Whether nothing follows that checkpoint."""
+
+
+def decide(
+    octave: Octave, number: int, loss: float, mean: float, wish: Wish = Wish.GO_ON
+) -> Decision:
+    """What follows from the loss and the mean absolute gradient of the whole picture."""
+    dream, reached = octave.dream, number + 1
+    over = dream.max_loss is not None and loss > dream.max_loss
+    ends = over or reached == dream.iterations
+    due = octave.every is not None and reached % octave.every == 0
+    leaves = not ends and wish >= (Wish.LEAVE_AT_CHECKPOINT if due else Wish.LEAVE)
+    return Decision(
+        loss, max(mean, SMALLEST_MEAN), not over, ends, not ends and (due or leaves), leaves
+    )
 
 
 def roll(dream: Dream, octave: int, number: int) -> Roll:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from dreamray.base.geometry import Interval, Raster, Region, Shape
 from dreamray.engine.ascent import SMALLEST_MEAN, roll
+from dreamray.engine.halo_exchange import HaloExchange
 from dreamray.engine.interfaces import A, Engine
 from dreamray.engine.subdomain import Subdomain
 from dreamray.plan import tiles
@@ -71,15 +72,15 @@ class TileTask:
         )
         steps, first_loss = 0, math.nan
         for number in range(self.dream.iterations):
-            alone.halos(roll(self.dream, self.octave, number))
-            (loss,), _ = alone.compute()
-            alone.collect()
+            rolled = roll(self.dream, self.octave, number)
+            alone.begin(HaloExchange(plan, (0,), rolled))
+            loss, _ = alone.compute(0)
             if number == 0:
                 first_loss = loss
             if self._is_over(loss, first_loss):
                 break
             mean = float(np.mean(np.abs(alone.gradient(0)[core.slices]), dtype=np.float64))
-            alone.move(self.dream.step * self.share, max(mean, SMALLEST_MEAN))
+            alone.move(0, self.dream.step * self.share, max(mean, SMALLEST_MEAN))
             steps += 1
         self.result.write(Region.whole(shape), alone.image(0))
         return steps

@@ -39,6 +39,8 @@ class StepDone:
     """False where the loss was over `max_loss` and the octave ended instead."""
     workers: int = 1
     """Workers that made it together."""
+    waiting: float = 0.0
+    """The share of their time that they waited for one another, from 0 to 1."""
 
 
 @dataclass(frozen=True)

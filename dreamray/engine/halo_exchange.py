@@ -109,6 +109,20 @@ class HaloExchange:
                     parts[piece.source] = _around(known, piece.inside)
         return borders
 
+    @functools.cached_property
+    def _foreign(self) -> dict[int, dict[int, tuple[Piece, ...]]]:
+        """By owner and window of somebody else: its parts in the owner's cores, row by row."""
+        found: dict[int, dict[int, list[Piece]]] = {}
+        for number, rows in enumerate(self.pieces):
+            for piece in itertools.chain.from_iterable(rows):
+                owner = self.owners[piece.source]
+                if owner != self.owners[number]:
+                    found.setdefault(owner, {}).setdefault(number, []).append(piece)
+        return {
+            owner: {window: tuple(pieces) for window, pieces in windows.items()}
+            for owner, windows in found.items()
+        }
+
     def tiles_of(self, owner: int) -> tuple[int, ...]:
         """The tiles of an owner, in the plan's order."""
         return tuple(number for number, one in enumerate(self.owners) if one == owner)
@@ -116,6 +130,18 @@ class HaloExchange:
     def needed(self, owner: int, other: int) -> dict[int, Region]:
         """The parts of an owner's cores that another one's windows reach into, by tile."""
         return self._borders.get((owner, other), {})
+
+    def contributions(self, owner: int) -> dict[int, tuple[Piece, ...]]:
+        """The windows of others that reach into an owner's cores, by tile, with their parts there.
+
+        Each has the pixels of these parts from the owner, and adds to its gradient there.
+        """
+        return self._foreign.get(owner, {})
+
+    def reached(self, window: int) -> tuple[int, ...]:
+        """The other owners whose cores a window reaches into, ascending."""
+        owners = {self.owners[piece.source] for row in self.pieces[window] for piece in row}
+        return tuple(sorted(owners - {self.owners[window]}))
 
     def receivers(self, owner: int) -> tuple[int, ...]:
         """Those that need pixels of this owner, ascending."""

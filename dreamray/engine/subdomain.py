@@ -1,38 +1,29 @@
 """Some tiles of an octave: their images, their gradients, and a step of the ascent on them.
 
-One owner of tiles holds one subdomain. Alone it makes the whole step; with others it exchanges
-halos along their borders, in three rounds:
-
-1. `halos`: pixels of its cores that the others' windows reach into;
-2. `compute`: the gradient of each of its windows, and the parts of it that lie in others' cores;
-3. `collect`: those parts from the others are added up, and the sizes of the gradient told.
-
-Then `move` goes along the gradient. Each pixel adds up the windows' gradients in the order
-of the plan, whoever computed them, so that the result has the same bits for any dealing.
+One owner of tiles holds one subdomain. A step begins with its roll. Then the gradient of each
+window is computed, once the halos are there that others have of it (`take_halos`); parts of it
+that lie in others' cores are for them, and theirs are added here (`add`). When all are there
+the size of the gradient is known, and `move` goes along it. Each pixel adds up the windows'
+gradients in the order of the plan, whoever computed them and whenever they come, so that the
+result has the same bits for any dealing.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic
 
 import numpy as np
 
 from dreamray.base.geometry import Raster, Region
-from dreamray.engine.halo_exchange import HaloExchange, Piece, Roll
+from dreamray.engine.halo_exchange import HaloExchange, Piece
 from dreamray.engine.interfaces import A, CellRanges, Engine, PerCell
 from dreamray.model import architecture
 from dreamray.plan import tiles
 from dreamray.plan.tiles import Tile, TilePlan
 from dreamray.raster.spill import SpillBuffer
-
-Halos = dict[int, Raster]
-"""Of each tile, by its number, the part that another owner needs."""
-
-PartialGradients = dict[int, list[tuple[int, Region, Raster]]]
-"""By receiving tile: the contributing tile, where in the core, and the gradient there."""
 
 
 class Subdomain(Generic[A]):
@@ -52,8 +43,9 @@ class Subdomain(Generic[A]):
         self._me = me
         self._objective, self._arrays = engine.objective, engine.arrays
         self._buffer = buffer
-        self._exchange = HaloExchange(plan, owners)
         self._sums: dict[int, _OrderedSum[A]] = {}
+        self._foreign: dict[int, tuple[Region, A]] = {}
+        self._exchange = HaloExchange(plan, owners)
         self.tiles = self._exchange.tiles_of(me)
 
     def put(self, tile: int, image: Raster) -> None:
@@ -68,77 +60,77 @@ class Subdomain(Generic[A]):
         """What the last step's contributions to a core add up to; not normalised."""
         return self._arrays.store(self._buffer["gradient", tile])
 
-    def halos(self, roll: Roll = (0, 0)) -> list[Halos]:
-        """Begin a step: for each of `HaloExchange.receivers` the pixels that it needs."""
-        if roll != self._exchange.roll:
-            self._exchange = HaloExchange(self._plan, self._owners, roll)
-        return [
-            {
-                tile: self._arrays.store(_part(self._buffer["image", tile], region))
-                for tile, region in self._exchange.needed(self._me, other).items()
-            }
-            for other in self._exchange.receivers(self._me)
-        ]
-
-    def compute(self, incoming: Iterable[Halos] = ()) -> tuple[list[float], list[PartialGradients]]:
-        """The losses of the windows, and for each of `HaloExchange.senders` what its cores get.
-
-        `incoming` are the halos of each of `HaloExchange.senders`. Raises MemoryExhaustedError;
-        the images are then as they were.
-        """
-        exchange = self._exchange
-        foreign = {
-            tile: (exchange.needed(sender, self._me)[tile], self._arrays.load(pixels))
-            for sender, halos in zip(exchange.senders(self._me), incoming, strict=True)
-            for tile, pixels in halos.items()
-        }
+    def begin(self, exchange: HaloExchange) -> None:
+        """Begin a step with this exchange; what an earlier one has left is let go."""
+        self._exchange = exchange
+        self._foreign = {}
+        for key in [key for key in self._buffer if not _is_image(key)]:
+            del self._buffer[key]
         self._sums = {
-            tile: _OrderedSum(exchange.contributors[tile], functools.partial(self._add, tile))
+            tile: _OrderedSum(
+                self._exchange.contributors[tile],
+                functools.partial(self._add, tile),
+                functools.partial(_Shelf, self._buffer, tile),
+            )
             for tile in self.tiles
         }
-        for tile in self.tiles:
-            self._buffer.pop(("gradient", tile), None)
-        outgoing: dict[int, PartialGradients] = {o: {} for o in exchange.senders(self._me)}
-        losses = []
-        for number in self.tiles:
-            pieces = exchange.pieces[number]
-            loss, gradient = self._window_gradient(number, pieces, foreign)
-            losses.append(loss)
-            for source, parts in _by_source(pieces).items():
-                values = [(piece.inside, _part(gradient, piece.at)) for piece in parts]
-                if source in self._sums:
-                    self._sums[source].put(number, values)
-                else:
-                    kept = outgoing[self._owners[source]].setdefault(source, [])
-                    kept += [(number, at, self._arrays.store(part)) for at, part in values]
-        return losses, [outgoing[owner] for owner in exchange.senders(self._me)]
 
-    def collect(self, incoming: Iterable[PartialGradients] = ()) -> list[float]:
-        """The sum of the absolute gradient over each core, with the others' contributions."""
-        for contributions in incoming:
-            for tile, parts in contributions.items():
-                for number, group in itertools.groupby(parts, key=lambda part: part[0]):
-                    values = [(at, self._arrays.load(part)) for _, at, part in group]
-                    self._sums[tile].put(number, values)
+    def halos(self, exchange: HaloExchange, other: int) -> list[Raster]:
+        """Of each core that another owner needs something of in a step to come, that part."""
+        needed = exchange.needed(self._me, other)
+        return [
+            self._arrays.store(_part(self._buffer["image", tile], region))
+            for tile, region in needed.items()
+        ]
+
+    def take_halos(self, sender: int, halos: Iterable[Raster]) -> None:
+        """The `halos` of another owner for this one."""
+        needed = self._exchange.needed(sender, self._me)
+        for (tile, region), pixels in zip(needed.items(), halos, strict=True):
+            self._foreign[tile] = region, self._arrays.load(pixels)
+
+    def compute(self, tile: int) -> tuple[float, dict[int, list[Raster]]]:
+        """The loss of a tile's window, and for each owner that it reaches the gradient there.
+
+        Raises MemoryExhaustedError; the images are then as they were.
+        """
+        pieces = self._exchange.pieces[tile]
+        loss, gradient = self._window_gradient(tile, pieces)
+        outgoing: dict[int, list[Raster]] = {}
+        for source, group in _by_source(itertools.chain.from_iterable(pieces)).items():
+            if source in self._sums:
+                parts = [(piece.inside, _part(gradient, piece.at)) for piece in group]
+                self._sums[source].put(tile, parts)
+        for piece in itertools.chain.from_iterable(pieces):
+            if piece.source not in self._sums:
+                part = self._arrays.store(_part(gradient, piece.at))
+                outgoing.setdefault(self._owners[piece.source], []).append(part)
+        return loss, outgoing
+
+    def add(self, window: int, parts: Iterable[Raster]) -> None:
+        """Another owner's contributions: what `compute` gave for this one."""
+        pieces = self._exchange.contributions(self._me)[window]
+        values = dict(zip(pieces, parts, strict=True))
+        for source, group in _by_source(pieces).items():
+            loaded = [(piece.inside, self._arrays.load(values[piece])) for piece in group]
+            self._sums[source].put(window, loaded)
+
+    def sums(self) -> list[float]:
+        """The sum of the absolute gradient over each core, when all contributions are there."""
         assert all(total.complete for total in self._sums.values())
+        self._foreign = {}
         return [self._arrays.absolute_sum(self._buffer["gradient", tile]) for tile in self.tiles]
 
-    def move(self, step: float, mean: float) -> None:
-        """Move the images by `step * gradient / mean`."""
-        for tile in self.tiles:
-            gradient = self._buffer.pop(("gradient", tile))
-            image = self._buffer["image", tile]
-            self._buffer["image", tile] = self._arrays.move(image, gradient, step, mean)
+    def move(self, tile: int, step: float, mean: float) -> None:
+        """Move a core's image by `step * gradient / mean`."""
+        gradient = self._buffer.pop(("gradient", tile))
+        image = self._buffer["image", tile]
+        self._buffer["image", tile] = self._arrays.move(image, gradient, step, mean)
 
-    def _window_gradient(
-        self,
-        number: int,
-        pieces: Sequence[Sequence[Piece]],
-        foreign: Mapping[int, tuple[Region, A]],
-    ) -> tuple[float, A]:
+    def _window_gradient(self, number: int, pieces: Sequence[Sequence[Piece]]) -> tuple[float, A]:
         def pixels(piece: Piece) -> A:
-            if piece.source in foreign:
-                known, values = foreign[piece.source]
+            if piece.source in self._foreign:
+                known, values = self._foreign[piece.source]
                 return _part(values, piece.inside, known)
             return _part(self._buffer["image", piece.source], piece.inside)
 
@@ -170,22 +162,57 @@ _Parts = Sequence[tuple[Region, A]]
 class _OrderedSum(Generic[A]):
     """Adds up what comes from a known sequence of contributors, in that order.
 
-    What comes too early is kept until its turn.
+    What comes too early is kept until its turn, and may be so on disk.
     """
 
-    def __init__(self, contributors: Sequence[int], add: Callable[[_Parts[A]], None]) -> None:
+    def __init__(
+        self,
+        contributors: Sequence[int],
+        add: Callable[[_Parts[A]], None],
+        shelf: Callable[[int], _Shelf[A]],
+    ) -> None:
         self._left = list(reversed(contributors))
-        self._early: dict[int, _Parts[A]] = {}
+        self._early: dict[int, _Shelf[A]] = {}
         self._add = add
+        self._shelf = shelf
 
     @property
     def complete(self) -> bool:
         return not self._left
 
     def put(self, contributor: int, values: _Parts[A]) -> None:
-        self._early[contributor] = values
+        if contributor != self._left[-1]:
+            self._early[contributor] = self._shelf(contributor)
+            self._early[contributor].keep(values)
+            return
+        self._left.pop()
+        self._add(values)
         while self._left and self._left[-1] in self._early:
-            self._add(self._early.pop(self._left.pop()))
+            self._add(self._early.pop(self._left.pop()).take())
+
+
+class _Shelf(Generic[A]):
+    """What one contributor adds to a core, until it is its turn."""
+
+    def __init__(self, buffer: SpillBuffer[A], tile: int, contributor: int) -> None:
+        self._buffer = buffer
+        self._key = "early", tile, contributor
+        self._regions: list[Region] = []
+
+    def keep(self, values: _Parts[A]) -> None:
+        for number, (region, part) in enumerate(values):
+            self._regions.append(region)
+            self._buffer[*self._key, number] = part
+
+    def take(self) -> _Parts[A]:
+        return [
+            (region, self._buffer.pop((*self._key, number)))
+            for number, region in enumerate(self._regions)
+        ]
+
+
+def _is_image(key: object) -> bool:
+    return isinstance(key, tuple) and key[0] == "image"
 
 
 def _part(values: A, region: Region, of: Region | None = None) -> A:
@@ -198,9 +225,9 @@ def _part(values: A, region: Region, of: Region | None = None) -> A:
     return part
 
 
-def _by_source(pieces: Sequence[Sequence[Piece]]) -> dict[int, list[Piece]]:
+def _by_source(pieces: Iterable[Piece]) -> dict[int, list[Piece]]:
     found: dict[int, list[Piece]] = {}
-    for piece in itertools.chain.from_iterable(pieces):
+    for piece in pieces:
         found.setdefault(piece.source, []).append(piece)
     return found
 

@@ -46,5 +46,6 @@ def ray_tile_executor(
             )
         make = worker_maker(dataclasses.replace(spec, threads=resources.cpus), resources)
         pool = WorkerPool(make, asked.at_most(tiles), resources, wait=execution.wait, warn=warn)
-        with contextlib.closing(RayTileExecutor(pool, Metrics())) as executor:
+        farm = RayTileExecutor(pool, Metrics(), warn, execution.exchange_ports)
+        with contextlib.closing(farm) as executor:
             yield executor

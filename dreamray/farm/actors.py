@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
 
 from dreamray.base.errors import RequestError
 from dreamray.engine.activity import Activity, Pulse, WatchedObjective
+from dreamray.engine.ascent import Step, Stored, Wish
 from dreamray.engine.blending import TileTask
-from dreamray.engine.halo_exchange import Roll
 from dreamray.engine.interfaces import Engine
-from dreamray.engine.subdomain import Halos, PartialGradients
-from dreamray.engine.worker import EngineSpec, Move, Worker
+from dreamray.engine.lockstep.mailbox import Mailbox
+from dreamray.engine.lockstep.member import Member, Place, StepMeasure
+from dreamray.engine.lockstep.transport import Alone, Transport
+from dreamray.engine.lockstep.tree import ROOT
+from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.farm.answers import put
+from dreamray.farm.dealing import Dealing
 from dreamray.farm.resources import WorkerResources
-from dreamray.plan.tiles import TilePlan
-from dreamray.raster.chunked import ChunkedRaster
-from dreamray.raster.lazy import LazyRaster
+from dreamray.farm.zeromq import Endpoint, Exchange, RunKeys, ports_of_machine
+from dreamray.settings.execution import Ports
 
 PULSE = "pulse"
 """The concurrency group of Ray's in which a worker tells that it lives, whatever else it does."""
 
 
-class Place(NamedTuple):
+CONTROL = "control"
+"""The one in which it is told what concerns the octave that it is making."""
+
+
+class ProcessPlace(NamedTuple):
     """Where the process of a worker is."""
 
     node: str
@@ -47,10 +53,10 @@ class WatchedActor:
     def __init__(self) -> None:
         self.activity = Activity()
 
-    def place(self) -> Place:
+    def place(self) -> ProcessPlace:
         """Answered as soon as the process is there."""
         node = str(ray.get_runtime_context().get_node_id())
-        return Place(node, socket.gethostname(), os.getpid())
+        return ProcessPlace(node, socket.gethostname(), os.getpid())
 
     @ray.method(concurrency_group=PULSE)
     def pulse(self, every: float) -> Iterator[Pulse]:
@@ -61,78 +67,93 @@ class WatchedActor:
 
 
 class NodeWorker(WatchedActor):
-    """A worker of single pictures, whose answers Ray tells apart, each as an object of its own."""
+    """A worker of single pictures: it makes octaves by itself, with others of its kind."""
 
     def __init__(self, spec: EngineSpec) -> None:
         """Nothing is loaded yet: see `handshake`."""
         super().__init__()
         prepare(spec.threads)
         self._spec = spec
-        self._pixels = 0
-        """Of the tiles that are its own."""
+        self._exchange: Exchange | None = None
+        self._abandoned = 0
+        """The last epoch that was."""
+        self._wish = 0, Wish.GO_ON
+        """Of the epoch that it is for."""
 
     def handshake(self) -> Mapping[str, Any]:
         """What it computes with; answered when that is loaded."""
         engine = self._spec.engine()
         watched = WatchedObjective(engine.objective, self.activity, "")
-        self._worker: Worker[Any] = Worker(Engine(watched, engine.arrays))
+        self._worker: Worker[Any] = Worker(Engine(watched, engine.arrays), self.activity)
         del self._spec  # And with it the weights.
         return self._worker.about()
 
-    def begin_shared(
-        self,
-        shared: tuple[TilePlan, tuple[int, ...], LazyRaster, int | None, Path | None],
-        me: int,
-    ) -> None:
-        """See `Worker.begin`; what is the same for all comes in one."""
-        plan, owners, image, held, scratch = shared
-        if scratch is not None and not scratch.parent.is_dir():
-            raise RequestError(
-                f"the work folder {scratch.parent} is not on node "
-                f"{_node()}: give --work a folder that all nodes share, "
-                "or an s3:// URI"
-            )
-        self._pixels = sum(
-            tile.core.pixels for tile, owner in zip(plan.tiles, owners, strict=True) if owner == me
-        )
-        with self._doing("reading of its tiles"):
-            self._worker.begin(plan, owners, me, image, held, scratch)
+    def listen(self, keys: RunKeys, ports: Ports | None) -> Endpoint:
+        """Where the others reach it from now on. Raises RequestError."""
+        if self._exchange is None:
+            ports = ports or ports_of_machine()
+            self._exchange = Exchange(keys, _node(), ports)
+        return self._exchange.endpoint
 
-    def end(self) -> None:
-        """See `Worker.end`."""
-        self._worker.end()
+    def lead(self, dealing: Dealing) -> Iterator[Step | Stored]:
+        """Make an octave as the root of all, and tell what happens: see `Member.ascend`."""
+        with self._joined(dealing, ROOT) as member:
+            yield from member.ascend()
 
-    def halos_apart(self, move: Move | None, roll: Roll) -> Any:
-        """Nothing, then the halos for each neighbour: see `Worker.halos`."""
-        with self._doing("halos"):
-            halos: list[Halos] = self._worker.halos(move, roll)
-        return [None, *halos] if halos else None
+    def follow(self, dealing: Dealing, me: int) -> None:
+        """Make an octave in step with the root."""
+        with self._joined(dealing, me) as member:
+            for _ in member.ascend():
+                pass
 
-    def compute_apart(self, *incoming: Halos) -> Any:
-        """The losses, then the gradients for each neighbour: see `Worker.compute`."""
-        with self._doing("step"):
-            losses, *outgoing = self._worker.compute(*incoming)
-        return [losses, *outgoing] if outgoing else losses
+    def measure(self, dealing: Dealing, me: int) -> StepMeasure | None:
+        """See `Member.measure`."""
+        with self._joined(dealing, me) as member:
+            return member.measure()
 
-    def collect_all(self, *incoming: PartialGradients) -> list[float]:
-        """See `Worker.collect`."""
-        with self._doing("sums"):
-            return self._worker.collect(*incoming)
+    @ray.method(concurrency_group=CONTROL)
+    def abandon(self, epoch: int) -> None:
+        """Have this epoch end, and those before it, as soon as it waits for something."""
+        self._abandoned = max(epoch, self._abandoned)
 
-    def store(
-        self, move: Move | None, raster: ChunkedRaster, added: LazyRaster | None = None
-    ) -> None:
-        """See `Worker.store`."""
-        with self._doing("storing of its tiles"):
-            self._worker.store(move, raster, added)
+    @ray.method(concurrency_group=CONTROL)
+    def wish(self, epoch: int, wish: Wish) -> None:
+        """Let the root of an epoch decide so when it can."""
+        self._wish = epoch, wish
 
     def dream_tile(self, task: TileTask) -> int:
         """See `Worker.dream_tile`."""
         with self.activity.doing("", "tile", task.window.pixels):
             return self._worker.dream_tile(task)
 
-    def _doing(self, kind: str) -> AbstractContextManager[None]:
-        return self.activity.doing("", kind, self._pixels)
+    @contextlib.contextmanager
+    def _joined(self, dealing: Dealing, me: int) -> Iterator[Member[Any]]:
+        octave, epoch = dealing.octave, dealing.epoch.number
+        if octave.scratch is not None and not octave.scratch.parent.is_dir():
+            raise RequestError(
+                f"the work folder {octave.scratch.parent} is not on node "
+                f"{_node()}: give --work a folder that all nodes share, "
+                "or an s3:// URI"
+            )
+        with contextlib.ExitStack() as closing:
+            transport: Transport = Alone()
+            if dealing.endpoints:
+                assert self._exchange is not None
+                link = self._exchange.connect(dealing.endpoints)
+                transport = closing.enter_context(contextlib.closing(link))
+            mailbox = Mailbox(
+                transport,
+                me,
+                dealing.epoch,
+                dealing.limits,
+                abandoned=lambda: self._abandoned >= epoch,
+            )
+            place = Place(dealing.owners, me, mailbox)
+            yield self._worker.join(octave, place, lambda: self._wish_of(epoch))
+
+    def _wish_of(self, epoch: int) -> Wish:
+        of, wish = self._wish
+        return wish if of == epoch else Wish.GO_ON
 
 
 def worker_maker(spec: EngineSpec, resources: WorkerResources) -> Callable[[], Any]:
@@ -149,7 +170,7 @@ def actor_maker(
         num_gpus=resources.gpus,
         max_restarts=0,  # A new process would not have the tiles: the pool asks for another one.
         max_task_retries=0,
-        concurrency_groups={PULSE: 1},
+        concurrency_groups={PULSE: 1, CONTROL: 1},
         **more,
     )
     remote, shared = make(kind), put(spec)

@@ -1,16 +1,19 @@
 """A picture dreamt by several of a cluster's workers, in step.
 
-The driver deals the tiles out and passes references on; pixels and gradients travel from worker
-to worker. Each step takes one answer from every worker.
+The driver deals the tiles out, and has the workers make an octave by themselves. It hears of each
+step from one of them, and steps in when something happens: when one is lost, the others abandon
+the epoch, and tiles are dealt anew from the last checkpoint.
 """
 
 from __future__ import annotations
 
-import math
+import itertools
+import secrets
+import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 import ray
 from ray.exceptions import (
@@ -23,17 +26,21 @@ from ray.exceptions import (
 from typing_extensions import override
 
 from dreamray.base.errors import DreamrayError, MemoryExhaustedError
+from dreamray.base.messages import Warn
+from dreamray.engine.ascent import Octave, Step, Stored, Wish
 from dreamray.engine.blending import TileTask
-from dreamray.engine.halo_exchange import HaloExchange, Roll, assign_tiles
-from dreamray.engine.tile_executor import StepMeasure, TileExecutor, WorkersLostError
-from dreamray.engine.worker import Move
+from dreamray.engine.halo_exchange import assign_tiles
+from dreamray.engine.lockstep.mailbox import AbandonedError, Epoch, PeerLostError
+from dreamray.engine.lockstep.member import StepMeasure
+from dreamray.engine.tile_executor import TileExecutor, WorkersLostError
 from dreamray.farm.answers import put
+from dreamray.farm.dealing import Dealing
 from dreamray.farm.metrics import Metrics
 from dreamray.farm.pool import WorkerPool
-from dreamray.farm.worker_handle import WorkerHandle
+from dreamray.farm.worker_handle import WorkerHandle, answered
+from dreamray.farm.zeromq import RunKeys
 from dreamray.plan.tiles import TilePlan
-from dreamray.raster.chunked import ChunkedRaster
-from dreamray.raster.lazy import LazyRaster
+from dreamray.settings.execution import Ports
 
 IN_FLIGHT = 2
 """Tasks that a worker has at a time: one at work, and the next."""
@@ -51,74 +58,164 @@ ATTEMPTS = 3
 class RayTileExecutor(TileExecutor):
     """Workers of a cluster."""
 
-    def __init__(self, pool: WorkerPool, metrics: Metrics) -> None:
+    def __init__(
+        self, pool: WorkerPool, metrics: Metrics, warn: Warn, ports: Ports | None = None
+    ) -> None:
+        """`ports` are those that workers listen on; any that are free if there are none."""
         self._pool = pool
         self._metrics = metrics
+        self._warn = warn
+        self._ports = ports
+        self._keys = RunKeys.new()
+        self._run = secrets.token_bytes(16)
+        self._epochs = itertools.count(1)
         self._workers: list[WorkerHandle] = []
-        self._plan: TilePlan | None = None
-        self._rounds: _Rounds | None = None
 
     @property
     @override
     def size(self) -> int:
         return len(self._workers)
 
-    @property
-    @override
-    def must_change(self) -> bool:
-        return any(self._pool.has_to_leave(worker) for worker in self._workers)
-
-    @property
-    @override
-    def may_change(self) -> bool:
-        tiles = len(self._plan.tiles) if self._plan else 0
-        return self.must_change or min(len(self._pool.ready()), tiles) > len(self._workers)
-
     @override
     def about(self) -> Mapping[str, Any]:
         return self._pool.about or self._pool.wait_ready()[0].about or {}
 
     @override
-    def begin(
-        self, plan: TilePlan, image: LazyRaster, held: int | None, scratch: Path | None
-    ) -> None:
-        ready = self._pool.wait_ready()
-        self._workers = ready[: len(plan.tiles)]
-        self._plan, self._pending = plan, None
+    def dream(self, octave: Octave) -> Iterator[Step | Stored]:
+        """As of any executor. Workers that must leave, or may join, do so with a checkpoint."""
+        epoch = self._deal(octave)
+        root, *others = self._workers
+        stream = root.actor.lead.remote(epoch.shared)
+        epoch.calls = [
+            stream.completed(),
+            *(one.actor.follow.remote(epoch.shared, me) for me, one in enumerate(others, 1)),
+        ]
+        over = False
+        try:
+            yield from self._hear(epoch, octave.plan, stream)
+            over = True
+        finally:
+            if not over:
+                self._abandon(epoch)
+
+    @override
+    def measure(self, octave: Octave) -> StepMeasure:
+        epoch = self._deal(octave)
+        epoch.calls = [
+            one.actor.measure.remote(epoch.shared, me) for me, one in enumerate(self._workers)
+        ]
+        found: StepMeasure = self._settle(epoch)[0]
+        return found
+
+    def _deal(self, octave: Octave) -> _RunningEpoch:
+        """Deal the tiles out to those workers that are ready."""
+        plan = octave.plan
+        while True:
+            ready = self._pool.wait_ready()
+            self._workers = ready[: len(plan.tiles)]
+            if len(self._workers) == 1 or self._let_listen():
+                break
         owners = assign_tiles(plan, len(self._workers))
-        self._rounds = _Rounds(HaloExchange(plan, owners), self._workers)
-        shared = put((plan, owners, image, held, scratch))
-        self._all(lambda number, worker: worker.actor.begin_shared.remote(shared, number))
-        self._metrics.workers(len(self._workers))
-
-    @override
-    def compute(self, roll: Roll) -> StepMeasure:
-        """As of any executor. The halos of a step go when its answers are there."""
-        assert self._plan is not None
-        assert self._rounds is not None
-        if roll != self._rounds.exchange.roll:
-            exchange = HaloExchange(self._plan, self._rounds.exchange.owners, roll)
-            self._rounds = _Rounds(exchange, self._workers)
-        move = self._take_move()
-        with self._metrics.step(self._plan):
-            refs = self._rounds.start(move)
-            answers = self._get(refs, [*self._workers, *self._workers])
-        count = len(self._workers)
-        return StepMeasure(
-            self._in_plan_order(answers[:count]),
-            self._in_plan_order(answers[count:]),
-            3 * math.prod(self._plan.shape),
+        pixels = dict.fromkeys(owners, 0)
+        for tile, owner in zip(plan.tiles, owners, strict=True):
+            pixels[owner] += tile.window.pixels
+        epoch = Epoch(self._run, next(self._epochs))
+        endpoints = tuple(one.endpoint for one in self._workers if one.endpoint is not None)
+        several = len(self._workers) > 1
+        dealing = Dealing(
+            octave,
+            owners,
+            epoch,
+            self._pool.limits(max(pixels.values())),
+            endpoints if several else (),
         )
+        self._metrics.workers(len(self._workers))
+        self._pool.note_given(self._workers)
+        return _RunningEpoch(epoch.number, put(dealing))
 
-    @override
-    def store(self, raster: ChunkedRaster, added: LazyRaster | None = None) -> None:
-        move = self._take_move()
-        self._all(lambda number, worker: worker.actor.store.remote(move, raster, added))
+    def _let_listen(self) -> bool:
+        """Ask where the workers are to be reached; False if one of them is gone meanwhile."""
+        new = [worker for worker in self._workers if worker.endpoint is None]
+        refs = [worker.actor.listen.remote(self._keys, self._ports) for worker in new]
+        try:
+            found = self._get(refs, new)
+        except WorkersLostError:
+            return False
+        for worker, endpoint in zip(new, found, strict=True):
+            worker.endpoint = endpoint
+        return True
+
+    def _hear(self, epoch: _RunningEpoch, plan: TilePlan, stream: Any) -> Iterator[Step | Stored]:
+        """What the root tells; all are looked after every second."""
+        last: Stored | None = None
+        looked = begun = time.monotonic()
+        while True:
+            if ray.wait([stream], timeout=LOOK_EVERY)[0]:
+                try:
+                    told = ray.get(next(stream))
+                except StopIteration:
+                    break
+                except RayError:
+                    self._fail(epoch)
+                if isinstance(told, Step):
+                    now = time.monotonic()
+                    self._metrics.step(plan, now - begun, told.effort)
+                    begun = now
+                if isinstance(told, Stored) and told.last:
+                    last = told  # That the others have stored their tiles, too, their calls tell.
+                else:
+                    yield told
+            if time.monotonic() - looked > LOOK_EVERY:
+                looked = time.monotonic()
+                self._look_after(epoch)
+                self._tell_wishes(epoch, plan)
+        self._settle(epoch)
+        if last is not None:
+            yield last
+
+    def _look_after(self, epoch: _RunningEpoch) -> None:
+        """See that all go on. Raises as `_fail` does."""
+        if self._end_stalled() or self._end_idle(self._workers):
+            self._fail(epoch)
+        if any(_failed(call) for call in answered(epoch.calls)):
+            self._fail(epoch)
+
+    def _tell_wishes(self, epoch: _RunningEpoch, plan: TilePlan) -> None:
+        """Tell the root who has to leave, or could join."""
+        self._pool.scale_up()
+        wish = Wish.GO_ON
+        if any(self._pool.has_to_leave(worker) for worker in self._workers):
+            wish = Wish.LEAVE
+        elif min(len(self._pool.ready()), len(plan.tiles)) > len(self._workers):
+            wish = Wish.LEAVE_AT_CHECKPOINT
+        if wish > epoch.wish:
+            epoch.wish = wish
+            self._workers[0].actor.wish.remote(epoch.number, wish)
+            if wish == Wish.LEAVE:
+                self._warn("a node is about to leave: going on without it")
+
+    def _settle(self, epoch: _RunningEpoch) -> list[Any]:
+        """What the calls of an epoch give, when all have ended. Raises as `_fail` does."""
+        pending = epoch.calls
+        while pending:
+            _, pending = ray.wait(pending, timeout=LOOK_EVERY)
+            self._look_after(epoch)
+        return list(ray.get(epoch.calls))
+
+    def _fail(self, epoch: _RunningEpoch) -> NoReturn:
+        """Somebody does not go on: all end, and what it was is raised."""
+        self._abandon(epoch)
+        self._get(epoch.calls, self._workers)
+        raise WorkersLostError(_count_lost(0, len(self._workers)))
+
+    def _abandon(self, epoch: _RunningEpoch) -> None:
+        for worker in self._workers:
+            if worker in self._pool:
+                worker.actor.abandon.remote(epoch.number)
 
     @override
     def dream_tiles(self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]) -> None:
         """As of any executor. Workers that come up meanwhile get tiles at once."""
-        self._all(lambda number, worker: worker.actor.end.remote())
         waiting = deque(tasks)
         attempts: dict[int, int] = {}
         running: dict[Any, tuple[WorkerHandle, TileTask]] = {}
@@ -158,12 +255,6 @@ class RayTileExecutor(TileExecutor):
                     f"{lost_in_a_row} workers got lost, and no tile was finished meanwhile"
                 )
             self._pool.scale_up()
-
-    @override
-    def end(self) -> None:
-        """As of any executor. Nobody waits for it."""
-        for worker in self._workers:
-            worker.actor.end.remote()
 
     def close(self) -> None:
         """Let all workers go."""
@@ -209,16 +300,6 @@ class RayTileExecutor(TileExecutor):
         self._metrics.lost(len(idle))
         return idle
 
-    def _in_plan_order(self, by_member: Sequence[Sequence[float]]) -> tuple[float, ...]:
-        assert self._rounds is not None
-        values = [iter(one) for one in by_member]
-        return tuple(next(values[owner]) for owner in self._rounds.exchange.owners)
-
-    def _all(self, call: Callable[[int, WorkerHandle], Any]) -> list[Any]:
-        """Call every worker, and wait for all."""
-        refs = [call(number, worker) for number, worker in enumerate(self._workers)]
-        return self._get(refs, self._workers)
-
     def _get(self, refs: Sequence[Any], workers: Sequence[WorkerHandle]) -> list[Any]:
         """The workers' answers; WorkersLostError if one is gone, MemoryExhaustedError first."""
         self._wait(refs)
@@ -227,86 +308,68 @@ class RayTileExecutor(TileExecutor):
         except RayError:
             pass
         lost: dict[int, WorkerHandle] = {}
-        inputs_lost, errors = False, []
+        errors = []
         for ref, worker in zip(refs, workers, strict=True):
             try:
                 ray.get(ref)
             except RayTaskError as error:
-                # Also where an input's worker died, which this worker has no part in.
-                if isinstance(error, RayActorError | ObjectLostError):
-                    inputs_lost = True
-                else:
+                cause = error.cause
+                if isinstance(cause, PeerLostError):
+                    peer = workers[cause.peer]
+                    lost[peer.number] = peer
+                    if peer in self._pool:
+                        self._warn(f"{peer}: {worker} says that {cause}: it is ended and replaced")
+                elif not isinstance(cause, AbandonedError) and not _is_of_ray(error):
                     errors.append(_describe_error(error))
             except RayActorError as error:
                 lost[worker.number] = worker
                 if _is_out_of_memory(error):
                     errors.append(MemoryExhaustedError("a worker was ended for its memory"))
             except RayError:
-                inputs_lost = True
+                continue
+        self._metrics.lost(sum(worker in self._pool for worker in lost.values()))
         for worker in lost.values():
             self._pool.lose(worker)
-        self._metrics.lost(len(lost))
         if errors:
             raise min(errors, key=lambda one: not isinstance(one, MemoryExhaustedError))
-        assert lost or inputs_lost
         raise WorkersLostError(_count_lost(len(lost), len(self._workers)))
 
 
-class _Rounds:
-    """The calls of a step, for one dealing of the tiles and one roll.
+@dataclass
+class _RunningEpoch:
+    """Workers make an octave."""
 
-    They are made ready once: that takes the driver longer than to make them.
-    """
-
-    def __init__(self, exchange: HaloExchange, workers: Sequence[WorkerHandle]) -> None:
-        self.exchange = exchange
-        everyone = range(len(workers))
-        self._receivers = [exchange.receivers(me) for me in everyone]
-        self._senders = [exchange.senders(me) for me in everyone]
-        self._halos = [
-            worker.actor.halos_apart.options(num_returns=1 + len(others))
-            for worker, others in zip(workers, self._receivers, strict=True)
-        ]
-        self._compute = [
-            worker.actor.compute_apart.options(num_returns=1 + len(others))
-            for worker, others in zip(workers, self._senders, strict=True)
-        ]
-        self._collect = [worker.actor.collect_all for worker in workers]
-
-    def start(self, move: Move | None) -> list[Any]:
-        """Have a step made; gives the refs of every worker's losses, then of their sums.
-
-        All calls are made at once: each waits for the halos that it takes.
-        """
-        halos: dict[tuple[int, int], Any] = {}
-        parts: dict[tuple[int, int], Any] = {}
-        losses, sums = [], []
-        for me, others in enumerate(self._receivers):
-            _, *refs = _as_list(self._halos[me].remote(move, self.exchange.roll))
-            halos.update({(me, other): ref for other, ref in zip(others, refs, strict=True)})
-        for me, others in enumerate(self._senders):
-            incoming = [halos[other, me] for other in others]
-            found, *refs = _as_list(self._compute[me].remote(*incoming))
-            losses.append(found)
-            parts.update({(me, other): ref for other, ref in zip(others, refs, strict=True)})
-        for me, others in enumerate(self._receivers):
-            sums.append(self._collect[me].remote(*(parts[other, me] for other in others)))
-        return [*losses, *sums]
+    number: int
+    shared: Any
+    """The ref of what all are told."""
+    calls: list[Any] = field(default_factory=list)
+    """The refs of each worker's call."""
+    wish: Wish = Wish.GO_ON
+    """What the root was told last."""
 
 
 def _count_lost(lost: int, workers: int) -> str:
     return f"{lost or 'some'} of {workers} workers got lost"
 
 
-def _as_list(refs: Any) -> list[Any]:
-    """Ray gives a single ref for one return value."""
-    return refs if isinstance(refs, list) else [refs]
-
-
 def _describe_error(error: RayTaskError) -> Exception:
     """What a worker raised: as it was, if it is for the user."""
     cause = error.cause
     return cause if isinstance(cause, DreamrayError) else error
+
+
+def _failed(ref: Any) -> bool:
+    """Whether an answered call has ended with an error."""
+    try:
+        ray.get(ref)
+    except RayError:
+        return True
+    return False
+
+
+def _is_of_ray(error: RayTaskError) -> bool:
+    """Whether it is that something of a call was lost with another process."""
+    return isinstance(error, RayActorError | ObjectLostError)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

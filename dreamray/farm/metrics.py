@@ -6,12 +6,9 @@ has series of its own: gauges go soon after it has ended, counters stay.
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Iterator
-
 from ray.util.metrics import Counter, Gauge, Histogram
 
+from dreamray.engine.ascent import Effort
 from dreamray.plan.tiles import TilePlan
 
 __all__ = ["ACTIVE", "LOST", "PIXEL_STEPS", "Counter", "Gauge", "Histogram", "Metrics"]
@@ -22,6 +19,16 @@ PIXEL_STEPS = (
     "dreamray_pixel_steps",
     "Steps times the pixels of the windows they were made on.",
 )
+
+
+EFFORTS = {
+    "computing": ("dreamray_computing_seconds", "Seconds of workers that they computed."),
+    "exchange": ("dreamray_exchange_seconds", "Seconds of workers that they waited for halos."),
+    "reduction": ("dreamray_reduction_seconds", "Seconds of workers that they waited for sums."),
+    "sent": ("dreamray_exchange_bytes", "Bytes that workers sent one another."),
+    "dropped": ("dreamray_dropped_messages", "Messages that were damaged, foreign or late."),
+}
+"""By the fields of an `Effort`."""
 
 
 class Metrics:
@@ -35,8 +42,9 @@ class Metrics:
         self._seconds = Histogram(
             "dreamray_step_seconds",
             "Seconds of one step of a whole octave.",
-            boundaries=[0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000],
+            boundaries=[0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000],
         )
+        self._efforts = {what: Counter(*named) for what, named in EFFORTS.items()}
 
     def workers(self, count: int) -> None:
         """So many take part from now on."""
@@ -53,14 +61,14 @@ class Metrics:
             self._tile_steps.inc(steps)
             self._pixel_steps.inc(steps * pixels)
 
-    @contextlib.contextmanager
-    def step(self, plan: TilePlan) -> Iterator[None]:
-        """One step on all tiles of a plan, counted if it succeeds."""
-        begun = time.perf_counter()
-        yield
-        self._seconds.observe(time.perf_counter() - begun)
+    def step(self, plan: TilePlan, seconds: float, effort: Effort) -> None:
+        """One step was made on all tiles of a plan."""
+        self._seconds.observe(seconds)
         self._tile_steps.inc(len(plan.tiles))
         self._pixel_steps.inc(sum(tile.window.pixels for tile in plan.tiles))
+        for what, counter in self._efforts.items():
+            if amount := getattr(effort, what):
+                counter.inc(amount)
 
     def end(self) -> None:
         """Nobody takes part any more, though the driver may live on."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from dreamray.base.errors import RequestError
 from dreamray.base.messages import brief, shown
 from dreamray.engine.activity import GRADIENT, Doing, Pulse
+from dreamray.engine.lockstep.mailbox import Limits
 
 VARIABLE = "DREAMRAY_PATIENCE"
 """All limits are so many times as long."""
@@ -86,6 +87,16 @@ class Patience:
         floor = self.gradient if doing.kind == GRADIENT and seen else self.work
         rate = self.times * seen if seen else self.prior
         return max(floor, rate * doing.pixels)
+
+    def limits(self, share: int, slowest: Slowest) -> Limits:
+        """How long workers wait for one another, of whom none has more pixels of windows."""
+        rate = max(self.prior, self.times * slowest.work.get(GRADIENT, 0.0))
+        return Limits(
+            again=self.beat,
+            unreachable=self.for_silence(slowest.silence),
+            message=max(self.work, rate * share),
+            goodbye=2 * self.beat,
+        )
 
     def for_start(self, slowest: float) -> float:
         """How long a worker may take to load, if the slowest one took so long."""

@@ -15,6 +15,7 @@ from ray.exceptions import RayError
 
 from dreamray.base.errors import DreamrayError
 from dreamray.base.messages import Warn
+from dreamray.engine.lockstep.mailbox import Limits
 from dreamray.farm import answers
 from dreamray.farm.patience import Patience, Slowest, WatchedTime
 from dreamray.farm.resources import WorkerResources
@@ -119,6 +120,10 @@ class WorkerPool:
             if worker.about is None:
                 self._note_failed_start(f"{worker} {overdue}")
         return stalled
+
+    def limits(self, share: int) -> Limits:
+        """See `Patience.limits`, by what was seen so far."""
+        return self._patience.limits(share, self._slowest)
 
     def note_given(self, workers: Collection[WorkerHandle]) -> None:
         """These were given something to do: see `end_idle`."""

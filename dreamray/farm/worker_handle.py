@@ -10,8 +10,9 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from dreamray.farm.actors import Place
+from dreamray.farm.actors import ProcessPlace
 from dreamray.farm.patience import Slowest, WorkerWatch
+from dreamray.farm.zeromq import Endpoint
 
 _PULSES = 4
 """Signs of life that wait to be heard, at the most."""
@@ -31,9 +32,11 @@ class WorkerHandle:
     pulses: Any
     """Refs of its signs of life, one after the other."""
     watch: WorkerWatch = field(default_factory=WorkerWatch)
-    place: Place | None = None
+    place: ProcessPlace | None = None
     about: Mapping[str, Any] | None = None
     """None while it is not ready."""
+    endpoint: Endpoint | None = None
+    """Where others reach it; None until it was asked to listen."""
 
     @property
     def node(self) -> str:

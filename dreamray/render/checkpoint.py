@@ -78,6 +78,24 @@ class Checkpoint:
     """Of the octave to go on with, where its tiles are dreamt by themselves."""
 
 
+@dataclass(frozen=True)
+class StepRasters:
+    """Where an octave's checkpoints are, for workers that know nothing of the store."""
+
+    folder: Folder
+    octave: int
+    tiles: TilePlan
+
+    def stored(self, step: int) -> Stored:
+        """The checkpoint after so many steps."""
+        name = f"octave-{self.octave + 1}-step-{step}"
+        return Stored.of(name, _grid(self.tiles))
+
+    def __call__(self, step: int) -> ChunkedRaster:
+        """Its raster."""
+        return _raster(self.folder, self.stored(step))
+
+
 class CheckpointStore:
     """One picture's work in a folder."""
 
@@ -166,12 +184,11 @@ class CheckpointStore:
 
     def raster(self, stored: Stored) -> ChunkedRaster:
         """A raster of float32."""
-        grid = ChunkGrid.from_json(stored.grid)
-        return ChunkedRaster(self.folder.folder(stored.name), grid, "float32")
+        return _raster(self.folder, stored)
 
     def place(self, name: str, plan: TilePlan) -> Stored:
         """A raster to be written tile by tile."""
-        return Stored.of(name, ChunkGrid.within(plan.core_rows, plan.core_columns, BLOCK))
+        return Stored.of(name, _grid(plan))
 
     def window_raster(self, octave: int, tile: int, shape: Shape) -> ChunkedRaster:
         """The raster of a tile that is dreamt by itself."""
@@ -210,6 +227,15 @@ class CheckpointStore:
         if not isinstance(record["request"], dict):
             raise TypeError("request")
         return record
+
+
+def _grid(plan: TilePlan) -> ChunkGrid:
+    """Blocks of which each is one tile's, as they are written whole."""
+    return ChunkGrid.within(plan.core_rows, plan.core_columns, BLOCK)
+
+
+def _raster(folder: Folder, stored: Stored) -> ChunkedRaster:
+    return ChunkedRaster(folder.folder(stored.name), ChunkGrid.from_json(stored.grid), "float32")
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

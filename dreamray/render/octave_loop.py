@@ -10,7 +10,7 @@ import dataclasses
 import time
 
 from dreamray.base.errors import DreamrayError, MemoryExhaustedError
-from dreamray.engine.ascent import ascend
+from dreamray.engine.ascent import Octave, Step
 from dreamray.engine.blending import BlendedRaster, TileTask, shares
 from dreamray.engine.events import Listener, Notice, OctaveDone, OctaveStarted, StepDone, TileDone
 from dreamray.engine.tile_executor import TileExecutor, WorkersLostError
@@ -24,7 +24,7 @@ from dreamray.raster.lazy import (
     with_margin,
     without_margin,
 )
-from dreamray.render.checkpoint import AloneTiles, Checkpoint, CheckpointStore
+from dreamray.render.checkpoint import AloneTiles, Checkpoint, CheckpointStore, StepRasters
 from dreamray.settings.dream import Dream
 
 RECORD_EVERY = 5.0
@@ -69,7 +69,6 @@ class OctaveLoop:
             self._octave(number, original)
             result = without_margin(self._result(original), self._plan.shape, self._plan.margin)
             self._on_event(OctaveDone(number, result))
-        self._executor.end()
         return finished_raster(self._plan, self._store, picture)
 
     def _result(self, original: LazyRaster) -> LazyRaster:
@@ -105,25 +104,58 @@ class OctaveLoop:
         self, number: int, stage: Stage, tiles: TilePlan, original: LazyRaster
     ) -> None:
         """Exact tiles: all workers make each step together."""
-        checkpoint = self._store.checkpoint
-        self._executor.begin(tiles, self._start(number, original), stage.held, self._store.scratch)
-        for step in ascend(self._executor, self._dream, octave=number, first=checkpoint.step):
-            self._on_event(
-                StepDone(number, step.number, step.loss, step.moved, self._executor.size)
-            )
-            reached = step.number + 1
-            if not step.moved or reached == self._dream.iterations:
-                break
-            due = self._every is not None and reached % self._every == 0
-            if leaving := self._executor.must_change:
-                self._on_event(Notice("a node is about to leave: going on without it"))
-            if due or leaving:
-                self._keep_step(number, reached, tiles)
-                if self._executor.may_change:
-                    self._executor.begin(
-                        tiles, self._start(number, original), stage.held, self._store.scratch
-                    )
-        self._finish(number, tiles, original)
+        finished = False
+        while not finished:
+            image = self._start(number, original)
+            octave = self._octave_of(number, stage, tiles, image, original)
+            finished = self._through(octave)
+
+    def _through(self, octave: Octave) -> bool:
+        """Dream an octave from its checkpoint on; False where others are to go on with it."""
+        number, tiles = octave.number, octave.plan
+        checkpoints = StepRasters(self._store.folder, number, tiles)
+        finished = False
+        for told in self._executor.dream(octave):
+            if isinstance(told, Step):
+                workers, waiting = self._executor.size, told.effort.waiting
+                self._on_event(
+                    StepDone(number, told.number, told.loss, told.moved, workers, waiting)
+                )
+            elif told.finished:
+                finished = True
+            else:
+                self._store.go_on(step=told.step, image=checkpoints.stored(told.step))
+        if finished:
+            stored = self._store.place(f"octave-{number + 1}", tiles)
+            self._store.reach(Checkpoint(number + 1, 0, stored, self._store.checkpoint.core))
+        return finished
+
+    def _octave_of(
+        self,
+        number: int,
+        stage: Stage,
+        tiles: TilePlan,
+        image: LazyRaster,
+        original: LazyRaster,
+    ) -> Octave:
+        """What is left to do of an octave: its steps, and to put the lost detail back."""
+        detail = None
+        if number > 0:  # Nothing is lost before the first one.
+            previous = self._plan.stages[number - 1].shape
+            detail = DetailResidual(original, previous, tiles.shape)
+        return Octave(
+            tiles,
+            image,
+            self._dream,
+            number,
+            self._store.checkpoint.step,
+            self._every,
+            stage.held,
+            self._store.scratch,
+            StepRasters(self._store.folder, number, tiles),
+            self._store.raster(self._store.place(f"octave-{number + 1}", tiles)),
+            detail,
+        )
 
     def _dream_apart(
         self, number: int, stage: Stage, tiles: TilePlan, original: LazyRaster
@@ -132,8 +164,7 @@ class OctaveLoop:
         image = self._start(number, original)
         alone = self._store.checkpoint.alone
         if alone is None:
-            self._executor.begin(tiles, image, stage.held, self._store.scratch)
-            found = self._executor.compute((0, 0))
+            found = self._executor.measure(self._octave_of(number, stage, tiles, image, original))
             alone = AloneTiles(tuple(shares(tiles, found.sums)), found.loss, ())
             self._store.remove_windows(number)
             self._store.go_on(alone=alone)
@@ -172,10 +203,9 @@ class OctaveLoop:
 
         self._executor.dream_tiles(tasks, note)
         self._store.go_on(alone=dataclasses.replace(alone, done=tuple(done)))
-        self._executor.begin(
-            tiles, BlendedRaster(windows, tuple(rasters)), stage.held, self._store.scratch
-        )
-        self._finish(number, tiles, original)
+        blended = BlendedRaster(windows, tuple(rasters))
+        octave = self._octave_of(number, stage, tiles, blended, original)
+        self._through(dataclasses.replace(octave, first=self._dream.iterations))
         self._store.remove_windows(number)
 
     def _start(self, number: int, original: LazyRaster) -> LazyRaster:
@@ -185,21 +215,6 @@ class OctaveLoop:
         if checkpoint.step and checkpoint.image is not None:
             return self._store.raster(checkpoint.image)
         return ResizedRaster(self._result(original), shape)
-
-    def _keep_step(self, number: int, step: int, tiles: TilePlan) -> None:
-        stored = self._store.place(f"octave-{number + 1}-step-{step}", tiles)
-        self._executor.store(self._store.raster(stored))
-        self._store.go_on(step=step, image=stored)
-
-    def _finish(self, number: int, tiles: TilePlan, original: LazyRaster) -> None:
-        """Put the lost detail back, and store the octave."""
-        stored = self._store.place(f"octave-{number + 1}", tiles)
-        detail = None
-        if number > 0:  # Nothing is lost before the first one.
-            previous = self._plan.stages[number - 1].shape
-            detail = DetailResidual(original, previous, tiles.shape)
-        self._executor.store(self._store.raster(stored), detail)
-        self._store.reach(Checkpoint(number + 1, 0, stored, self._store.checkpoint.core))
 
     def _tiles(self, stage: Stage) -> TilePlan:
         """The octave's tiles, smaller than planned where memory has run out before."""

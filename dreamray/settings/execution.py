@@ -22,6 +22,7 @@ VISIBLE_IF_USED = {"metadata": "keep"}
 """Fields that do so only where they are not as here: older results keep their digests."""
 
 _WORKERS = re.compile(r"(?P<least>\d{1,6})(:(?P<most>\d{1,6}))?")
+_PORTS = re.compile(r"(?P<first>\d{1,5})(-(?P<last>\d{1,5}))?")
 _SIZE = re.compile(r"(?P<number>\d{1,15}(\.\d{1,15})?)\s*(?P<unit>[KMGT]?)(i?B)?", re.IGNORECASE)
 
 
@@ -45,6 +46,27 @@ class Workers(NamedTuple):
 
     def __str__(self) -> str:
         return str(self.most) if self.least == self.most else f"{self.least}:{self.most}"
+
+
+class Ports(NamedTuple):
+    """TCP ports of a machine, both ends among them."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+
+def parse_ports(value: object) -> object:
+    """`20000-20063`, or `20000`; anything else as it is. Raises ValueError for none."""
+    match = _PORTS.fullmatch(str(value).strip())
+    if match is None:
+        return value
+    ports = Ports(int(match["first"]), int(match["last"] or match["first"]))
+    if not 1024 <= ports.first <= ports.last <= 65535:
+        raise ValueError
+    return ports
 
 
 def _parse_workers(value: object) -> object:
@@ -90,6 +112,10 @@ class Execution(Settings):
     gpus_per_worker: Annotated[float, Field(ge=0, le=64)] | Literal["auto"] = Field(
         default="auto", description="a number from 0 to 64, or auto"
     )
+    exchange_ports: Annotated[Ports | None, BeforeValidator(parse_ports)] = Field(
+        default=None, description="ports from 1024 to 65535, as FIRST-LAST"
+    )
+    """On which workers hear from one another; any that are free if nothing is said."""
     address: str | None = Field(
         default=None, min_length=1, description="a Ray cluster's address, auto, or local"
     )
