@@ -121,7 +121,7 @@ def _run_dreamray(case: Case, turn: Turn) -> None:
     keep_freed_memory()
     common.tensorflow(case["threads"])
     from dreamray.base.geometry import Shape
-    from dreamray.engine.ascent import ascend
+    from dreamray.engine.ascent import Octave
     from dreamray.engine.interfaces import Engine
     from dreamray.engine.tile_executor import LocalTileExecutor
     from dreamray.engine.worker import Worker
@@ -136,8 +136,7 @@ def _run_dreamray(case: Case, turn: Turn) -> None:
     plan = plan_tiles(Shape(case["side"], case["side"]), dream.layer_names)
     objective = TileObjective(dream.choices, weights, case["precision"])
     executor = LocalTileExecutor(Worker(Engine(objective, TensorFlowArrays())))
-    executor.begin(plan, ArrayRaster(common.picture(*plan.shape)), None, None)
-    for _ in ascend(executor, dream):
+    for _ in executor.dream(Octave(plan, ArrayRaster(common.picture(*plan.shape)), dream)):
         turn()
 
 

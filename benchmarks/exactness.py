@@ -15,6 +15,7 @@ import numpy as np
 
 from dreamray import pictures
 from dreamray.base.geometry import Raster, Shape
+from dreamray.engine.halo_exchange import HaloExchange
 from dreamray.engine.interfaces import Engine
 from dreamray.engine.subdomain import Subdomain
 from dreamray.model.architecture import LAYERS
@@ -87,9 +88,9 @@ class Measure:
         )
         for number, tile in enumerate(plan.tiles):
             owned.put(number, image[tile.core.slices])
-        owned.halos()
-        owned.compute()
-        owned.collect()
+        owned.begin(HaloExchange(plan, (0,) * len(plan.tiles)))
+        for number in owned.tiles:
+            owned.compute(number)
         whole = np.empty_like(image)
         for number, tile in enumerate(plan.tiles):
             whole[tile.core.slices] = owned.gradient(number)

@@ -105,7 +105,7 @@ def measure(case: Case) -> Measured:
     keep_freed_memory()
     weights = common.load_reaching(case["weights"], case["layers"])
     common.tensorflow(case["threads"])
-    from dreamray.engine.ascent import ascend
+    from dreamray.engine.ascent import Octave
     from dreamray.engine.interfaces import Engine
     from dreamray.engine.tile_executor import LocalTileExecutor
     from dreamray.engine.worker import Worker
@@ -121,8 +121,7 @@ def measure(case: Case) -> Measured:
     objective = TileObjective(dream.choices, weights, case["precision"])
     executor = LocalTileExecutor(Worker(Engine(objective, TensorFlowArrays())))
     held = case.get("held")
-    executor.begin(plan, ArrayRaster(common.picture(*shape)), held, None)
-    for _ in ascend(executor, dream):
+    for _ in executor.dream(Octave(plan, ArrayRaster(common.picture(*shape)), dream, held=held)):
         pass
     return {
         **case,

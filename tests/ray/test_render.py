@@ -160,6 +160,7 @@ import numpy as np
 from dreamray.plan import tiles
 from dreamray.settings.execution import Execution
 from dreamray.farm import ray_tile_executor
+from dreamray.engine.ascent import Octave
 from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
 from dreamray.base.geometry import Shape
 from dreamray.raster.pixels import to_tensor
@@ -181,11 +182,10 @@ for name, core, workers in ("tiled", 96, "3"), ("whole", None, "1"):
     execution = Execution(address=address, workers=workers, threads=1)
     grid = ChunkGrid.within(plan.core_rows, plan.core_columns, 4096)
     raster = ChunkedRaster(LocalFolder(Path(out, name)), grid, "float32")
+    far = dream.replace(iterations=1, step=1e6, max_loss=None)  # The image is nothing beside it.
     with ray_tile_executor(spec, execution, 99, print) as executor:
-        executor.begin(plan, ArrayRaster(image), None, None)
-        mean = executor.compute((0, 0)).mean
-        executor.move(1e6, mean)  # So far along the gradient that the image is nothing beside it.
-        executor.store(raster)
+        for _ in executor.dream(Octave(plan, ArrayRaster(image), far, result=raster)):
+            pass
     moved = raster.points(np.arange(shape.height), np.arange(shape.width))
     np.save(Path(out, name + ".npy"), moved - image)
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,9 +44,10 @@ class Crew(TileExecutor):
         self._epochs = itertools.count(1)
         self._wishes = itertools.count()
         self._wish = wish
-        self.dropped: dict[str, int] = {}
+        self.begun = 0
+        """Octaves, each as often as it was begun."""
+        self.dropped: Counter[str] = Counter()
         """Messages, by what was wrong with them."""
-        self.mailboxes: list[Mailbox] = []
 
     @property
     @override
@@ -80,7 +82,8 @@ class Crew(TileExecutor):
         owners = assign_tiles(octave.plan, len(self._workers))
         world, epoch = next(self._worlds), Epoch(b"run of this test", next(self._epochs))
         abandoned: list[int] = []
-        self.mailboxes = []
+        mailboxes: list[Mailbox] = []
+        self.begun += 1
 
         def life(me: int) -> Callable[[Link], Any]:
             def live(link: Link) -> Any:
@@ -92,7 +95,7 @@ class Crew(TileExecutor):
                     abandoned=lambda: bool(abandoned),
                     clock=world.clock,
                 )
-                self.mailboxes.append(mailbox)
+                mailboxes.append(mailbox)
                 wish = lambda: self._wish(next(self._wishes))  # noqa: E731
                 member = self._workers[me].join(octave, Place(owners, me, mailbox), wish)
                 return work(member)
@@ -100,9 +103,8 @@ class Crew(TileExecutor):
             return live
 
         outcomes = world.run(*map(life, range(max(owners) + 1)), ended=abandoned.append)
-        for mailbox in self.mailboxes:
-            for why, count in mailbox.dropped.items():
-                self.dropped[why] = self.dropped.get(why, 0) + count
+        for mailbox in mailboxes:
+            self.dropped += mailbox.dropped
         return outcomes
 
     def _check(self, outcomes: Sequence[Any]) -> None:
@@ -116,6 +118,5 @@ class Crew(TileExecutor):
 
 def _note(member: Member[Any], told: list[Step | Stored]) -> None:
     """What happens, as the root tells it."""
-    for event in member.ascend():
-        if member.leads:
-            told.append(event)
+    events = member.ascend()
+    told.extend(event for event in events if member.leads)

@@ -35,8 +35,8 @@ class Fault:
     """The byte that is damaged, from the start."""
 
 
-class Killed(BaseException):  # noqa: N818
-    """This worker is no more."""
+class Killed(BaseException):
+    """The worker is no more."""
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from random import Random
 from typing import Any
 
@@ -12,8 +12,8 @@ import numpy as np
 from dreamray.base.geometry import Raster
 from dreamray.engine.halo_exchange import HaloExchange, Roll
 from dreamray.engine.interfaces import Engine
-from dreamray.engine.subdomain import Halos, PartialGradients, Subdomain
-from dreamray.engine.tile_executor import StepMeasure
+from dreamray.engine.lockstep.member import StepMeasure
+from dreamray.engine.subdomain import Subdomain
 from dreamray.plan.tiles import TilePlan
 from dreamray.raster.spill import SpillBuffer
 
@@ -57,22 +57,22 @@ class Tiled:
     def compute(self, roll: Roll = (0, 0)) -> StepMeasure:
         """Compute the gradient of the rolled image."""
         exchange = HaloExchange(self.plan, self.owners, roll)
-        halos: dict[tuple[int, int], Halos] = {}
         for me in self._turns(self._subdomains):
-            parts = self._subdomains[me].halos(roll)
-            halos |= {(me, o): p for o, p in zip(exchange.receivers(me), parts, strict=True)}
+            self._subdomains[me].begin(exchange)
+        for me in self._turns(self._subdomains):
+            for other in self._turns(exchange.receivers(me)):
+                halos = self._subdomains[me].halos(exchange, other)
+                self._subdomains[other].take_halos(me, halos)
         losses: dict[int, float] = {}
-        contributions: dict[tuple[int, int], PartialGradients] = {}
-        for me in self._turns(self._subdomains):
-            one, senders = self._subdomains[me], exchange.senders(me)
-            found, outgoing = one.compute(halos[sender, me] for sender in senders)
-            losses |= zip(one.tiles, found, strict=True)
-            contributions |= {(me, o): c for o, c in zip(senders, outgoing, strict=True)}
+        for me, one in self._subdomains.items():
+            for tile in self._turns(one.tiles):
+                losses[tile], outgoing = one.compute(tile)
+                for other in self._turns(outgoing):
+                    assert me not in outgoing
+                    self._subdomains[other].add(tile, outgoing[other])
         sums: dict[int, float] = {}
-        for me in self._turns(self._subdomains):
-            one, receivers = self._subdomains[me], self._turns(exchange.receivers(me))
-            found = one.collect(contributions[receiver, me] for receiver in receivers)
-            sums |= zip(one.tiles, found, strict=True)
+        for one in self._subdomains.values():
+            sums |= zip(one.tiles, one.sums(), strict=True)
         numbers = range(len(self.plan.tiles))
         return StepMeasure(
             tuple(losses[tile] for tile in numbers),
@@ -83,7 +83,8 @@ class Tiled:
     def move(self, step: float, mean: float) -> None:
         """Move the image along the gradient."""
         for one in self._subdomains.values():
-            one.move(step, mean)
+            for tile in one.tiles:
+                one.move(tile, step, mean)
 
     @property
     def image(self) -> Raster:
@@ -102,8 +103,8 @@ class Tiled:
                 whole[self.plan.tiles[tile].core.slices] = getattr(one, what)(tile)
         return whole
 
-    def _turns(self, owners: Sequence[int] | dict[int, Subdomain]) -> list[int]:
-        turns = list(owners)
+    def _turns(self, numbers: Iterable[int]) -> list[int]:
+        turns = list(numbers)
         if self._random is not None:
             self._random.shuffle(turns)
         return turns

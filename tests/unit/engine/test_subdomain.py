@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.base.geometry import Raster, Shape
-from dreamray.engine.halo_exchange import assign_tiles
+from dreamray.engine.halo_exchange import HaloExchange, assign_tiles
 from dreamray.engine.subdomain import Subdomain
 from dreamray.plan.tiles import TilePlan, plan_tiles
 from dreamray.raster.spill import SpillBuffer
@@ -189,8 +189,10 @@ class TestMemory:
         owned = Subdomain(plan, (0,) * len(plan.tiles), 0, PlainEngine(*LAYERS), shelf)
         for tile in owned.tiles:
             owned.put(tile, noise(plan.tiles[tile].core.shape))
-        owned.halos()
-        owned.compute()
-        owned.collect()
-        owned.move(0.1, 1.0)
+        owned.begin(HaloExchange(plan, (0,) * len(plan.tiles)))
+        for tile in reversed(owned.tiles):
+            owned.compute(tile)
+        owned.sums()
+        for tile in owned.tiles:
+            owned.move(tile, 0.1, 1.0)
         assert set(shelf) == {("image", tile) for tile in owned.tiles}

@@ -16,7 +16,7 @@ from dreamray.engine.ascent import SMALLEST_MEAN
 from dreamray.engine.events import Notice, StepDone
 from dreamray.engine.halo_exchange import assign_tiles
 from dreamray.engine.interfaces import Engine
-from dreamray.engine.tile_executor import LocalTileExecutor
+from dreamray.engine.subdomain import Subdomain
 from dreamray.model import arithmetic
 from dreamray.model.arithmetic import TensorFlowArrays
 from dreamray.model.objective import TileObjective
@@ -294,13 +294,13 @@ class TestRoll:
         np.testing.assert_array_equal(tiled.image, image)
 
     def test_every_step_of_every_octave_has_its_own(self, monkeypatch, untrained, image):
-        rolls, compute = [], LocalTileExecutor.compute
+        rolls, begin = [], Subdomain.begin
 
-        def note(self, roll):
-            rolls.append(roll)
-            return compute(self, roll)
+        def note(self, exchange):
+            rolls.append(exchange.roll)
+            begin(self, exchange)
 
-        monkeypatch.setattr(LocalTileExecutor, "compute", note)
+        monkeypatch.setattr(Subdomain, "begin", note)
         dream = Dream(layers={"mixed0": 1.0}, octaves=2, iterations=2, jitter=500)
         Renderer(dream, Execution(), weights=untrained).dream_array(image)
         assert len(rolls) == len(set(rolls)) == 4

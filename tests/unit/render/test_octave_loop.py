@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +11,21 @@ import pytest
 
 from dreamray.base.errors import DreamrayError, MemoryExhaustedError
 from dreamray.base.geometry import Raster, Region, Shape
+from dreamray.engine.ascent import Octave, Step, Stored, Wish
 from dreamray.engine.blending import TileTask
 from dreamray.engine.events import Event, Notice, OctaveDone, OctaveStarted, StepDone, TileDone
-from dreamray.engine.halo_exchange import Roll
-from dreamray.engine.tile_executor import (
-    LocalTileExecutor,
-    StepMeasure,
-    TileExecutor,
-    WorkersLostError,
-)
+from dreamray.engine.lockstep.member import StepMeasure
+from dreamray.engine.tile_executor import LocalTileExecutor, TileExecutor, WorkersLostError
 from dreamray.engine.worker import Worker
 from dreamray.plan.planner import Planner
-from dreamray.plan.tiles import TilePlan
-from dreamray.raster.chunked import ChunkedRaster
-from dreamray.raster.lazy import ArrayRaster, LazyRaster, read
+from dreamray.raster.lazy import ArrayRaster, read
 from dreamray.render import octave_loop as module
 from dreamray.render.checkpoint import Checkpoint, CheckpointStore
 from dreamray.render.octave_loop import LOSSES_IN_A_ROW, OctaveLoop
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 from dreamray.storage import Folder, LocalFolder, MemoryFolder
+from tests.support.crew import Crew
 from tests.support.plain_engine import PlainEngine, TiredEngine
 
 LAYERS = ("conv2d_2", "max_pooling2d")
@@ -331,7 +326,10 @@ class TestInterruption:
 
 
 class Losing(LocalTileExecutor):
-    """Loses its workers, and all they have, at some of its calls; before or after the call."""
+    """Loses its workers, and all they have, at some of its calls; before or after the call.
+
+    A call is what an executor is asked for, and each thing that it tells.
+    """
 
     def __init__(self, at: Callable[[int], bool], *, after: bool = False) -> None:
         super().__init__(Worker(PlainEngine(*LAYERS)))
@@ -344,27 +342,18 @@ class Losing(LocalTileExecutor):
         self.calls += 1
         found = call() if self.after or not lost else None
         if lost:
-            self.end()
             raise WorkersLostError("a worker was lost with its node")
         return found
 
-    def begin(
-        self, plan: TilePlan, image: LazyRaster, held: int | None, scratch: Path | None
-    ) -> None:
-        base = super().begin
-        self._through(lambda: base(plan, image, held, scratch))
+    def dream(self, octave: Octave) -> Iterator[Step | Stored]:
+        base = super().dream
+        told = self._through(lambda: base(octave))
+        while (one := self._through(lambda: next(told, None))) is not None:
+            yield one
 
-    def compute(self, roll: Roll) -> StepMeasure:
-        base = super().compute
-        return self._through(lambda: base(roll))
-
-    def move(self, step: float, mean: float) -> None:
-        base = super().move
-        self._through(lambda: base(step, mean))
-
-    def store(self, canvas: ChunkedRaster, added: LazyRaster | None = None) -> None:
-        base = super().store
-        self._through(lambda: base(canvas, added))
+    def measure(self, octave: Octave) -> StepMeasure:
+        base = super().measure
+        return self._through(lambda: base(octave))
 
     def dream_tiles(self, tasks: Sequence[TileTask], done: Callable[[TileTask, int], None]) -> None:
         base = super().dream_tiles
@@ -393,7 +382,7 @@ class TestLosses:
         self, undisturbed: dict[str, bytes]
     ) -> None:
         run = Run(every=1)
-        crew = Losing(lambda call: call % 5 == 4)
+        crew = Losing(lambda call: call % 4 == 3)
         assert run.by(crew) == undisturbed["exact"]
         assert len(run.notices) > LOSSES_IN_A_ROW
 
@@ -414,38 +403,12 @@ class TestLosses:
         assert run.by() == expected
 
 
-class Changing(LocalTileExecutor):
-    """Has to change, or may, after some of its steps."""
-
-    def __init__(self, must: Sequence[int], may: Sequence[int]) -> None:
-        super().__init__(Worker(PlainEngine(*LAYERS)))
-        self.must, self.may = must, may
-        self.steps = self.begun = 0
-
-    def begin(
-        self, plan: TilePlan, image: LazyRaster, held: int | None, scratch: Path | None
-    ) -> None:
-        super().begin(plan, image, held, scratch)
-        self.begun += 1
-
-    def move(self, step: float, mean: float) -> None:
-        super().move(step, mean)
-        self.steps += 1
-
-    @property
-    def must_change(self) -> bool:
-        return self.steps in self.must
-
-    @property
-    def may_change(self) -> bool:
-        return self.steps in self.may
-
-
 class TestChanges:
-    def test_of_the_crew_store_the_image_and_change_no_byte(
-        self, undisturbed: dict[str, bytes]
-    ) -> None:
-        crew = Changing(must=[1, 6], may=[1, 6])
+    """Of the workers, on their way: they end with a checkpoint, and others go on with it."""
+
+    def test_store_the_image_and_change_no_byte(self, undisturbed: dict[str, bytes]) -> None:
+        """Whoever has to leave does so with the next step."""
+        crew = Crew(lambda: PlainEngine(*LAYERS), 2, wish=lambda asked: Wish(2 * (asked in (0, 5))))
         run = Run()
         assert run.by(crew) == undisturbed["exact"]
         assert [(c.octave, c.step) for c in run.job.reached] == [
@@ -458,7 +421,7 @@ class TestChanges:
         assert crew.begun == 4
 
     def test_that_may_be_wait_for_a_checkpoint(self, undisturbed: dict[str, bytes]) -> None:
-        crew = Changing(must=[], may=range(100))
+        crew = Crew(lambda: PlainEngine(*LAYERS), 2, wish=lambda asked: Wish.LEAVE_AT_CHECKPOINT)
         run = Run(every=3)
         assert run.by(crew) == undisturbed["exact"]
         assert crew.begun == 4
