@@ -95,7 +95,7 @@ class Patience:
             again=self.beat,
             unreachable=self.for_silence(slowest.silence),
             message=max(self.work, rate * share),
-            goodbye=2 * self.beat,
+            goodbye=12 * self.beat,
         )
 
     def for_start(self, slowest: float) -> float:

@@ -19,7 +19,7 @@ from dreamray.engine.tile_executor import TileExecutor, WorkersLostError
 from dreamray.engine.worker import Worker
 from tests.support.in_process import Link, World
 
-LIMITS = Limits(again=0.5, unreachable=20, message=60, goodbye=2, look=0.2)
+LIMITS = Limits(again=0.5, unreachable=20, message=60, goodbye=10, look=0.2)
 
 
 class Crew(TileExecutor):

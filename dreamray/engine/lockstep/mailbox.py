@@ -50,7 +50,7 @@ class Limits:
     """Until somebody is given up whom nothing reaches."""
     message: float = 900.0
     """For any message."""
-    goodbye: float = 10.0
+    goodbye: float = 60.0
     """For others' word that they have stored the octave, too."""
     look: float = 0.05
     """Between looks at whether the epoch is abandoned, while nothing comes."""
@@ -83,7 +83,7 @@ class Mailbox:
         self._epoch = epoch
         self.limits = limits
         self._abandoned = abandoned
-        self._clock = clock
+        self.clock = clock
         self._step = -1
         self._expected: Mapping[Key, tuple[int, ...]] = {}
         self._here: dict[Key, Sequence[Frame]] = {}
@@ -124,7 +124,7 @@ class Mailbox:
 
         Raises AbandonedError; PeerLostError if none comes in `at_most` seconds, or in time.
         """
-        begun = self._clock()
+        begun = self.clock()
         limit = self.limits.message if at_most is None else at_most
         pause = self.limits.again
         ask_at = begun + pause
@@ -133,7 +133,7 @@ class Mailbox:
             for key in keys:
                 if key in self._here:
                     return key, self._here.pop(key)
-            now = self._clock()
+            now = self.clock()
             missing = min(keys).sender
             if now - begun > limit:
                 raise PeerLostError(missing, f"nothing came from it for {now - begun:.0f} s")

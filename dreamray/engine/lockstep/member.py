@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
@@ -87,7 +86,6 @@ class Member(Generic[A]):
         *,
         activity: Activity | None = None,
         wish: Callable[[], Wish] = lambda: Wish.GO_ON,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`activity` is told what it is at; the root asks `wish` in each step."""
         self._octave = octave
@@ -95,7 +93,7 @@ class Member(Generic[A]):
         self._tree = Tree(max(self._owners) + 1)
         self._activity = activity or Activity()
         self._wish = wish
-        self._stopwatch = _Stopwatch(clock)
+        self._stopwatch = _Stopwatch(self._mail.clock)
         self._effort = Effort()
         plan = octave.plan
         self._known = HaloExchange(plan, self._owners)
