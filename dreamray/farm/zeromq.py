@@ -149,13 +149,15 @@ class ZeroMqTransport:
 
     def receive(self, seconds: float) -> Sequence[Frame] | None:
         """As of any transport."""
-        if seconds > 0 and not self._incoming.poll(int(1000 * seconds) + 1):
-            return None
-        try:
-            found = self._incoming.recv_multipart(zmq.NOBLOCK, copy=False)
-        except zmq.Again:
-            return None
-        return [frame.buffer for frame in found]
+        end = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(zmq.Again):
+                found = self._incoming.recv_multipart(zmq.NOBLOCK, copy=False)
+                return [frame.buffer for frame in found]
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            self._incoming.poll(int(1000 * left) + 1)  # It may wake for nothing.
 
     def unreachable(self) -> Mapping[int, float]:
         """As of any transport. Time in which nobody looks does not count."""
