@@ -72,6 +72,28 @@ class Effort:
 
 
 @dataclass(frozen=True)
+class StepMeasure:
+    """What a step found out, for each tile in the order of the plan."""
+
+    losses: tuple[float, ...]
+    """The parts of the whole loss."""
+    sums: tuple[float, ...]
+    """Of the absolute gradient over each core."""
+    values: int
+    """How many numbers the whole gradient has."""
+
+    @property
+    def loss(self) -> float:
+        """The whole loss."""
+        return sum(self.losses)
+
+    @property
+    def mean(self) -> float:
+        """The mean absolute gradient of the whole picture."""
+        return sum(self.sums) / self.values
+
+
+@dataclass(frozen=True)
 class Step:
     """One step that was made, or the loss that ended the octave."""
 

@@ -12,9 +12,9 @@ from typing import Any
 from typing_extensions import override
 
 from dreamray.base.errors import DreamrayError
-from dreamray.engine.ascent import Octave, Step, Stored
+from dreamray.engine.ascent import Octave, Step, StepMeasure, Stored
 from dreamray.engine.blending import TileTask
-from dreamray.engine.lockstep.member import StepMeasure, alone
+from dreamray.engine.lockstep.member import alone
 from dreamray.engine.worker import Worker
 
 

@@ -13,11 +13,11 @@ import ray
 
 from dreamray.base.errors import RequestError
 from dreamray.engine.activity import Activity, Pulse, WatchedObjective
-from dreamray.engine.ascent import Step, Stored, Wish
+from dreamray.engine.ascent import Step, StepMeasure, Stored, Wish
 from dreamray.engine.blending import TileTask
 from dreamray.engine.interfaces import Engine
 from dreamray.engine.lockstep.mailbox import Mailbox
-from dreamray.engine.lockstep.member import Member, Place, StepMeasure
+from dreamray.engine.lockstep.member import Member, Place
 from dreamray.engine.lockstep.transport import Alone, Transport
 from dreamray.engine.lockstep.tree import ROOT
 from dreamray.engine.worker import EngineSpec, Worker

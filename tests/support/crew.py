@@ -10,11 +10,11 @@ from typing import Any
 from typing_extensions import override
 
 from dreamray.base.errors import MemoryExhaustedError
-from dreamray.engine.ascent import Octave, Step, Stored, Wish
+from dreamray.engine.ascent import Octave, Step, StepMeasure, Stored, Wish
 from dreamray.engine.blending import TileTask
 from dreamray.engine.halo_exchange import assign_tiles
 from dreamray.engine.lockstep.mailbox import Epoch, Limits, Mailbox
-from dreamray.engine.lockstep.member import Member, Place, StepMeasure
+from dreamray.engine.lockstep.member import Member, Place
 from dreamray.engine.tile_executor import TileExecutor, WorkersLostError
 from dreamray.engine.worker import Worker
 from tests.support.in_process import Link, World

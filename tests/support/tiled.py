@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from dreamray.base.geometry import Raster
+from dreamray.engine.ascent import StepMeasure
 from dreamray.engine.halo_exchange import HaloExchange, Roll
 from dreamray.engine.interfaces import Engine
-from dreamray.engine.lockstep.member import StepMeasure
 from dreamray.engine.subdomain import Subdomain
 from dreamray.plan.tiles import TilePlan
 from dreamray.raster.spill import SpillBuffer

@@ -6,56 +6,35 @@ A worker alone does the same; it has nobody to hear from.
 from __future__ import annotations
 
 import contextlib
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
 from typing import Generic, NamedTuple
 
 import numpy as np
 
 from dreamray.base.geometry import Raster, Region
 from dreamray.engine.activity import Activity
-from dreamray.engine.ascent import Decision, Effort, Octave, Step, Stored, Wish, decide, roll
+from dreamray.engine.ascent import (
+    Decision,
+    Octave,
+    Step,
+    StepMeasure,
+    Stored,
+    Wish,
+    decide,
+    roll,
+)
 from dreamray.engine.halo_exchange import HaloExchange, Roll
 from dreamray.engine.interfaces import A, Engine
-from dreamray.engine.lockstep.mailbox import AbandonedError, Mailbox, PeerLostError
-from dreamray.engine.lockstep.messages import (
-    Frame,
-    Key,
-    Kind,
-    expected_messages,
-    pack_decision,
-    unpack_decision,
-)
+from dreamray.engine.lockstep.mailbox import Mailbox
+from dreamray.engine.lockstep.messages import Frame, Key, Kind, expected_messages
+from dreamray.engine.lockstep.reduction import Found, Reduction
 from dreamray.engine.lockstep.transport import Alone
-from dreamray.engine.lockstep.tree import ROOT, Tree
+from dreamray.engine.lockstep.tree import ROOT
 from dreamray.engine.subdomain import Subdomain
 from dreamray.raster.chunked import ChunkedRaster
 from dreamray.raster.lazy import LazyRaster, read
 from dreamray.raster.spill import SpillBuffer
-
-
-@dataclass(frozen=True)
-class StepMeasure:
-    """What a step found out, for each tile in the order of the plan."""
-
-    losses: tuple[float, ...]
-    """The parts of the whole loss."""
-    sums: tuple[float, ...]
-    """Of the absolute gradient over each core."""
-    values: int
-    """How many numbers the whole gradient has."""
-
-    @property
-    def loss(self) -> float:
-        """The whole loss."""
-        return sum(self.losses)
-
-    @property
-    def mean(self) -> float:
-        """The mean absolute gradient of the whole picture."""
-        return sum(self.sums) / self.values
 
 
 class Place(NamedTuple):
@@ -90,11 +69,9 @@ class Member(Generic[A]):
         """`activity` is told what it is at; the root asks `wish` in each step."""
         self._octave = octave
         self._owners, self._me, self._mail = place
-        self._tree = Tree(max(self._owners) + 1)
+        self._reduction = Reduction(self._owners, self._me, self._mail)
         self._activity = activity or Activity()
         self._wish = wish
-        self._stopwatch = _Stopwatch(self._mail.clock)
-        self._effort = Effort()
         plan = octave.plan
         self._known = HaloExchange(plan, self._owners)
         buffer: SpillBuffer[A] = SpillBuffer(
@@ -121,12 +98,12 @@ class Member(Generic[A]):
         while not ends:
             decision = self._agree(number, self._measure(number, exchange))
             exchange = self._go_on(number, decision)
-            yield Step(number, decision.loss, decision.moves, self._effort)
+            yield Step(number, decision.loss, decision.moves, self._reduction.effort)
             number, ends = number + 1, decision.ends
             if decision.stores:
                 assert octave.checkpoint is not None
                 self._store(octave.checkpoint(number), None)
-                self._gather_stored(number - 1, leaves=decision.leaves)
+                self._reduction.stored(number - 1, leaves=decision.leaves)
                 yield Stored(number, last=decision.leaves)
             if decision.leaves:
                 return
@@ -134,7 +111,7 @@ class Member(Generic[A]):
             self._begin(number, exchange)
         if octave.result is not None:
             self._store(octave.result, octave.added)
-        self._gather_stored(max(number - 1, octave.first), leaves=True)
+        self._reduction.stored(max(number - 1, octave.first), leaves=True)
         yield Stored(number, last=True, finished=True)
 
     def measure(self) -> StepMeasure | None:
@@ -144,7 +121,7 @@ class Member(Generic[A]):
         found = self._measure(number, exchange)
         # Nobody goes before the root has heard of all.
         self._agree(number, found)
-        self._gather_stored(number, leaves=True)
+        self._reduction.stored(number, leaves=True)
         return self._whole(found) if self.leads else None
 
     def _exchange(self, number: int) -> HaloExchange:
@@ -158,7 +135,7 @@ class Member(Generic[A]):
 
     def _begin(self, number: int, exchange: HaloExchange) -> None:
         """A step begins: what was sent for it already is heard."""
-        self._mail.begin(number, expected_messages(exchange, self._tree, self._me))
+        self._mail.begin(number, expected_messages(exchange, self._reduction.tree, self._me))
         self._subdomain.begin(exchange)
 
     def _send_halos(self, number: int, exchange: HaloExchange) -> None:
@@ -168,14 +145,14 @@ class Member(Generic[A]):
                 halos = self._subdomain.halos(exchange, other)
                 self._mail.send(other, Kind.HALOS, _frames(halos), step=number)
 
-    def _measure(self, number: int, exchange: HaloExchange) -> _Found:
+    def _measure(self, number: int, exchange: HaloExchange) -> Found:
         """Loss and sum of the tiles of all below in the tree, by tile."""
         self._begin(number, exchange)
         losses = dict(self._windows(number, exchange))
         contributions = exchange.contributions(self._me)
         missing = {Key(Kind.GRADIENT, exchange.owners[one], one) for one in contributions}
         while missing:
-            with self._stopwatch.lap("exchange"):
+            with self._reduction.stopwatch.lap("exchange"):
                 key, frames = self._mail.take(missing)
             missing.remove(key)
             regions = [piece.inside for piece in contributions[key.tile]]
@@ -183,7 +160,7 @@ class Member(Generic[A]):
                 self._subdomain.add(key.tile, _rasters(frames, regions))
         with self._doing("sums"):
             sums = zip(self._subdomain.tiles, self._subdomain.sums(), strict=True)
-        return self._gather({tile: (losses[tile], total) for tile, total in sums})
+        return self._reduction.gather({tile: (losses[tile], total) for tile, total in sums})
 
     def _windows(self, number: int, exchange: HaloExchange) -> Iterator[tuple[int, float]]:
         """The losses of all windows.
@@ -203,7 +180,7 @@ class Member(Generic[A]):
             elif inner:
                 ready = inner.popleft()
             else:
-                with self._stopwatch.lap("exchange"):
+                with self._reduction.stopwatch.lap("exchange"):
                     come = self._mail.take(missing)
                 self._take_halos([come], missing, exchange)
                 continue
@@ -225,39 +202,14 @@ class Member(Generic[A]):
                 regions = [*exchange.needed(key.sender, self._me).values()]
                 self._subdomain.take_halos(key.sender, _rasters(frames, regions))
 
-    def _gather(self, found: _Found) -> _Found:
-        """Put in what the children in the tree tell, and what it took them."""
-        efforts = [self._stopwatch.effort(self._mail)]
-        missing = {Key(Kind.MEASURE, child) for child in self._tree.children(self._me)}
-        while missing:
-            with self._stopwatch.lap("reduction"):
-                key, (values, effort) = self._mail.take(missing)
-            missing.remove(key)
-            tiles = self._tree.tiles_below(key.sender, self._owners)
-            losses, sums = np.frombuffer(values, np.float64).reshape(-1, 2).T.tolist()
-            found |= zip(tiles, zip(losses, sums, strict=True), strict=True)
-            efforts.append(Effort(*np.frombuffer(effort, np.float64).tolist()))
-        self._effort = Effort(*(math.fsum(one) for one in zip(*map(astuple, efforts), strict=True)))
-        return found
-
-    def _agree(self, number: int, found: _Found) -> Decision:
-        """Tell what was found to the root, and hear what it decides."""
-        parent = self._tree.parent(self._me)
-        if parent is None:
+    def _agree(self, number: int, found: Found) -> Decision:
+        def by_root() -> Decision:
             whole = self._whole(found)
-            decision = decide(self._octave, number, whole.loss, whole.mean, self._wish())
-        else:
-            values = np.array([found[tile] for tile in sorted(found)], np.float64)
-            effort = np.array(astuple(self._effort), np.float64)
-            self._mail.send(parent, Kind.MEASURE, [values, effort], step=number)
-            with self._stopwatch.lap("reduction"):
-                _, (frame,) = self._mail.take([Key(Kind.DECISION, parent)])
-            decision = unpack_decision(frame)
-        for child in self._tree.children(self._me):
-            self._mail.send(child, Kind.DECISION, [pack_decision(decision)], step=number)
-        return decision
+            return decide(self._octave, number, whole.loss, whole.mean, self._wish())
 
-    def _whole(self, found: _Found) -> StepMeasure:
+        return self._reduction.agree(number, found, by_root)
+
+    def _whole(self, found: Found) -> StepMeasure:
         losses, sums = zip(*(found[tile] for tile in range(len(self._owners))), strict=True)
         return StepMeasure(losses, sums, 3 * self._octave.plan.shape.pixels)
 
@@ -287,58 +239,8 @@ class Member(Generic[A]):
                 image = self._subdomain.image(tile)
                 raster.write(core, image if added is None else image + read(added, core))
 
-    def _gather_stored(self, number: int, *, leaves: bool) -> None:
-        """Know that all below have stored, and tell it."""
-        limit = self._mail.limits.goodbye if leaves else None
-        missing = {Key(Kind.STORED, child) for child in self._tree.children(self._me)}
-        # All that it is for is done: who waits for the word of somebody who has gone need not.
-        with contextlib.suppress(*[AbandonedError, PeerLostError] if leaves else []):
-            while missing:
-                with self._stopwatch.lap("reduction"):
-                    key, _ = self._mail.take(missing, limit)
-                missing.remove(key)
-        if (parent := self._tree.parent(self._me)) is not None:
-            self._mail.send(parent, Kind.STORED, [], step=number)
-
     def _doing(self, kind: str) -> contextlib.AbstractContextManager[None]:
         return self._activity.doing("", kind, self._pixels)
-
-
-_Found = dict[int, tuple[float, float]]
-"""Loss and sum of the absolute gradient, by tile."""
-
-
-class _Stopwatch:
-    """What a step's time goes into."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._begun = clock()
-        self._laps = {"exchange": 0.0, "reduction": 0.0}
-        self._sent = self._dropped = 0
-
-    @contextlib.contextmanager
-    def lap(self, what: str) -> Iterator[None]:
-        """Time in which is waited."""
-        begun = self._clock()
-        try:
-            yield
-        finally:
-            self._laps[what] += self._clock() - begun
-
-    def effort(self, mail: Mailbox) -> Effort:
-        """Since it was asked for before."""
-        now, dropped = self._clock(), mail.dropped.total()
-        waited = self._laps["exchange"], self._laps["reduction"]
-        effort = Effort(
-            now - self._begun - sum(waited),
-            *waited,
-            mail.bytes_sent - self._sent,
-            dropped - self._dropped,
-        )
-        self._begun, self._sent, self._dropped = now, mail.bytes_sent, dropped
-        self._laps = dict.fromkeys(self._laps, 0.0)
-        return effort
 
 
 def _frames(rasters: Iterable[Raster]) -> list[Raster]:

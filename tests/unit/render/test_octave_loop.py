@@ -11,10 +11,9 @@ import pytest
 
 from dreamray.base.errors import DreamrayError, MemoryExhaustedError
 from dreamray.base.geometry import Raster, Region, Shape
-from dreamray.engine.ascent import Octave, Step, Stored, Wish
+from dreamray.engine.ascent import Octave, Step, StepMeasure, Stored, Wish
 from dreamray.engine.blending import TileTask
 from dreamray.engine.events import Event, Notice, OctaveDone, OctaveStarted, StepDone, TileDone
-from dreamray.engine.lockstep.member import StepMeasure
 from dreamray.engine.tile_executor import LocalTileExecutor, TileExecutor, WorkersLostError
 from dreamray.engine.worker import Worker
 from dreamray.plan.planner import Planner

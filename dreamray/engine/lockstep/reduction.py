@@ -1,0 +1,109 @@
+"""What goes up and down the tree: sums, what is decided, and that all have stored."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import astuple
+
+import numpy as np
+
+from dreamray.engine.ascent import Decision, Effort
+from dreamray.engine.lockstep.mailbox import AbandonedError, Mailbox, PeerLostError
+from dreamray.engine.lockstep.messages import Key, Kind, pack_decision, unpack_decision
+from dreamray.engine.lockstep.tree import Tree
+
+Found = dict[int, tuple[float, float]]
+"""Loss and sum of the absolute gradient, by tile."""
+
+
+class Reduction:
+    """One worker's place in the tree. Raises AbandonedError and PeerLostError when it waits."""
+
+    def __init__(self, owners: tuple[int, ...], me: int, mailbox: Mailbox) -> None:
+        """`owners` has the worker of each tile; `me` is the one that this is."""
+        self.tree = Tree(max(owners) + 1)
+        self.stopwatch = Stopwatch(mailbox)
+        self.effort = Effort()
+        """Of all below in the tree: see `gather`."""
+        self._owners = owners
+        self._me = me
+        self._mail = mailbox
+
+    def gather(self, found: Found) -> Found:
+        """With what the children in the tree tell, and what it took them."""
+        found = dict(found)
+        efforts = [self.stopwatch.effort()]
+        missing = {Key(Kind.MEASURE, child) for child in self.tree.children(self._me)}
+        while missing:
+            with self.stopwatch.lap("reduction"):
+                key, (values, effort) = self._mail.take(missing)
+            missing.remove(key)
+            tiles = self.tree.tiles_below(key.sender, self._owners)
+            losses, sums = np.frombuffer(values, np.float64).reshape(-1, 2).T.tolist()
+            found |= zip(tiles, zip(losses, sums, strict=True), strict=True)
+            efforts.append(Effort(*np.frombuffer(effort, np.float64).tolist()))
+        self.effort = Effort(*(math.fsum(one) for one in zip(*map(astuple, efforts), strict=True)))
+        return found
+
+    def agree(self, number: int, found: Found, decide: Callable[[], Decision]) -> Decision:
+        """Tell the root what was found by all below, and hear what it decides.
+
+        `decide` is called at the root alone.
+        """
+        parent = self.tree.parent(self._me)
+        if parent is None:
+            decision = decide()
+        else:
+            values = np.array([found[tile] for tile in sorted(found)], np.float64)
+            effort = np.array(astuple(self.effort), np.float64)
+            self._mail.send(parent, Kind.MEASURE, [values, effort], step=number)
+            with self.stopwatch.lap("reduction"):
+                _, (frame,) = self._mail.take([Key(Kind.DECISION, parent)])
+            decision = unpack_decision(frame)
+        for child in self.tree.children(self._me):
+            self._mail.send(child, Kind.DECISION, [pack_decision(decision)], step=number)
+        return decision
+
+    def stored(self, number: int, *, leaves: bool) -> None:
+        """Tell that all below have stored their tiles, once they have."""
+        limit = self._mail.limits.goodbye if leaves else None
+        missing = {Key(Kind.STORED, child) for child in self.tree.children(self._me)}
+        # All that it is for is done: who waits for the word of somebody who has gone need not.
+        with contextlib.suppress(*[AbandonedError, PeerLostError] if leaves else []):
+            while missing:
+                with self.stopwatch.lap("reduction"):
+                    key, _ = self._mail.take(missing, limit)
+                missing.remove(key)
+        if (parent := self.tree.parent(self._me)) is not None:
+            self._mail.send(parent, Kind.STORED, [], step=number)
+
+
+class Stopwatch:
+    """What a worker's time in a step goes into."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mail = mailbox
+        self._begun = mailbox.clock()
+        self._laps = {"exchange": 0.0, "reduction": 0.0}
+        self._sent = self._dropped = 0
+
+    @contextlib.contextmanager
+    def lap(self, what: str) -> Iterator[None]:
+        """Time that is waited, for the `exchange` or the `reduction`."""
+        begun = self._mail.clock()
+        try:
+            yield
+        finally:
+            self._laps[what] += self._mail.clock() - begun
+
+    def effort(self) -> Effort:
+        """Since it was asked for before."""
+        now, sent, dropped = self._mail.clock(), self._mail.bytes_sent, self._mail.dropped.total()
+        waited = self._laps["exchange"], self._laps["reduction"]
+        computing = now - self._begun - sum(waited)
+        effort = Effort(computing, *waited, sent - self._sent, dropped - self._dropped)
+        self._begun, self._sent, self._dropped = now, sent, dropped
+        self._laps = dict.fromkeys(self._laps, 0.0)
+        return effort

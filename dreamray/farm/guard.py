@@ -1,0 +1,119 @@
+"""Workers are asked, and looked after while they are at it: who does not go on is ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import (
+    ObjectLostError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+)
+
+from dreamray.base.errors import DreamrayError, MemoryExhaustedError
+from dreamray.base.messages import Warn
+from dreamray.engine.lockstep.mailbox import AbandonedError, PeerLostError
+from dreamray.engine.tile_executor import WorkersLostError
+from dreamray.farm.metrics import Metrics
+from dreamray.farm.pool import WorkerPool
+from dreamray.farm.worker_handle import WorkerHandle
+
+LOOK_EVERY = 1.0
+"""Seconds between looks at whether the workers go on."""
+
+
+class Guard:
+    """Sees to it that no answer is waited for without a limit."""
+
+    def __init__(self, pool: WorkerPool, metrics: Metrics, warn: Warn) -> None:
+        self._pool = pool
+        self._metrics = metrics
+        self._warn = warn
+
+    def end_lost(self, workers: Sequence[WorkerHandle]) -> list[WorkerHandle]:
+        """End those that do not go on, and all of these if all wait for what does not come.
+
+        Gives those of `workers` that were ended; call it every `LOOK_EVERY` seconds.
+        """
+        stalled = self._pool.end_stalled()
+        idle = [] if stalled else self._pool.end_idle(workers)
+        self._metrics.lost(len(stalled) + len(idle))
+        return [worker for worker in [*stalled, *idle] if worker in workers]
+
+    def lose(self, workers: Iterable[WorkerHandle]) -> None:
+        """Strike off workers that are gone."""
+        for worker in workers:
+            self._metrics.lost(worker in self._pool)
+            self._pool.lose(worker)
+
+    def answers(self, refs: Sequence[Any], workers: Sequence[WorkerHandle]) -> list[Any]:
+        """What each of the workers answers.
+
+        Raises WorkersLostError if one is gone or does not go on, and before that what one raised,
+        MemoryExhaustedError first. All have ended then, or are struck off.
+        """
+        self._wait(refs, workers)
+        try:
+            return list(ray.get(list(refs)))
+        except RayError:
+            pass
+        lost: dict[int, WorkerHandle] = {}
+        errors: list[Exception] = []
+        for ref, worker in zip(refs, workers, strict=True):
+            try:
+                ray.get(ref)
+            except RayTaskError as error:
+                cause = error.cause
+                if isinstance(cause, PeerLostError):
+                    peer = workers[cause.peer]
+                    if peer in self._pool and peer.number not in lost:
+                        self._warn(f"{peer}: {worker} says that {cause}: it is ended and replaced")
+                    lost[peer.number] = peer
+                elif not isinstance(cause, AbandonedError) and not _is_of_ray(error):
+                    errors.append(raised_by(error))
+            except RayActorError as error:
+                lost[worker.number] = worker
+                if is_out_of_memory(error):
+                    errors.append(MemoryExhaustedError("a worker was ended for its memory"))
+            except RayError:
+                continue
+        self.lose(lost.values())
+        if errors:
+            raise min(errors, key=lambda one: not isinstance(one, MemoryExhaustedError))
+        raise some_lost(len(lost), len(workers))
+
+    def _wait(self, refs: Sequence[Any], workers: Sequence[WorkerHandle]) -> None:
+        """Until all are answered. Raises WorkersLostError if one does not go on."""
+        pending = list(refs)
+        self._pool.note_given(workers)
+        while pending:
+            _, pending = ray.wait(pending, num_returns=len(pending), timeout=LOOK_EVERY)
+            if pending and (lost := self.end_lost(workers)):
+                raise some_lost(len(lost), len(workers))
+
+
+def some_lost(lost: int, workers: int) -> WorkersLostError:
+    """The error that says how many."""
+    return WorkersLostError(f"{lost or 'some'} of {workers} workers got lost")
+
+
+def raised_by(error: RayTaskError) -> Exception:
+    """What a worker raised: as it was, if it is for the user."""
+    cause = error.cause
+    return cause if isinstance(cause, DreamrayError) else error
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether Ray ended a process because the node's memory was used up."""
+    if isinstance(error, OutOfMemoryError):
+        return True
+    return any(sign in str(error) for sign in ("NODE_OUT_OF_MEMORY", "low on memory"))
+
+
+def _is_of_ray(error: RayTaskError) -> bool:
+    """Whether it is that something of a call was lost with another process."""
+    return isinstance(error, RayActorError | ObjectLostError)
