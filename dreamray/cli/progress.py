@@ -80,14 +80,18 @@ class Pace:
         return self._done / (self._done + self._left) if self._done + self._left else 1.0
 
 
-def _pace_texts(pace: Pace, workers: int = 1) -> tuple[str, str]:
-    """Speed and time left; empty before they are known."""
+def _pace_texts(pace: Pace, workers: int = 1, waiting: float = 0.0) -> tuple[str, str]:
+    """Speed and time left; empty before they are known.
+
+    `waiting` is the share of the workers' time in which they wait for one another.
+    """
     speed, left = pace.steps_per_second, pace.seconds_left
     if not speed or left is None:
         return "", ""
     shown = f"{speed:.1f} steps/s" if speed >= 0.95 else f"{1 / speed:.2g} s a step"
     if workers > 1:
         shown = f"{workers} workers, {pace.tile_steps_per_second:.2g} tile steps/s"
+        shown += f", exchange {100 * waiting:.0f} %" if waiting else ""
     return shown, f"{duration(left)} left"
 
 
@@ -148,7 +152,7 @@ class PictureLines(NoticeLines):
             if last or self._clock() - self._last >= LINE_EVERY:
                 ended = "" if event.moved else ", over max_loss: octave ends"
                 steps = f"step {event.number + 1}/{self._octave.iterations}"
-                pace = _pace_texts(self._pace, event.workers)
+                pace = _pace_texts(self._pace, event.workers, event.waiting)
                 self._say(steps, f"loss {event.loss:.3g}{ended}", *pace)
 
         elif isinstance(event, TileDone):
@@ -227,18 +231,20 @@ class PictureBar(ProgressBar):
         self._pace.update(event)
         if isinstance(event, OctaveStarted):
             self._octave = event
-            self._show(event, f"{event.shape}", f", {_tiles(event)}")
+            self._show(event, f"{event.shape}", f", {_tiles(event)}", _pace_texts(self._pace))
         elif isinstance(event, StepDone) and self._octave is not None:
             steps = f"step {event.number + 1}/{self._octave.iterations}"
-            self._show(self._octave, steps, f" loss {event.loss:.3g}", event.workers)
+            pace = _pace_texts(self._pace, event.workers, event.waiting)
+            self._show(self._octave, steps, f" loss {event.loss:.3g}", pace)
         elif isinstance(event, TileDone) and self._octave is not None:
-            self._show(self._octave, f"tile {event.done}/{event.tiles}", "", event.workers)
+            pace = _pace_texts(self._pace, event.workers)
+            self._show(self._octave, f"tile {event.done}/{event.tiles}", "", pace)
         elif isinstance(event, Transfer):
             self._update((f"{event.what} {event.share:.0%}", ""))
 
-    def _show(self, octave: OctaveStarted, text: str, more: str, workers: int = 1) -> None:
+    def _show(self, octave: OctaveStarted, text: str, more: str, pace: tuple[str, str]) -> None:
         number = f"octave {octave.number + 1}/{octave.count}"
-        speed, left = _pace_texts(self._pace, workers)
+        speed, left = pace
         self._update(
             (f"{number} {text}{more}", f"{speed}, {left}" if speed else ""),
             (f"{number} {text}", f"{speed}, {left}" if speed else ""),

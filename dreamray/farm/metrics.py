@@ -21,16 +21,6 @@ PIXEL_STEPS = (
 )
 
 
-EFFORTS = {
-    "computing": ("dreamray_computing_seconds", "Seconds of workers that they computed."),
-    "exchange": ("dreamray_exchange_seconds", "Seconds of workers that they waited for halos."),
-    "reduction": ("dreamray_reduction_seconds", "Seconds of workers that they waited for sums."),
-    "sent": ("dreamray_exchange_bytes", "Bytes that workers sent one another."),
-    "dropped": ("dreamray_dropped_messages", "Messages that were damaged, foreign or late."),
-}
-"""By the fields of an `Effort`."""
-
-
 class Metrics:
     """What a picture that is dreamt on a cluster counts."""
 
@@ -44,7 +34,15 @@ class Metrics:
             "Seconds of one step of a whole octave.",
             boundaries=[0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000],
         )
-        self._efforts = {what: Counter(*named) for what, named in EFFORTS.items()}
+        self._worker_seconds = Counter(
+            "dreamray_worker_seconds",
+            "Seconds of workers: computing, or waiting for halos or for the reduction.",
+            tag_keys=("into",),
+        )
+        self._sent = Counter("dreamray_exchange_bytes", "Bytes that workers sent one another.")
+        self._dropped = Counter(
+            "dreamray_dropped_messages", "Messages that were damaged, foreign, late or repeated."
+        )
 
     def workers(self, count: int) -> None:
         """So many take part from now on."""
@@ -66,9 +64,13 @@ class Metrics:
         self._seconds.observe(seconds)
         self._tile_steps.inc(len(plan.tiles))
         self._pixel_steps.inc(sum(tile.window.pixels for tile in plan.tiles))
-        for what, counter in self._efforts.items():
-            if amount := getattr(effort, what):
-                counter.inc(amount)
+        for into in ("computing", "exchange", "reduction"):
+            if seconds := getattr(effort, into):
+                self._worker_seconds.inc(seconds, tags={"into": into})
+        if effort.sent:
+            self._sent.inc(effort.sent)
+        if effort.dropped:
+            self._dropped.inc(effort.dropped)
 
     def end(self) -> None:
         """Nobody takes part any more, though the driver may live on."""

@@ -60,7 +60,7 @@ class Ports(NamedTuple):
 
 def parse_ports(value: object) -> object:
     """`20000-20063`, or `20000`; anything else as it is. Raises ValueError for none."""
-    match = _PORTS.fullmatch(str(value).strip())
+    match = _PORTS.fullmatch(_joined(value, "-"))
     if match is None:
         return value
     ports = Ports(int(match["first"]), int(match["last"] or match["first"]))
@@ -69,9 +69,15 @@ def parse_ports(value: object) -> object:
     return ports
 
 
+def _joined(value: object, between: str) -> str:
+    """The text for a pair, which is how JSON has it."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    return between.join(str(part).strip() for part in parts)
+
+
 def _parse_workers(value: object) -> object:
     """`4` or `1:16`."""
-    match = _WORKERS.fullmatch(str(value).strip())
+    match = _WORKERS.fullmatch(_joined(value, ":"))
     if match is None:
         return value
     least = int(match["least"])

@@ -26,12 +26,15 @@ from tests.support.monitoring import (
 METRICS = {
     # dreamray's own
     "ray_dreamray_active_workers",
+    "ray_dreamray_dropped_messages_total",
+    "ray_dreamray_exchange_bytes_total",
     "ray_dreamray_lost_workers_total",
     "ray_dreamray_picture_seconds_bucket",
     "ray_dreamray_pictures_total",
     "ray_dreamray_pixel_steps_total",
     "ray_dreamray_queue",
     "ray_dreamray_step_seconds_bucket",
+    "ray_dreamray_worker_seconds_total",
     # Ray's
     "ray_node_mem_total",
     "ray_node_mem_used",

@@ -11,6 +11,8 @@ import pytest
 from tests.support import chart
 
 DASHBOARD, GCS, CLIENT, METRICS, WORKER = 8265, 6379, 10001, 8080, 10500
+EXCHANGE = 11000, 11063
+"""The first and the last of the ports on which workers hear one another."""
 INTERNET = "203.0.113.9"
 
 
@@ -118,7 +120,7 @@ SUBMITTER, OWN_SUBMITTER = ("CronJob", "farm-dreamray-nightly"), ("RayJob", "sub
 LAUNCHER = ("CronJob", "farm-dreamray-own")
 
 
-@pytest.mark.parametrize("port", [GCS, 6380, 6381, 6382, 52365, 10002, WORKER, 10999])
+@pytest.mark.parametrize("port", [GCS, 6380, 6381, 6382, 52365, 10002, WORKER, 10999, *EXCHANGE])
 def test_nodes_of_a_cluster_reach_each_other(farm: Network, port: int) -> None:
     for head, worker in ((HEAD, WORKERS), (OWN_HEAD, OWN_WORKERS)):
         assert farm.connects(farm.pod(*worker), farm.pod(*head), port)
@@ -126,7 +128,7 @@ def test_nodes_of_a_cluster_reach_each_other(farm: Network, port: int) -> None:
         assert farm.connects(farm.pod(*worker), farm.pod(*worker), port)
 
 
-@pytest.mark.parametrize("port", [GCS, 6380, 6381, 52365, CLIENT, WORKER])
+@pytest.mark.parametrize("port", [GCS, 6380, 6381, 52365, CLIENT, WORKER, *EXCHANGE])
 def test_rays_ports_are_closed_to_all_others(farm: Network, port: int) -> None:
     for source in (
         OUTSIDE,
@@ -140,6 +142,14 @@ def test_rays_ports_are_closed_to_all_others(farm: Network, port: int) -> None:
     ):
         for target in (HEAD, WORKERS):
             assert not farm.connects(source, farm.pod(*target), port)
+
+
+def test_those_of_the_exchange_are_the_ones_that_workers_are_told(farm: Network) -> None:
+    manifests = chart.render(chart.VALUE_SETS["schedules"])
+    for where in (WORKERS, OWN_WORKERS):
+        told = manifests.pod(*where).environment()["DREAMRAY_EXCHANGE_PORTS"]
+        assert told == "{}-{}".format(*EXCHANGE)
+        assert not farm.connects(farm.pod(*where), farm.pod(*where), EXCHANGE[1] + 1)
 
 
 def test_submitters_reach_the_job_server_and_nothing_else_of_ray(farm: Network) -> None:

@@ -1,7 +1,8 @@
 {{/* Ray clusters: the long-lived one, and those of schedules. */}}
 
 {{/*
-Ports, on all nodes. Ray would choose some of them anew each time; a NetworkPolicy needs to know.
+Ports, on all nodes. Ray would choose some of them anew each time; a NetworkPolicy needs to know. On
+those of the exchange workers hear one another, each process on one.
 Ray's client server listens at 10001 of each head, and cannot be switched off: nothing of ours uses it,
 and no policy opens that port.
 */}}
@@ -16,6 +17,8 @@ metrics: 8080
 agentHttp: 52365
 firstWorker: 10002
 lastWorker: 10999
+firstExchange: 11000
+lastExchange: 11063
 {{- end -}}
 
 {{/* What is the same in `ray start` on head and workers. */}}
@@ -169,7 +172,8 @@ workerGroupSpecs:
       {{- $worker := dict "root" $root "component" "worker" "cluster" $.cluster "container" "ray-worker" -}}
       {{- $_ := set $worker "placement" (include "dreamray.workerPlacement" $group | fromJson) -}}
       {{- $_ := set $worker "terminationGracePeriodSeconds" (add $group.drainSeconds 30) -}}
-      {{- $_ := set $worker "env" (list (include "dreamray.drain" $group.drainSeconds | fromYaml)) -}}
+      {{- $exchange := dict "name" "DREAMRAY_EXCHANGE_PORTS" "value" (printf "%v-%v" $ports.firstExchange $ports.lastExchange) -}}
+      {{- $_ := set $worker "env" (list (include "dreamray.drain" $group.drainSeconds | fromYaml) $exchange) -}}
       {{- $_ := set $worker "ports" (list (dict "name" "metrics" "containerPort" $ports.metrics "protocol" "TCP")) -}}
       {{- include "dreamray.podTemplate" $worker | nindent 6 }}
   {{- end }}

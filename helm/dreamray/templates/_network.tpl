@@ -7,6 +7,7 @@
 - {port: {{ get $ports $name }}, protocol: TCP}
 {{ end -}}
 - {port: {{ $ports.firstWorker }}, endPort: {{ $ports.lastWorker }}, protocol: TCP}
+- {port: {{ $ports.firstExchange }}, endPort: {{ $ports.lastExchange }}, protocol: TCP}
 {{- end -}}
 
 {{- define "dreamray.s3Port" -}}

@@ -120,6 +120,16 @@ def test_lines_come_every_ten_seconds_within_an_octave() -> None:
     ]  # fmt: skip
 
 
+def test_several_workers_tell_how_long_they_wait_for_one_another() -> None:
+    clock, out = Clock(), io.StringIO()
+    show = PictureLines(Console(file=out, width=100), clock)
+    show(octave(iterations=2))
+    for step in range(2):
+        clock.now += 1.0
+        show(StepDone(0, step, 1.0, moved=True, workers=3, waiting=0.123))
+    assert "3 workers, 4 tile steps/s, exchange 12 %" in out.getvalue()
+
+
 def test_the_bar_shows_octave_step_and_loss() -> None:
     assert "octave 1/2 step 3/3 loss 3.5" in written(PictureBar, terminal=True)
 

@@ -110,6 +110,12 @@ class TestRange:
             ),
             ("threads", "from 1 to 1024", [0, -1, 1025, "all", 1.5]),
             ("weights", "auto, imagenet, bestiary, random", ["", 3, None]),
+            ("workers", "from 1 to 10000, or MIN:MAX", ["0", "3:1", "4-8", [3, 1], [1, 2, 3]]),
+            (
+                "exchange_ports",
+                "from 1024 to 65535, as FIRST-LAST",
+                ["80", "3000-2000", "1024:2048", 65536, [2000, 70000], [1, 2, 3]],
+            ),
         ],
     )
     def test_of_an_execution(self, field, allowed, values):
@@ -130,6 +136,13 @@ class TestRange:
     def test_its_ends_are_allowed(self, settings):
         dream = Dream(**settings)
         assert {name: getattr(dream, name) for name in settings} == settings
+
+    def test_pairs_may_be_text_or_a_list(self):
+        """As people write them, and as JSON has them."""
+        asked = Execution(workers="1:16", exchange_ports="20000-20063")
+        assert asked == Execution(workers=[1, 16], exchange_ports=[20000, 20063])
+        assert asked == Execution(**asked.model_dump(mode="json"))
+        assert Execution(workers=2, exchange_ports=20000).exchange_ports == (20000, 20000)
 
     @pytest.mark.parametrize("word", ["none", "None", " NONE "])
     def test_none_is_a_word(self, word):
