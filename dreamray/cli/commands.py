@@ -218,7 +218,7 @@ def plan(
     request = _prepare(given)
     planned, dream = plan_picture(source, request)
     speed = measure_speed(dream, request.execution) if probe else None
-    for line in report(planned, dream, speed):
+    for line in report(planned, dream, speed, request.execution.workers):
         say(line)
 
 

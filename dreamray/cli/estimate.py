@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from dreamray.base.geometry import Shape
 from dreamray.base.messages import duration, plural, show_size, shown
 from dreamray.cli.merge import MergedSettings
 from dreamray.engine.ascent import Octave, Step
+from dreamray.engine.halo_exchange import helping
 from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.model.architecture import CONVOLUTIONS, convolution_flops, kernel_shape
@@ -27,11 +28,12 @@ from dreamray.raster.lazy import ArrayRaster
 from dreamray.raster.pixels import HELD_PIXELS
 from dreamray.render.default_layers import foresee_layers
 from dreamray.settings.dream import Dream
-from dreamray.settings.execution import Execution
+from dreamray.settings.execution import Execution, Workers
 from dreamray.storage import locate
 
 _PROBE_SIDE = 320
 _PROBE_STEPS = 4
+_SHOWN_WORKERS = 32
 
 
 def plan_picture(source: str, request: MergedSettings) -> tuple[PicturePlan, Dream]:
@@ -73,8 +75,10 @@ def measure_speed(dream: Dream, execution: Execution) -> float:
     return flops / statistics.median(seconds[1:])
 
 
-def report(plan: PicturePlan, dream: Dream, speed: float | None) -> Iterator[str]:
-    """The plan as lines of text, a table of the octaves among them."""
+def report(
+    plan: PicturePlan, dream: Dream, speed: float | None, workers: Workers | None = None
+) -> Iterator[str]:
+    """The plan as lines of text, a table of the octaves among them, for so many workers."""
     margin = f" with a margin of {plural(plan.margin, 'pixel')}" if plan.margin else ""
     octaves, steps = plural(len(plan.stages), "octave"), plural(dream.iterations, "step")
     yield f"picture {plan.shape}{margin}, {octaves}, up to {steps} each"
@@ -91,11 +95,26 @@ def report(plan: PicturePlan, dream: Dream, speed: float | None) -> Iterator[str
             f"{show_size(stage.memory):>10}{stage.flops / 1e9:>12,.1f}"
         )
     yield f"memory: {show_size(plan.memory)} of a budget of {show_size(plan.budget)}"
+    yield from _helping([len(stage.tiles.tiles) for stage in plan.stages], workers)
     work = sum(stage.flops for stage in plan.stages) * dream.iterations
     yield f"work: {work / 1e9:,.0f} GFLOP if no octave ends early"
     if speed is not None:
         seconds = duration(work / speed)
         yield f"time: about {seconds} at the {speed / 1e9:,.0f} GFLOP/s measured here"
+
+
+def _helping(tiles: Sequence[int], workers: Workers | None) -> Iterator[str]:
+    """How many workers make a picture faster, with so many tiles in each octave."""
+    largest = max(tiles)
+    if workers is not None and workers.most > 1:
+        help_it = max(helping(count, workers.most) for count in tiles)
+        busiest = plural(-(-largest // help_it), "tile")
+        yield f"workers: {help_it} of {workers.most} help, the busiest with {busiest}"
+    elif largest > 1:
+        asked = range(1, min(largest, _SHOWN_WORKERS) + 1)
+        counts = sorted({helping(largest, count) for count in asked})
+        more = ", …" if asked[-1] < largest else ""
+        yield f"workers: {', '.join(map(str, counts))}{more}; others are as fast as the next fewer"
 
 
 def _probe_side(dream: Dream) -> int:

@@ -191,3 +191,14 @@ def assign_tiles(plan: TilePlan, count: int) -> tuple[int, ...]:
 
     split(list(range(len(owners))), 0, min(count, len(owners)))
     return tuple(owners)
+
+
+def helping(tiles: int, count: int) -> int:
+    """How many of `count` owners help with so many tiles: with fewer, the busiest would have more.
+
+    All wait for the busiest in each step. Nine tiles take three owners as long as four, of whom one
+    has three as well: the fourth would only have more exchanged. `assign_tiles` gives nobody
+    more tiles than has to be.
+    """
+    most = -(-tiles // count)
+    return -(-tiles // most)

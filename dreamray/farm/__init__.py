@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def ray_tile_executor(
-    spec: EngineSpec, execution: Execution, tiles: int, on_event: Listener
+    spec: EngineSpec, execution: Execution, tiles: Sequence[int], on_event: Listener
 ) -> Iterator[TileExecutor]:
     """A tile executor on the workers of a cluster, which are let go at the end.
 
-    `tiles` is how many of them a picture has at the most: more workers would have nothing to do.
+    `tiles` is how many of them each octave has: workers that would not help are not asked for.
     Raises RequestError or DreamrayError where there is no cluster, or it has no workers.
     """
     # A submitter's `python -m dreamray.farm.submit` imports this package, and none of these.
+    from dreamray.base.messages import plural
     from dreamray.engine.events import Notice
+    from dreamray.engine.halo_exchange import helping
     from dreamray.farm.cluster import connect
 
     with connect(execution):
@@ -39,13 +41,14 @@ def ray_tile_executor(
 
         resources = worker_resources(execution)
         asked = worker_count(execution, resources)
-        if asked.most > tiles:
+        most = max(helping(count, asked.most) for count in tiles)
+        if asked.most > most:
             warn(
-                f"{asked.most} workers for {tiles} tile{'s' * (tiles != 1)}: the others would have "
-                "nothing to do; a smaller --tile or --memory makes more"
+                f"{plural(most, 'worker')} of {asked.most}: with {plural(max(tiles), 'tile')} more "
+                "would not be faster; a smaller --tile or --memory makes more of them"
             )
         make = worker_maker(dataclasses.replace(spec, threads=resources.cpus), resources)
-        pool = WorkerPool(make, asked.at_most(tiles), resources, wait=execution.wait, warn=warn)
+        pool = WorkerPool(make, asked.at_most(most), resources, wait=execution.wait, warn=warn)
         farm = RayTileExecutor(pool, Metrics(), warn, execution.exchange_ports)
         with contextlib.closing(farm) as executor:
             yield executor

@@ -18,7 +18,7 @@ from typing_extensions import override
 from dreamray.base.messages import Warn
 from dreamray.engine.ascent import Octave, Step, StepMeasure, Stored, Wish
 from dreamray.engine.blending import TileTask
-from dreamray.engine.halo_exchange import assign_tiles
+from dreamray.engine.halo_exchange import assign_tiles, helping
 from dreamray.engine.lockstep.mailbox import Epoch
 from dreamray.engine.tile_executor import TileExecutor, WorkersLostError
 from dreamray.farm.answers import put
@@ -95,7 +95,8 @@ class RayTileExecutor(TileExecutor):
         """Deal the tiles out to those workers that are ready."""
         plan = octave.plan
         while True:
-            self._workers = self._pool.wait_ready()[: len(plan.tiles)]
+            ready = self._pool.wait_ready()
+            self._workers = ready[: helping(len(plan.tiles), len(ready))]
             if len(self._workers) == 1 or self._let_listen():
                 break
         owners = assign_tiles(plan, len(self._workers))
@@ -132,6 +133,6 @@ class RayTileExecutor(TileExecutor):
         self._pool.scale_up()
         if any(self._pool.has_to_leave(worker) for worker in self._workers):
             return Wish.LEAVE
-        if min(len(self._pool.ready()), len(plan.tiles)) > len(self._workers):
+        if helping(len(plan.tiles), len(self._pool.ready()) or 1) > len(self._workers):
             return Wish.LEAVE_AT_CHECKPOINT
         return Wish.GO_ON

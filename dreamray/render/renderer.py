@@ -147,8 +147,8 @@ class Renderer:
             if self.execution.on_ray:
                 from dreamray.farm import ray_tile_executor
 
-                most = max(len(stage.tiles.tiles) for stage in plan.stages)
-                farm = ray_tile_executor(spec, self.execution, most, self._on_event)
+                tiles = [len(stage.tiles.tiles) for stage in plan.stages]
+                farm = ray_tile_executor(spec, self.execution, tiles, self._on_event)
                 self._executor = self._closing.enter_context(farm)
             else:
                 self._executor = LocalTileExecutor(Worker(spec.engine()))

@@ -99,7 +99,7 @@ class Run:
         """By so many workers of the cluster."""
         execution = self.execution.replace(address="local", workers=workers, wait=wait)
         stand_in: Any = tools or PlainTools()
-        with ray_tile_executor(stand_in, execution, 99, self.on_event) as crew:
+        with ray_tile_executor(stand_in, execution, self.tiles, self.on_event) as crew:
             return self.by(crew)
 
     def by(self, crew: TileExecutor) -> Raster:
@@ -114,6 +114,11 @@ class Run:
         )
         dreamt = dreaming.run(ArrayRaster(self.image))
         return read(dreamt, Region.whole(dreamt.shape))
+
+    @property
+    def tiles(self) -> list[int]:
+        """How many there are in each octave."""
+        return [len(stage.tiles.tiles) for stage in self.plan.stages]
 
     @property
     def notices(self) -> list[str]:
@@ -254,13 +259,9 @@ class TestWorkers:
 
     def test_are_no_more_than_tiles(self, image, tmp_path):
         run = Run(image, tmp_path, tile=128)
-        most = max(len(stage.tiles.tiles) for stage in run.plan.stages)
-        execution = run.execution.replace(address="local", workers="7")
-        stand_in: Any = PlainTools()
-        with ray_tile_executor(stand_in, execution, most, run.on_event) as crew:
-            run.by(crew)
-        assert max(run.workers) == most == 4
-        assert "7 workers for 4 tiles" in run.notices[0]
+        run.on_ray("7")
+        assert max(run.workers) == max(run.tiles) == 4
+        assert "4 workers of 7: with 4 tiles more would not be faster" in run.notices[0]
 
     def test_go_when_the_picture_is_done(self, image, tmp_path):
         Run(image, tmp_path).on_ray("2")
@@ -269,7 +270,7 @@ class TestWorkers:
 
 
 def test_no_references_pile_up(image, tmp_path):
-    """The driver lets go of the strips of each step."""
+    """The driver lets go of what it was told of each step."""
     from ray._private.worker import global_worker
 
     counts = []

@@ -523,6 +523,13 @@ def test_plan_tells_tiles_memory_work_and_time(run: Run, tmp_path: Path) -> None
     assert re.search(r"^time: about [\d:]+ at the [\d,]+ GFLOP/s", out, re.MULTILINE)
 
 
+def test_plan_tells_how_many_workers_help(run: Run, tmp_path: Path) -> None:
+    Image.new("RGB", (600, 600)).save(tmp_path / "in.png")
+    plan = "plan", tmp_path / "in.png", "--tile", "256", "--octaves", "1", "--no-probe"
+    assert "workers: 1, 2, 3, 5, 9; others" in run(*plan).out
+    assert "workers: 3 of 4 help, the busiest with 3 tiles" in run(*plan, "--workers", "1:4").out
+
+
 def test_layers_lists_the_blocks_and_every_layer_on_request(run: Run) -> None:
     assert re.search(r"^mixed5 +16 +543x543 +768$", run("layers").out, re.MULTILINE)
     assert len(run("layers").out.splitlines()) == 12

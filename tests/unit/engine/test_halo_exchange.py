@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dreamray.base.geometry import Interval, Region, Shape
-from dreamray.engine.halo_exchange import HaloExchange, assign_tiles, window_pieces
+from dreamray.engine.halo_exchange import HaloExchange, assign_tiles, helping, window_pieces
 from dreamray.plan.tiles import TilePlan, plan_tiles
 
 layers = st.sampled_from(["conv2d_2", "max_pooling2d", "mixed0", "mixed2"])
@@ -176,6 +176,17 @@ class TestDeal:
         plan = grid(rows, columns)
         row_wise = tuple(n * count // len(plan.tiles) for n in range(len(plan.tiles)))
         assert border(plan, assign_tiles(plan, count)) <= border(plan, row_wise)
+
+    @given(grids, st.integers(1, 100))
+    def test_no_more_owners_help_than_leave_the_busiest_less(
+        self, plan: TilePlan, count: int
+    ) -> None:
+        def busiest(owners: int) -> int:
+            return max(Counter(assign_tiles(plan, owners)).values())
+
+        fewest = helping(len(plan.tiles), count)
+        assert busiest(fewest) == busiest(count)
+        assert fewest == 1 or busiest(fewest - 1) > busiest(count)
 
     def test_halves_the_longer_side(self) -> None:
         assert assign_tiles(grid(1, 4), 2) == (0, 0, 1, 1)
