@@ -1,15 +1,13 @@
 """What dealing a picture out to many workers costs, and what that means for a cluster.
 
     python benchmarks/scaling.py [--workers 1,2,4,8,16,32] [--tile 64] [--layers mixed0]
-    python benchmarks/scaling.py --predict --step-seconds 0.05 --link 10 --sizes 8192,16384,65536
+    python benchmarks/scaling.py --predict --tile 2048 --cards L4,H100 --links 25,100
 
 The first runs the real lockstep on a real Ray cluster of this machine, with the dream replaced
-by a sleep of fixed length: what a step takes beyond the sleep is coordination. It prints that
-per worker, the driver's own processor time, and the bytes that travel from worker to worker;
-then it fits the model.
+by a sleep of fixed length: what a step takes beyond the sleep is coordination. It prints the
+processor time of workers and driver, and the bytes that travel from worker to worker.
 
-The second predicts a cluster from the model: how long a step of a picture takes on so many
-GPUs that need so long for a tile and are connected by a link of so many Gbit/s.
+The second predicts a cluster by a model: see `scaling_model.py`.
 """
 
 from __future__ import annotations
@@ -19,23 +17,24 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scaling_model import CARDS, ENCRYPTED, Link, predict, traffic
 
 from dreamray.base.geometry import Raster, Region, Shape
 from dreamray.base.messages import show_size
+from dreamray.engine.ascent import Octave, Step
 from dreamray.engine.halo_exchange import HaloExchange, assign_tiles
 from dreamray.engine.worker import EngineSpec
+from dreamray.model.device import available_threads
 from dreamray.plan.tiles import TilePlan, plan_tiles
 from dreamray.raster.lazy import ArrayRaster
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
-
-PIXEL_BYTES = 12
 
 
 class Sleeper:
@@ -117,47 +116,69 @@ class Measured:
     """A step, median."""
     slept: float
     """Of it, in the worker with the most tiles."""
+    each: float
+    """Processor time of a worker's process, Ray's threads and those of the exchange in it, mean."""
     driver: float
-    """Processor time of the driver's process, with Ray's threads in it, mean of a step."""
-    thread: float
-    """Of it that of the thread that leads the step."""
+    """That of the driver's process, mean of a step."""
+    waited: float
+    """Seconds that a worker waited for others, mean."""
+    peak: int
+    """Bytes that the largest worker held at its peak."""
     sent: int
     """Bytes that all workers together send to others."""
 
     @property
-    def coordination(self) -> float:
-        """Seconds of a step, beyond the sleep, for each worker."""
-        return (self.seconds - self.slept) / self.workers
+    def predicted(self) -> float:
+        """Seconds of a step by the model: processors are shared by all."""
+        shared = (self.workers * self.each + self.driver) / available_threads()
+        return self.slept + max(self.each, shared)
 
 
 def measure(workers: int, given: argparse.Namespace) -> Measured:
     """Make steps with so many workers."""
     plan = make_plan(workers * given.tiles_each, given.tile, given.layers)
-    steps = given.steps
     image = ArrayRaster(np.zeros((*plan.shape, 3), np.float32))
     execution = Execution(workers=str(workers), threads=1, address="local", wait=600)
+    dream = Dream(
+        layers=dict.fromkeys(given.layers, 1.0), iterations=given.steps + 2, max_loss=None
+    )
+    ends, waited, processor = [], [], {}
     with sleeping(SleepingTools(given.sleep, given.layers), execution, len(plan.tiles)) as executor:
-        executor.begin(plan, image, None, None)
-        seconds = []
-        executor.compute((0, 0))
-        processor, thread = time.process_time(), time.thread_time()
-        for _ in range(steps):
-            executor.move(0.01, 1.0)
-            begun = time.perf_counter()
-            executor.compute((0, 0))
-            seconds.append(time.perf_counter() - begun)
-        processor, thread = time.process_time() - processor, time.thread_time() - thread
+        for told in executor.dream(Octave(plan, image, dream)):
+            if not isinstance(told, Step):
+                continue
+            ends.append(time.perf_counter())
+            waited.append((told.effort.exchange + told.effort.reduction) / workers)
+            if told.number in (1, given.steps + 1):
+                pids = [os.getpid(), *(one.place.pid for one in executor.workers)]
+                processor[told.number] = [processor_seconds(pid) for pid in pids]
+                peak = max(map(peak_bytes, pids[1:]))
+    spent = np.subtract(processor[given.steps + 1], processor[1]) / given.steps
     owners = assign_tiles(plan, workers)
     most = max(owners.count(owner) for owner in set(owners))
     return Measured(
         workers,
         len(plan.tiles),
-        statistics.median(seconds),
+        float(np.median(np.diff(ends[1:]))),
         most * given.sleep,
-        processor / steps,
-        thread / steps,
+        float(np.mean(spent[1:])),
+        float(spent[0]),
+        statistics.mean(waited[2:]),
+        peak,
         sum(traffic(HaloExchange(plan, owners)).values()),
     )
+
+
+def processor_seconds(pid: int) -> float:
+    """That a process has used so far, with all of its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_bytes(pid: int) -> int:
+    """The most memory that a process has held so far."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
 
 
 def sleeping(tools: SleepingTools, execution: Execution, tiles: int) -> Any:
@@ -166,7 +187,7 @@ def sleeping(tools: SleepingTools, execution: Execution, tiles: int) -> Any:
 
     stand_in: Any = tools
     as_tools: EngineSpec = stand_in
-    return ray_tile_executor(as_tools, execution, tiles, print)
+    return ray_tile_executor(as_tools, execution, [tiles], print)
 
 
 def make_plan(tiles: int, core: int, layers: tuple[str, ...]) -> TilePlan:
@@ -176,47 +197,6 @@ def make_plan(tiles: int, core: int, layers: tuple[str, ...]) -> TilePlan:
     plan = plan_tiles(shape, layers, core)
     assert len(plan.tiles) == tiles
     return plan
-
-
-def traffic(exchange: HaloExchange) -> dict[int, int]:
-    """Bytes that each owner sends in a step: pixels of its cores, and gradients for others'."""
-    sent = dict.fromkeys(exchange.owners, 0)
-    for owner in sent:
-        for other in exchange.receivers(owner):
-            regions = exchange.needed(owner, other).values()
-            sent[owner] += PIXEL_BYTES * sum(region.pixels for region in regions)
-    for number, rows in enumerate(exchange.pieces):
-        owner = exchange.owners[number]
-        for row in rows:
-            for piece in row:
-                if exchange.owners[piece.source] != owner:
-                    sent[owner] += PIXEL_BYTES * piece.inside.pixels
-    return sent
-
-
-def predict(given: argparse.Namespace) -> None:
-    """Seconds of a step on a cluster, by the model."""
-    print(
-        f"a tile of {given.tile} takes {given.step_seconds:g} s, links of {given.link:g} Gbit/s, "
-        f"{1000 * given.coordination:g} ms a worker and step\n"
-    )
-    print("| picture | GPUs | tiles each | step | of it exchange | efficiency |")
-    print("|---|---|---|---|---|---|")
-    for side in given.sizes:
-        plan = plan_tiles(Shape(side, side), given.layers, given.tile)
-        for gpus in given.gpus:
-            if gpus > len(plan.tiles):
-                continue
-            owners = assign_tiles(plan, gpus)
-            each = max(owners.count(owner) for owner in set(owners))
-            sent = max(traffic(HaloExchange(plan, owners)).values())
-            compute = each * given.step_seconds
-            exchange = sent / (given.link / 8 * 1e9) + gpus * given.coordination
-            alone = len(plan.tiles) * given.step_seconds / gpus
-            print(
-                f"| {side}² | {gpus} | {each} | {compute + exchange:.2f} s | {exchange:.2f} s | "
-                f"{alone / (compute + exchange):.0%} |"
-            )
 
 
 def main() -> None:
@@ -232,39 +212,50 @@ def main() -> None:
     made.add_argument("--steps", type=int, default=20)
     made.add_argument("--markdown", type=Path, metavar="FILE")
     made.add_argument("--predict", action="store_true")
-    made.add_argument("--step-seconds", type=float, default=0.05, help="of a tile on a GPU")
-    made.add_argument("--link", type=float, default=10.0, help="Gbit/s")
-    made.add_argument("--coordination", type=float, default=0.004, help="s a worker and step")
-    made.add_argument("--sizes", type=numbers, default=[8192, 16384, 32768, 65536])
-    made.add_argument("--gpus", type=numbers, default=[1, 2, 4, 8, 16, 32, 64])
+    made.add_argument("--cards", type=names, default=tuple(CARDS), help=", ".join(CARDS))
+    made.add_argument("--links", type=numbers, default=[25, 100], help="Gbit/s")
+    made.add_argument("--encrypted", type=float, default=ENCRYPTED, help="bytes/s of a thread")
+    made.add_argument("--sizes", type=numbers, default=[16384, 32768, 65536])
+    made.add_argument("--gpus", type=numbers, default=[4, 16, 64])
     given = made.parse_args()
     if given.predict:
-        predict(given)
-        return
-    # The workers find the sleeper by its name.
-    here = str(Path(__file__).parent)
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        [here, *filter(None, [os.environ.get("PYTHONPATH")])]
-    )
-    lines = [
+        links = [Link(gbits, given.encrypted) for gbits in given.links]
+        lines = predict(given.cards, links, given.sizes, given.gpus, given.tile, given.layers)
+    else:
+        # The workers find the sleeper by its name.
+        here = str(Path(__file__).parent)
+        os.environ["PYTHONPATH"] = os.pathsep.join(
+            [here, *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
+        lines = measured(given)
+    written = []
+    for line in lines:
+        print(line, flush=True)
+        written.append(line)
+    if given.markdown:
+        given.markdown.write_text("\n".join(written) + "\n")
+
+
+def measured(given: argparse.Namespace) -> Iterator[str]:
+    """A table, line by line."""
+    yield (
         f"tiles of {given.tile}, {given.tiles_each} a worker, a sleep of {given.sleep:g} s each; "
-        f"{given.steps} steps, {os.cpu_count()} processors for all of it",
-        "",
-        "| workers | step | beyond sleep | a worker | driver, a worker | its thread | sent |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    print("\n".join(lines), flush=True)
+        f"{given.steps} steps, {available_threads()} processors for all of it"
+    )
+    yield ""
+    yield (
+        "| workers | step | by the model | beyond the sleep | processor time of a worker "
+        "| of the driver, a worker | waited | worker's peak | sent |"
+    )
+    yield "|" + 9 * "---|"
     for workers in given.workers:
         one = measure(workers, given)
-        lines.append(
-            f"| {one.workers} | {1000 * one.seconds:.1f} ms "
-            f"| {1000 * (one.seconds - one.slept):.1f} ms | {1000 * one.coordination:.2f} ms "
-            f"| {1000 * one.driver / one.workers:.2f} ms "
-            f"| {1000 * one.thread / one.workers:.2f} ms | {show_size(one.sent)} |"
+        yield (
+            f"| {one.workers} | {1000 * one.seconds:.1f} ms | {1000 * one.predicted:.1f} ms "
+            f"| {1000 * (one.seconds - one.slept):.1f} ms | {1000 * one.each:.2f} ms "
+            f"| {1000 * one.driver / one.workers:.2f} ms | {1000 * one.waited:.1f} ms "
+            f"| {show_size(one.peak)} | {show_size(one.sent)} |"
         )
-        print(lines[-1], flush=True)
-    if given.markdown:
-        given.markdown.write_text("\n".join(lines) + "\n")
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -56,6 +56,11 @@ class RayTileExecutor(TileExecutor):
     def size(self) -> int:
         return len(self._workers)
 
+    @property
+    def workers(self) -> tuple[WorkerHandle, ...]:
+        """Those who take part now; the first one leads."""
+        return tuple(self._workers)
+
     @override
     def about(self) -> Mapping[str, Any]:
         return self._pool.about or self._pool.wait_ready()[0].about or {}
