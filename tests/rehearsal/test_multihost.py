@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -174,6 +175,49 @@ def test_a_cut_link_does_not_change_the_bytes(farm):
     assert farm.left() == []
     assert "Traceback" not in driver.said
     assert "raylet" not in driver.said
+
+
+STRANGER = """
+import itertools, socket, sys, time
+import zmq
+
+first, last, *hosts = sys.argv[1:]
+reached = set()
+context = zmq.Context()
+for turn in itertools.count():
+    for host, port in itertools.product(hosts, range(int(first), int(last) + 1)):
+        try:
+            with socket.create_connection((host, port), timeout=1) as raw:
+                raw.sendall(b"GET / HTTP/1.1\\r\\n\\r\\n" + bytes(1 << 16))
+        except OSError:
+            continue
+        reached.add((host, port))
+        if turn < 20:
+            plain, foreign = context.socket(zmq.PUSH), context.socket(zmq.PUSH)
+            foreign.curve_publickey, foreign.curve_secretkey = zmq.curve_keypair()
+            foreign.curve_serverkey, _ = zmq.curve_keypair()
+            for one in plain, foreign:
+                one.connect(f"tcp://{host}:{port}")
+                one.send_multipart([bytes(44), bytes(1 << 16)], zmq.NOBLOCK)
+    print(len(reached), flush=True)
+    time.sleep(0.05)
+"""
+"""Sends to all ports that anybody listens on: bytes, and messages with no keys or its own."""
+
+
+def test_who_has_no_keys_reaches_the_ports_and_disturbs_nothing(farm):
+    farm.hosts.start_ray(cpus=1)
+    driver = farm.render("stranger.png", "--workers", "2", "--exchange-ports", "20000-20003")
+    there = [host.address for host in farm.hosts[1:]]
+    command = [sys.executable, "-c", STRANGER, "20000", "20003", *there]
+    stranger = farm.head.popen(command, stdout=subprocess.PIPE, text=True)
+    driver.read_until("octave 1/2: ")
+    assert driver.finish() == 0, driver.said
+    stranger.kill()
+    told = stranger.communicate(timeout=30)[0].split()
+    assert told[-1] == "2"
+    assert "lost" not in driver.said
+    assert farm.sha256("stranger.png") == farm.expected()
 
 
 def test_a_job_that_is_stopped_goes_on_where_it_was(farm):
