@@ -182,7 +182,7 @@ for name, core, workers in ("tiled", 96, "3"), ("whole", None, "1"):
     execution = Execution(address=address, workers=workers, threads=1)
     grid = ChunkGrid.within(plan.core_rows, plan.core_columns, 4096)
     raster = ChunkedRaster(LocalFolder(Path(out, name)), grid, "float32")
-    far = dream.replace(iterations=1, step=1e6, max_loss=None)  # The image is nothing beside it.
+    far = dream.replace(iterations=1, step=100, max_loss=None)  # The image is little beside it.
     with ray_tile_executor(spec, execution, [len(plan.tiles)], print) as executor:
         for _ in executor.dream(Octave(plan, ArrayRaster(image), far, result=raster)):
             pass
