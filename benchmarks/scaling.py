@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scaling_model import CARDS, ENCRYPTED, Link, predict, traffic
+from scaling_model import CARDS, ENCRYPTED, Link, predict, predict_picture, traffic
 
 from dreamray.base.geometry import Raster, Region, Shape
 from dreamray.base.messages import show_size
@@ -217,9 +217,12 @@ def main() -> None:
     made.add_argument("--encrypted", type=float, default=ENCRYPTED, help="bytes/s of a thread")
     made.add_argument("--sizes", type=numbers, default=[16384, 32768, 65536])
     made.add_argument("--gpus", type=numbers, default=[4, 16, 64])
+    made.add_argument("--picture", type=parse_shape, metavar="WIDTHxHEIGHT", help="of --predict")
     given = made.parse_args()
-    if given.predict:
-        links = [Link(gbits, given.encrypted) for gbits in given.links]
+    links = [Link(gbits, given.encrypted) for gbits in given.links]
+    if given.predict and given.picture:
+        lines = predict_picture(given.picture, given.cards, links, given.gpus, given.tile)
+    elif given.predict:
         lines = predict(given.cards, links, given.sizes, given.gpus, given.tile, given.layers)
     else:
         # The workers find the sleeper by its name.
@@ -261,6 +264,12 @@ def measured(given: argparse.Namespace) -> Iterator[str]:
 def names(text: str) -> tuple[str, ...]:
     """`mixed2,mixed3`."""
     return tuple(text.split(","))
+
+
+def parse_shape(text: str) -> Shape:
+    """`4000x3000`."""
+    width, height = text.split("x")
+    return Shape(int(height), int(width))
 
 
 def numbers(text: str) -> list[int]:

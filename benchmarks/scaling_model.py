@@ -22,7 +22,10 @@ from dreamray.engine.lockstep.messages import PIXEL_BYTES
 from dreamray.engine.lockstep.tree import Tree
 from dreamray.farm.zeromq import IO_THREADS
 from dreamray.model.architecture import convolution_flops
+from dreamray.plan.planner import Planner
 from dreamray.plan.tiles import TilePlan, plan_tiles
+from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
 
 LAUNCH = 0.003
 """Seconds of a window beyond its arithmetic: some 320 kernels to launch. A lead."""
@@ -214,3 +217,37 @@ def predict(
                     share = f"{found.efficiency:.0%}, {1000 * found.seconds:.0f} ms"
                     cells.append(f" {share}, {found.limit} |" if count > 1 else f" {share} |")
             yield f"| {side}² | {count} |" + "".join(cells)
+
+
+def predict_picture(
+    shape: Shape, cards: Sequence[str], links: Sequence[Link], gpus: Sequence[int], tile: int
+) -> Iterator[str]:
+    """A table, line by line: seconds of all steps of a picture, with as many octaves as it has."""
+    dream = Dream(octaves="auto")
+    execution = Execution(tile=tile, memory=str(20 << 30))
+    stages = Planner(dream, execution).plan(shape).stages
+    tiles = [len(stage.tiles.tiles) for stage in stages]
+    yield f"{shape}, {len(stages)} octaves of {', '.join(map(str, tiles))} tiles, 20 steps each"
+    yield ""
+    yield "| GPUs | tiles of the busiest, last octave |" + "".join(
+        f" {card}, {link.gbits} Gbit/s: steps | GPU-seconds |" for card in cards for link in links
+    )
+    yield "|" + (2 + 2 * len(cards) * len(links)) * "---|"
+    for asked in gpus:
+        most = max(helping(count, asked) for count in tiles)
+        cells = []
+        for card in cards:
+            for link in links:
+                steps = (
+                    predict_step(
+                        stage.tiles,
+                        dream.layer_names,
+                        helping(len(stage.tiles.tiles), asked),
+                        CARDS[card],
+                        link,
+                    ).seconds
+                    for stage in stages
+                )
+                seconds = dream.iterations * sum(steps)
+                cells.append(f" {seconds:.0f} s | {most * seconds:.0f} |")
+        yield f"| {most} | {-(-tiles[-1] // most)} |" + "".join(cells)
