@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple
 
 import numpy as np
@@ -74,6 +74,8 @@ class Member(Generic[A]):
         self._wish = wish
         plan = octave.plan
         self._known = HaloExchange(plan, self._owners)
+        self._expected: tuple[HaloExchange | None, Mapping[Key, tuple[int, ...]]] = None, {}
+        """What comes in a step with that exchange."""
         buffer: SpillBuffer[A] = SpillBuffer(
             octave.held, octave.scratch, engine.arrays.load, engine.arrays.store
         )
@@ -135,7 +137,10 @@ class Member(Generic[A]):
 
     def _begin(self, number: int, exchange: HaloExchange) -> None:
         """A step begins: what was sent for it already is heard."""
-        self._mail.begin(number, expected_messages(exchange, self._reduction.tree, self._me))
+        if exchange is not self._expected[0]:
+            expected = expected_messages(exchange, self._reduction.tree, self._me)
+            self._expected = exchange, expected
+        self._mail.begin(number, self._expected[1])
         self._subdomain.begin(exchange)
 
     def _send_halos(self, number: int, exchange: HaloExchange) -> None:
