@@ -45,6 +45,7 @@ class Subdomain(Generic[A]):
         self._buffer = buffer
         self._sums: dict[int, _OrderedSum[A]] = {}
         self._foreign: dict[int, tuple[Region, A]] = {}
+        self._cells: dict[int, tuple[CellRanges, PerCell]] = {}
         self._exchange = HaloExchange(plan, owners)
         self.tiles = self._exchange.tiles_of(me)
 
@@ -135,8 +136,10 @@ class Subdomain(Generic[A]):
             return _part(self._buffer["image", piece.source], piece.inside)
 
         window = self._arrays.join([[pixels(piece) for piece in row] for row in pieces])
-        owned, per_cell = _owned_cells(self._plan, self._plan.tiles[number], self._objective.layers)
-        return self._objective.gradient(window, owned, per_cell)
+        if number not in self._cells:
+            tile = self._plan.tiles[number]
+            self._cells[number] = _owned_cells(self._plan, tile, self._objective.layers)
+        return self._objective.gradient(window, *self._cells[number])
 
     def _add(self, tile: int, values: _Parts[A]) -> None:
         """Add to a core's gradient."""

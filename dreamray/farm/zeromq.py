@@ -160,7 +160,7 @@ class ZeroMqTransport:
         """As of any transport."""
         end = time.monotonic() + seconds
         while True:
-            if self._incoming.getsockopt(zmq.EVENTS) & _READABLE:  # Cheaper than to fail.
+            if int(self._incoming.getsockopt(zmq.EVENTS)) & _READABLE:  # Cheaper than to fail.
                 with contextlib.suppress(zmq.Again):  # It may be for nothing.
                     found = self._incoming.recv_multipart(zmq.NOBLOCK, copy=False)
                     return [frame.buffer for frame in found]

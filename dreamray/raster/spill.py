@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import tempfile
 import weakref
 from collections import OrderedDict
@@ -64,7 +65,7 @@ class SpillBuffer(MutableMapping[Hashable, A]):
         self._forget_file(key)
         self._held[key] = values
         self._held.move_to_end(key)
-        self._sizes[key] = 4 * int(np.prod(values.shape))
+        self._sizes[key] = 4 * int(math.prod(values.shape))
         self._make_room(key)
 
     def __delitem__(self, key: Hashable) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import astuple
 
 import numpy as np
 
@@ -44,7 +43,8 @@ class Reduction:
             losses, sums = np.frombuffer(values, np.float64).reshape(-1, 2).T.tolist()
             found |= zip(tiles, zip(losses, sums, strict=True), strict=True)
             efforts.append(Effort(*np.frombuffer(effort, np.float64).tolist()))
-        self.effort = Effort(*(math.fsum(one) for one in zip(*map(astuple, efforts), strict=True)))
+        kinds = zip(*(vars(one).values() for one in efforts), strict=True)
+        self.effort = Effort(*map(math.fsum, kinds))
         return found
 
     def agree(self, number: int, found: Found, decide: Callable[[], Decision]) -> Decision:
@@ -57,7 +57,7 @@ class Reduction:
             decision = decide()
         else:
             values = np.array([found[tile] for tile in sorted(found)], np.float64)
-            effort = np.array(astuple(self.effort), np.float64)
+            effort = np.array(tuple(vars(self.effort).values()), np.float64)
             self._mail.send(parent, Kind.MEASURE, [values, effort], step=number)
             with self.stopwatch.lap("reduction"):
                 _, (frame,) = self._mail.take([Key(Kind.DECISION, parent)])
