@@ -7,7 +7,7 @@ the decision comes down. All wait for the slowest.
 
 Nothing of this was measured on a GPU or on a network: what cards do and how links are delayed are
 leads, from public figures. Measured, on processors, are the encryption of what is sent
-(`exchange.py`) and the coordination (`scaling.py`).
+(`exchange.py`) and the coordination (`lockstep.py`).
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ LATENCY = 50e-6
 ENCRYPTED = 0.66e9
 """Bytes a second that one I/O thread encrypts, with their check sum: measured by `exchange.py`."""
 
-COORDINATION = 0.002
-"""Seconds of a worker's own thread in a step, with eight neighbours: measured by `scaling.py`."""
+COORDINATION = 0.0045
+"""Seconds of a worker's own thread in a step, with eight neighbours: measured by `lockstep.py`, on
+a machine with much else to do."""
 
 COPIED = 0.5
 """Of a card's bus that copies reach. A lead."""
