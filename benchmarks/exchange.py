@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dreamray.engine.lockstep.messages import Head, Key, Kind, pack, unpack
+from dreamray.engine.lockstep.wire import Head, Key, Kind, pack, unpack
 from dreamray.farm.zeromq import Endpoint, Exchange, RunKeys
 from dreamray.settings.execution import parse_size
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from dreamray.base.geometry import Shape
 from dreamray.engine.halo_exchange import HaloExchange, assign_tiles, helping
-from dreamray.engine.lockstep.messages import PIXEL_BYTES
 from dreamray.engine.lockstep.tree import Tree
+from dreamray.engine.lockstep.wire import PIXEL_BYTES
 from dreamray.farm.zeromq import IO_THREADS
 from dreamray.model.architecture import convolution_flops
 from dreamray.plan.planner import Planner

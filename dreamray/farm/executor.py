@@ -23,10 +23,10 @@ from dreamray.engine.lockstep.mailbox import Epoch
 from dreamray.engine.tile_executor import TileExecutor, WorkersLostError
 from dreamray.farm.answers import put
 from dreamray.farm.dealing import Dealing
-from dreamray.farm.guard import Guard
 from dreamray.farm.metrics import Metrics
 from dreamray.farm.pool import WorkerPool
 from dreamray.farm.running_epoch import RunningEpoch
+from dreamray.farm.supervisor import Supervisor
 from dreamray.farm.tile_queue import TileQueue
 from dreamray.farm.worker_handle import WorkerHandle
 from dreamray.farm.zeromq import RunKeys
@@ -45,7 +45,7 @@ class RayTileExecutor(TileExecutor):
         self._metrics = metrics
         self._warn = warn
         self._ports = ports
-        self._guard = Guard(pool, metrics, warn)
+        self._supervisor = Supervisor(pool, metrics, warn)
         self._keys = RunKeys.new()
         self._run = secrets.token_bytes(16)
         self._epochs = itertools.count(1)
@@ -89,7 +89,7 @@ class RayTileExecutor(TileExecutor):
         def crew(workers: list[WorkerHandle]) -> None:
             self._workers = workers
 
-        TileQueue(tasks, self._pool, self._guard, self._metrics).run(crew, done)
+        TileQueue(tasks, self._pool, self._supervisor, self._metrics).run(crew, done)
 
     def close(self) -> None:
         """Let all workers go."""
@@ -119,14 +119,14 @@ class RayTileExecutor(TileExecutor):
         )
         self._metrics.workers(len(self._workers))
         self._pool.note_given(self._workers)
-        return RunningEpoch(number, put(dealing), self._workers, self._guard, self._warn)
+        return RunningEpoch(number, put(dealing), self._workers, self._supervisor, self._warn)
 
     def _let_listen(self) -> bool:
         """Ask where the workers are to be reached; False if one of them is gone meanwhile."""
         new = [worker for worker in self._workers if worker.endpoint is None]
         refs = [worker.actor.listen.remote(self._keys, self._ports) for worker in new]
         try:
-            found = self._guard.answers(refs, new)
+            found = self._supervisor.answers(refs, new)
         except WorkersLostError:
             return False
         for worker, endpoint in zip(new, found, strict=True):

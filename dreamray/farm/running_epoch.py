@@ -17,7 +17,7 @@ from ray.exceptions import RayError
 
 from dreamray.base.messages import Warn
 from dreamray.engine.ascent import Step, StepMeasure, Stored, Wish
-from dreamray.farm.guard import LOOK_EVERY, Guard, some_lost
+from dreamray.farm.supervisor import LOOK_EVERY, Supervisor, some_lost
 from dreamray.farm.worker_handle import WorkerHandle, answered
 
 
@@ -30,13 +30,13 @@ class RunningEpoch:
     """The ref of the `Dealing`."""
     workers: list[WorkerHandle]
     """The first one leads."""
-    guard: Guard
+    supervisor: Supervisor
     warn: Warn
 
     def dream(self, wish: Callable[[], Wish]) -> Generator[Step | Stored, None, None]:
         """Have them dream the octave; what happens, as it happens. `wish` is asked every second.
 
-        Raises what `Guard.answers` does; all have ended then.
+        Raises what `Supervisor.answers` does; all have ended then.
         """
         leader, *others = self.workers
         stream = leader.actor.lead.remote(self.dealing)
@@ -91,13 +91,13 @@ class RunningEpoch:
 
     def _look_after(self, calls: list[Any]) -> None:
         """See that all go on."""
-        if self.guard.end_lost(self.workers) or any(map(_failed, answered(calls))):
+        if self.supervisor.end_lost(self.workers) or any(map(_failed, answered(calls))):
             self._fail(calls)
 
     def _fail(self, calls: list[Any]) -> NoReturn:
         """Somebody does not go on: all end, and what it was is raised."""
         self._abandon()
-        self.guard.answers(calls, self.workers)
+        self.supervisor.answers(calls, self.workers)
         raise some_lost(0, len(self.workers))
 
     @contextlib.contextmanager

@@ -12,9 +12,9 @@ from ray.exceptions import RayError, RayTaskError
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.engine.blending import TileTask
 from dreamray.engine.tile_executor import WorkersLostError
-from dreamray.farm.guard import LOOK_EVERY, Guard, is_out_of_memory, raised_by
 from dreamray.farm.metrics import Metrics
 from dreamray.farm.pool import WorkerPool
+from dreamray.farm.supervisor import LOOK_EVERY, Supervisor, is_out_of_memory, raised_by
 from dreamray.farm.worker_handle import WorkerHandle
 
 IN_FLIGHT = 2
@@ -31,10 +31,10 @@ class TileQueue:
     """Tiles that wait for a worker, or are with one."""
 
     def __init__(
-        self, tasks: Sequence[TileTask], pool: WorkerPool, guard: Guard, metrics: Metrics
+        self, tasks: Sequence[TileTask], pool: WorkerPool, supervisor: Supervisor, metrics: Metrics
     ) -> None:
         self._pool = pool
-        self._guard = guard
+        self._supervisor = supervisor
         self._metrics = metrics
         self._waiting = deque(tasks)
         self._running: dict[Any, tuple[WorkerHandle, TileTask]] = {}
@@ -52,7 +52,7 @@ class TileQueue:
         """
         while self._waiting or self._running:
             busy = list({id(worker): worker for worker, _ in self._running.values()}.values())
-            self._lost_in_a_row += len(self._guard.end_lost(busy))
+            self._lost_in_a_row += len(self._supervisor.end_lost(busy))
             ready = self._pool.ready() or self._pool.wait_ready()
             self._take_back()
             crew(ready)
@@ -106,5 +106,5 @@ class TileQueue:
         if is_out_of_memory(error):
             self._pool.lose(worker)
             raise MemoryExhaustedError(f"a worker ran out of memory on {task.window.shape}")
-        self._guard.lose([worker])
+        self._supervisor.lose([worker])
         self._lost_in_a_row += 1

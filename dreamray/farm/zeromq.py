@@ -24,7 +24,7 @@ from zmq.utils import monitor
 
 from dreamray.base.errors import RequestError
 from dreamray.base.messages import brief
-from dreamray.engine.lockstep.messages import Frame
+from dreamray.engine.lockstep.wire import Frame
 from dreamray.settings.execution import Ports, parse_ports
 
 _log = logging.getLogger(__name__)

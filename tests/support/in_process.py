@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dreamray.engine.lockstep.messages import Frame
+from dreamray.engine.lockstep.wire import Frame
 
 DELAY = 1e-4
 """Seconds that a message takes."""

@@ -14,8 +14,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dreamray.base.errors import DreamrayError
-from dreamray.engine.lockstep.messages import Frame, Head, Key, Kind, pack, unpack
 from dreamray.engine.lockstep.transport import Transport
+from dreamray.engine.lockstep.wire import Frame, Head, Key, Kind, pack, unpack
 
 _LONGER = 8
 """How many times as long the pauses become, before something is asked for again."""

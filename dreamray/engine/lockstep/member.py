@@ -26,11 +26,11 @@ from dreamray.engine.ascent import (
 )
 from dreamray.engine.halo_exchange import HaloExchange, Roll
 from dreamray.engine.interfaces import A, Engine
+from dreamray.engine.lockstep.all_reduce import AllReduce, Found
 from dreamray.engine.lockstep.mailbox import Mailbox
-from dreamray.engine.lockstep.messages import Frame, Key, Kind, expected_messages
-from dreamray.engine.lockstep.reduction import Found, Reduction
 from dreamray.engine.lockstep.transport import Alone
 from dreamray.engine.lockstep.tree import ROOT
+from dreamray.engine.lockstep.wire import Frame, Key, Kind, expected_messages
 from dreamray.engine.subdomain import Subdomain
 from dreamray.raster.chunked import ChunkedRaster
 from dreamray.raster.lazy import LazyRaster, read
@@ -69,7 +69,7 @@ class Member(Generic[A]):
         """`activity` is told what it is at; the root asks `wish` in each step."""
         self._octave = octave
         self._owners, self._me, self._mail = place
-        self._reduction = Reduction(self._owners, self._me, self._mail)
+        self._all_reduce = AllReduce(self._owners, self._me, self._mail)
         self._activity = activity or Activity()
         self._wish = wish
         plan = octave.plan
@@ -100,12 +100,12 @@ class Member(Generic[A]):
         while not ends:
             decision = self._agree(number, self._measure(number, exchange))
             exchange = self._go_on(number, decision)
-            yield Step(number, decision.loss, decision.moves, self._reduction.effort)
+            yield Step(number, decision.loss, decision.moves, self._all_reduce.effort)
             number, ends = number + 1, decision.ends
             if decision.stores:
                 assert octave.checkpoint is not None
                 self._store(octave.checkpoint(number), None)
-                self._reduction.stored(number - 1, leaves=decision.leaves)
+                self._all_reduce.stored(number - 1, leaves=decision.leaves)
                 yield Stored(number, last=decision.leaves)
             if decision.leaves:
                 return
@@ -113,7 +113,7 @@ class Member(Generic[A]):
             self._begin(number, exchange)
         if octave.result is not None:
             self._store(octave.result, octave.added)
-        self._reduction.stored(max(number - 1, octave.first), leaves=True)
+        self._all_reduce.stored(max(number - 1, octave.first), leaves=True)
         yield Stored(number, last=True, finished=True)
 
     def measure(self) -> StepMeasure | None:
@@ -123,7 +123,7 @@ class Member(Generic[A]):
         found = self._measure(number, exchange)
         # Nobody goes before the root has heard of all.
         self._agree(number, found)
-        self._reduction.stored(number, leaves=True)
+        self._all_reduce.stored(number, leaves=True)
         return self._whole(found) if self.leads else None
 
     def _exchange(self, number: int) -> HaloExchange:
@@ -138,7 +138,7 @@ class Member(Generic[A]):
     def _begin(self, number: int, exchange: HaloExchange) -> None:
         """A step begins: what was sent for it already is heard."""
         if exchange is not self._expected[0]:
-            expected = expected_messages(exchange, self._reduction.tree, self._me)
+            expected = expected_messages(exchange, self._all_reduce.tree, self._me)
             self._expected = exchange, expected
         self._mail.begin(number, self._expected[1])
         self._subdomain.begin(exchange)
@@ -157,7 +157,7 @@ class Member(Generic[A]):
         contributions = exchange.contributions(self._me)
         missing = {Key(Kind.GRADIENT, exchange.owners[one], one) for one in contributions}
         while missing:
-            with self._reduction.stopwatch.lap("exchange"):
+            with self._all_reduce.stopwatch.lap("exchange"):
                 key, frames = self._mail.take(missing)
             missing.remove(key)
             regions = [piece.inside for piece in contributions[key.tile]]
@@ -165,7 +165,7 @@ class Member(Generic[A]):
                 self._subdomain.add(key.tile, _rasters(frames, regions))
         with self._doing("sums"):
             sums = zip(self._subdomain.tiles, self._subdomain.sums(), strict=True)
-        return self._reduction.gather({tile: (losses[tile], total) for tile, total in sums})
+        return self._all_reduce.gather({tile: (losses[tile], total) for tile, total in sums})
 
     def _windows(self, number: int, exchange: HaloExchange) -> Iterator[tuple[int, float]]:
         """The losses of all windows.
@@ -185,7 +185,7 @@ class Member(Generic[A]):
             elif inner:
                 ready = inner.popleft()
             else:
-                with self._reduction.stopwatch.lap("exchange"):
+                with self._all_reduce.stopwatch.lap("exchange"):
                     come = self._mail.take(missing)
                 self._take_halos([come], missing, exchange)
                 continue
@@ -212,7 +212,7 @@ class Member(Generic[A]):
             whole = self._whole(found)
             return decide(self._octave, number, whole.loss, whole.mean, self._wish())
 
-        return self._reduction.agree(number, found, by_root)
+        return self._all_reduce.agree(number, found, by_root)
 
     def _whole(self, found: Found) -> StepMeasure:
         losses, sums = zip(*(found[tile] for tile in range(len(self._owners))), strict=True)

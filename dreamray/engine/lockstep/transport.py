@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from dreamray.engine.lockstep.messages import Frame
+from dreamray.engine.lockstep.wire import Frame
 
 
 class Transport(Protocol):

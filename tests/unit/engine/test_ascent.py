@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.base.geometry import Region, Shape
 from dreamray.engine.ascent import SMALLEST_MEAN, Octave, Step, Wish, decide, roll
-from dreamray.engine.lockstep.messages import pack_decision, unpack_decision
+from dreamray.engine.lockstep.wire import pack_decision, unpack_decision
 from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import Worker
 from dreamray.plan.tiles import plan_tiles

@@ -15,7 +15,7 @@ from dreamray.engine.lockstep.mailbox import (
     Mailbox,
     PeerLostError,
 )
-from dreamray.engine.lockstep.messages import Head, Key, Kind, pack, unpack
+from dreamray.engine.lockstep.wire import Head, Key, Kind, pack, unpack
 
 EPOCH = Epoch(b"run of this test", 7)
 STEP = 4

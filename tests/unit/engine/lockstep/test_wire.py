@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from dreamray.base.geometry import Shape
 from dreamray.engine.halo_exchange import HaloExchange, assign_tiles
-from dreamray.engine.lockstep.messages import (
+from dreamray.engine.lockstep.tree import Tree
+from dreamray.engine.lockstep.wire import (
     PIXEL_BYTES,
     Head,
     Key,
@@ -19,7 +20,6 @@ from dreamray.engine.lockstep.messages import (
     pack,
     unpack,
 )
-from dreamray.engine.lockstep.tree import Tree
 from dreamray.plan.tiles import plan_tiles
 
 words = st.integers(0, 2**32 - 1)

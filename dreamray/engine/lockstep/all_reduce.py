@@ -10,14 +10,14 @@ import numpy as np
 
 from dreamray.engine.ascent import Decision, Effort
 from dreamray.engine.lockstep.mailbox import AbandonedError, Mailbox, PeerLostError
-from dreamray.engine.lockstep.messages import Key, Kind, pack_decision, unpack_decision
 from dreamray.engine.lockstep.tree import Tree
+from dreamray.engine.lockstep.wire import Key, Kind, pack_decision, unpack_decision
 
 Found = dict[int, tuple[float, float]]
 """Loss and sum of the absolute gradient, by tile."""
 
 
-class Reduction:
+class AllReduce:
     """One worker's place in the tree. Raises AbandonedError and PeerLostError when it waits."""
 
     def __init__(self, owners: tuple[int, ...], me: int, mailbox: Mailbox) -> None:

@@ -26,7 +26,7 @@ LOOK_EVERY = 1.0
 """Seconds between looks at whether the workers go on."""
 
 
-class Guard:
+class Supervisor:
     """Sees to it that no answer is waited for without a limit."""
 
     def __init__(self, pool: WorkerPool, metrics: Metrics, warn: Warn) -> None:
