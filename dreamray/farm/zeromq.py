@@ -113,10 +113,17 @@ class Exchange:
 
     def _listen(self, host: str, ports: Ports | None) -> Endpoint:
         for port in _in_any_order(ports):
-            with contextlib.suppress(zmq.ZMQError):
+            try:
                 self._socket.bind(str(Endpoint(host, port)))
-                bound = self._socket.getsockopt(zmq.LAST_ENDPOINT)
-                return Endpoint(host, int(bytes(bound).rpartition(b":")[2]))
+            except zmq.ZMQError as error:
+                if error.errno == zmq.EADDRINUSE:
+                    continue
+                raise RequestError(
+                    f"{host}: a worker cannot listen there, {error.strerror}; start its node's Ray "
+                    "with --node-ip-address and an address that the others reach it by"
+                ) from None
+            bound = self._socket.getsockopt(zmq.LAST_ENDPOINT)
+            return Endpoint(host, int(bytes(bound).rpartition(b":")[2]))
         raise RequestError(
             f"--exchange-ports {ports or 'any'}: none is free on {host}; give more of them, as "
             "each worker of a machine takes one"

@@ -145,6 +145,16 @@ class TestPorts:
             listen(ports=Ports(taken, taken))
         assert str(caught.value).startswith(f"--exchange-ports {taken}: none is free on 127.0.0.1")
 
+    def test_of_an_address_that_the_machine_does_not_have_are_told_as_that(self):
+        with pytest.raises(RequestError, match=r"^192.0.2.1: a worker cannot listen there, .+;"):
+            Exchange(KEYS, "192.0.2.1", None)
+
+    def test_that_are_refused_leave_no_thread_behind(self, listen):
+        taken, before = listen().endpoint.port, threading.active_count()
+        with pytest.raises(RequestError):
+            listen(ports=Ports(taken, taken))
+        assert threading.active_count() == before
+
     @pytest.mark.parametrize(
         ("text", "ports"), [("", None), ("20000", (20000, 20000)), ("20000-20063", (20000, 20063))]
     )
