@@ -39,7 +39,8 @@ _BEAT = 2_000
 _BEAT_LOST = 15_000
 """Milliseconds between two signs of life of a connection, and until it is taken to be lost."""
 
-_READABLE = int(zmq.POLLIN)
+_READABLE, _NOW, _MORE = int(zmq.POLLIN), int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
+"""As numbers: what is done with enumerations takes longer than to send."""
 
 _LOOK_EVERY = 1.0
 """Seconds between looks at which connections are up."""
@@ -161,7 +162,11 @@ class ZeroMqTransport:
         """As of any transport. Large frames are not copied."""
         if to not in self._outgoing:
             self._outgoing[to] = _Outgoing(self._context, self._keys, self._peers[to])
-        self._outgoing[to].socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
+        socket = self._outgoing[to].socket
+        *first, last = frames
+        for frame in first:
+            socket.send(frame, _MORE, copy=False)
+        socket.send(last, _NOW, copy=False)
 
     def receive(self, seconds: float) -> Sequence[Frame] | None:
         """As of any transport."""
@@ -169,7 +174,9 @@ class ZeroMqTransport:
         while True:
             if int(self._incoming.getsockopt(zmq.EVENTS)) & _READABLE:  # Cheaper than to fail.
                 with contextlib.suppress(zmq.Again):  # It may be for nothing.
-                    found = self._incoming.recv_multipart(zmq.NOBLOCK, copy=False)
+                    found = [self._incoming.recv(_NOW, copy=False)]
+                    while found[-1].more:
+                        found.append(self._incoming.recv(_NOW, copy=False))
                     return [frame.buffer for frame in found]
             left = end - time.monotonic()
             if left <= 0:
