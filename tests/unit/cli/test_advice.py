@@ -17,6 +17,7 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 OTHERS = {
     "--head": "ray start",
+    "--node-ip-address": "ray start",
     "--no-wait": "ray job submit",
     "--metadata-json": "ray job submit",
     "--submission-id": "ray job submit",
