@@ -96,11 +96,14 @@ class Run:
         return self.by(LocalTileExecutor(Worker(PlainTools().engine())))
 
     def on_ray(self, workers: str, tools: PlainTools | None = None, wait: int = 240) -> Raster:
-        """By so many workers of the cluster."""
+        """By so many workers of the cluster, who are gone when the picture is done."""
         execution = self.execution.replace(address="local", workers=workers, wait=wait)
         stand_in: Any = tools or PlainTools()
         with ray_tile_executor(stand_in, execution, self.tiles, self.on_event) as crew:
-            return self.by(crew)
+            dreamt = self.by(crew)
+        _, left = psutil.wait_procs(actors(), timeout=60)
+        assert left == []
+        return dreamt
 
     def by(self, crew: TileExecutor) -> Raster:
         dreaming = OctaveLoop(
@@ -262,11 +265,6 @@ class TestWorkers:
         run.on_ray("7")
         assert max(run.workers) == max(run.tiles) == 4
         assert "4 workers of 7: with 4 tiles more would not be faster" in run.notices[0]
-
-    def test_go_when_the_picture_is_done(self, image, tmp_path):
-        Run(image, tmp_path).on_ray("2")
-        psutil.wait_procs(actors(), timeout=10)
-        assert actors() == []
 
 
 def test_no_references_pile_up(image, tmp_path):
