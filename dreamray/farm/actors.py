@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import ray
@@ -16,7 +16,7 @@ from dreamray.engine.activity import Activity, Pulse, WatchedObjective
 from dreamray.engine.ascent import Step, StepMeasure, Stored, Wish
 from dreamray.engine.blending import TileTask
 from dreamray.engine.interfaces import Engine
-from dreamray.engine.lockstep.mailbox import Mailbox
+from dreamray.engine.lockstep.mailbox import AbandonedError, Mailbox
 from dreamray.engine.lockstep.member import Member, Place
 from dreamray.engine.lockstep.transport import Alone, Transport
 from dreamray.engine.lockstep.tree import ROOT
@@ -24,7 +24,7 @@ from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.farm.answers import put
 from dreamray.farm.dealing import Dealing
 from dreamray.farm.resources import WorkerResources
-from dreamray.farm.zeromq import Endpoint, Exchange, RunKeys, ports_of_machine
+from dreamray.farm.zeromq import VARIABLE, Endpoint, Exchange, RunKeys, ports_of_machine
 from dreamray.settings.execution import Ports
 
 PULSE = "pulse"
@@ -33,6 +33,15 @@ PULSE = "pulse"
 
 CONTROL = "control"
 """The one in which it is told what concerns the octave that it is making."""
+
+
+class Word(NamedTuple):
+    """What the driver has said last."""
+
+    epoch: int
+    wish: Wish
+    heard: float
+    """By `time.monotonic`."""
 
 
 class ProcessPlace(NamedTuple):
@@ -77,8 +86,7 @@ class NodeWorker(WatchedActor):
         self._exchange: Exchange | None = None
         self._abandoned = 0
         """The last epoch that was."""
-        self._wish = 0, Wish.GO_ON
-        """Of the epoch that it is for."""
+        self._word = Word(0, Wish.GO_ON, 0.0)
 
     def handshake(self) -> Mapping[str, Any]:
         """What it computes with; answered when that is loaded."""
@@ -88,11 +96,14 @@ class NodeWorker(WatchedActor):
         del self._spec  # And with it the weights.
         return self._worker.about()
 
-    def listen(self, keys: RunKeys, ports: Ports | None) -> Endpoint:
-        """Where the others reach it from now on. Raises RequestError."""
+    def listen(self, keys: RunKeys, ports: Ports | None) -> Endpoint | str:
+        """Where the others reach it from now on, or why they cannot."""
         if self._exchange is None:
-            ports = ports or ports_of_machine()
-            self._exchange = Exchange(keys, _node(), ports)
+            named = "--exchange-ports" if ports else VARIABLE
+            try:
+                self._exchange = Exchange(keys, _node(), ports or ports_of_machine(), named)
+            except RequestError as error:
+                return str(error)
         return self._exchange.endpoint
 
     def lead(self, dealing: Dealing) -> Iterator[Step | Stored]:
@@ -117,9 +128,12 @@ class NodeWorker(WatchedActor):
         self._abandoned = max(epoch, self._abandoned)
 
     @ray.method(concurrency_group=CONTROL)
-    def wish(self, epoch: int, wish: Wish) -> None:
-        """Let the root of an epoch decide so when it can."""
-        self._wish = epoch, wish
+    def go_on(self, epoch: int, wish: Wish) -> None:
+        """Let the root of an epoch decide so when it can; the driver is there, and its lease held.
+
+        It decides nothing without such a word every few seconds: see `Dealing.silence`.
+        """
+        self._word = Word(epoch, wish, time.monotonic())
 
     def dream_tile(self, task: TileTask) -> int:
         """See `Worker.dream_tile`."""
@@ -129,6 +143,8 @@ class NodeWorker(WatchedActor):
     @contextlib.contextmanager
     def _joined(self, dealing: Dealing, me: int) -> Iterator[Member[Any]]:
         octave, epoch = dealing.octave, dealing.epoch.number
+        if self._abandoned >= epoch:
+            raise AbandonedError("the epoch was abandoned")
         if octave.scratch is not None and not octave.scratch.parent.is_dir():
             raise RequestError(
                 f"the work folder {octave.scratch.parent} is not on node "
@@ -149,28 +165,43 @@ class NodeWorker(WatchedActor):
                 abandoned=lambda: self._abandoned >= epoch,
             )
             place = Place(dealing.owners, me, mailbox)
-            yield self._worker.join(octave, place, lambda: self._wish_of(epoch))
+            yield self._worker.join(octave, place, lambda: self._wish(dealing))
 
-    def _wish_of(self, epoch: int) -> Wish:
-        of, wish = self._wish
-        return wish if of == epoch else Wish.GO_ON
+    def _wish(self, dealing: Dealing) -> Wish:
+        """What the driver wishes, waited for while nothing is heard of it."""
+        epoch, begun = dealing.epoch.number, time.monotonic()
+        while (now := time.monotonic()) - begun < dealing.limits.message:
+            if self._abandoned >= epoch:
+                break
+            word = self._word
+            if word.epoch == epoch and now - word.heard < dealing.silence:
+                return word.wish
+            time.sleep(dealing.limits.look)
+        raise AbandonedError("the epoch was abandoned")
 
 
 def worker_maker(spec: EngineSpec, resources: WorkerResources) -> Callable[[], Any]:
     """Makes workers of single pictures; they share one copy of the weights on each node."""
-    return actor_maker(NodeWorker, spec, resources)
+    return actor_maker(NodeWorker, spec, resources, groups=(PULSE, CONTROL))
 
 
 def actor_maker(
-    kind: type, spec: Any, resources: WorkerResources, **more: Any
+    kind: type,
+    spec: Any,
+    resources: WorkerResources,
+    groups: Sequence[str] = (PULSE,),
+    **more: Any,
 ) -> Callable[[], Any]:
-    """Makes actors of a `WatchedActor` that takes `spec`, with `more` of Ray's options."""
+    """Makes actors of a `WatchedActor` that takes `spec`, with `more` of Ray's options.
+
+    `groups` are those of concurrent calls, beside its work.
+    """
     make: Any = ray.remote(  # type: ignore[call-overload]
         num_cpus=resources.cpus,
         num_gpus=resources.gpus,
         max_restarts=0,  # A new process would not have the tiles: the pool asks for another one.
         max_task_retries=0,
-        concurrency_groups={PULSE: 1, CONTROL: 1},
+        concurrency_groups=dict.fromkeys(groups, 1),
         **more,
     )
     remote, shared = make(kind), put(spec)

@@ -20,3 +20,9 @@ class Dealing:
     limits: Limits
     endpoints: tuple[Endpoint, ...]
     """Of each worker; empty where there is one."""
+    silence: float
+    """Seconds without a word of the driver, after which nothing is decided or stored any more.
+
+    A driver that is stopped or cut off does not renew its lease, and half a minute later another
+    run may have taken that over (`dreamray.storage.lease`).
+    """

@@ -15,12 +15,13 @@ from typing import Any
 
 from typing_extensions import override
 
+from dreamray.base.errors import RequestError
 from dreamray.base.messages import Warn
 from dreamray.engine.ascent import Octave, Step, StepMeasure, Stored, Wish
 from dreamray.engine.blending import TileTask
 from dreamray.engine.halo_exchange import assign_tiles, helping
 from dreamray.engine.lockstep.mailbox import Epoch
-from dreamray.engine.tile_executor import TileExecutor, WorkersLostError
+from dreamray.engine.tile_executor import TileExecutor
 from dreamray.farm.answers import put
 from dreamray.farm.dealing import Dealing
 from dreamray.farm.metrics import Metrics
@@ -50,6 +51,8 @@ class RayTileExecutor(TileExecutor):
         self._run = secrets.token_bytes(16)
         self._epochs = itertools.count(1)
         self._workers: list[WorkerHandle] = []
+        self._unreachable: set[WorkerHandle] = set()
+        """Those that can listen nowhere, so that they are of no use beside others."""
 
     @property
     @override
@@ -98,10 +101,10 @@ class RayTileExecutor(TileExecutor):
 
     def _deal(self, octave: Octave) -> RunningEpoch:
         """Deal the tiles out to those workers that are ready."""
-        plan = octave.plan
+        plan, ready = octave.plan, self._pool.wait_ready()
         while True:
-            ready = self._pool.wait_ready()
-            self._workers = ready[: helping(len(plan.tiles), len(ready))]
+            able = [worker for worker in ready if worker not in self._unreachable] or ready[:1]
+            self._workers = able[: helping(len(plan.tiles), len(able))]
             if len(self._workers) == 1 or self._let_listen():
                 break
         owners = assign_tiles(plan, len(self._workers))
@@ -116,28 +119,39 @@ class RayTileExecutor(TileExecutor):
             Epoch(self._run, number),
             self._pool.limits(max(pixels.values())),
             endpoints if len(self._workers) > 1 else (),
+            self._pool.driver_silence,
         )
         self._metrics.workers(len(self._workers))
         self._pool.note_given(self._workers)
         return RunningEpoch(number, put(dealing), self._workers, self._supervisor, self._warn)
 
     def _let_listen(self) -> bool:
-        """Ask where the workers are to be reached; False if one of them is gone meanwhile."""
+        """Ask where the workers are to be reached; False if some of them can listen nowhere.
+
+        Raises RequestError, which says why, if none can; WorkersLostError.
+        """
         new = [worker for worker in self._workers if worker.endpoint is None]
         refs = [worker.actor.listen.remote(self._keys, self._ports) for worker in new]
-        try:
-            found = self._supervisor.answers(refs, new)
-        except WorkersLostError:
-            return False
-        for worker, endpoint in zip(new, found, strict=True):
-            worker.endpoint = endpoint
-        return True
+        found = self._supervisor.answers(refs, new)
+        refused = {
+            w: answer for w, answer in zip(new, found, strict=True) if isinstance(answer, str)
+        }
+        if len(refused) == len(self._workers):
+            raise RequestError(next(iter(refused.values())))
+        for worker, answer in zip(new, found, strict=True):
+            if worker in refused:
+                self._warn(f"{worker} cannot take part: {answer}")
+                self._unreachable.add(worker)
+            else:
+                worker.endpoint = answer
+        return not refused
 
     def _wish(self, plan: TilePlan) -> Wish:
         """Whether somebody has to leave, or could join."""
         self._pool.scale_up()
         if any(self._pool.has_to_leave(worker) for worker in self._workers):
             return Wish.LEAVE
-        if helping(len(plan.tiles), len(self._pool.ready()) or 1) > len(self._workers):
+        able = [worker for worker in self._pool.ready() if worker not in self._unreachable]
+        if helping(len(plan.tiles), len(able) or 1) > len(self._workers):
             return Wish.LEAVE_AT_CHECKPOINT
         return Wish.GO_ON

@@ -41,6 +41,8 @@ class Patience:
     """For the gradient of one window, at the least, once a first one was made."""
     work: float = 900.0
     """For any other piece of work, such as to decode a picture, at the least."""
+    driver: float = 15.0
+    """Without a word of the driver, before workers wait for one: see `Dealing.silence`."""
     answer: float = 120.0
     """For what Ray's head is asked."""
     times: float = 10.0
@@ -69,7 +71,10 @@ class Patience:
         return cls().scaled(factor)
 
     def scaled(self, factor: float) -> Patience:
-        """With all limits so many times as long; signs of life stay as frequent, or come sooner."""
+        """With all limits so many times as long, but that for the driver: it hangs on a lease.
+
+        Signs of life stay as frequent, or come sooner.
+        """
         return replace(
             self,
             beat=self.beat * min(1.0, factor),

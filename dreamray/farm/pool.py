@@ -121,6 +121,11 @@ class WorkerPool:
                 self._note_failed_start(f"{worker} {overdue}")
         return stalled
 
+    @property
+    def driver_silence(self) -> float:
+        """See `Dealing.silence`."""
+        return self._patience.driver
+
     def limits(self, share: int) -> Limits:
         """See `Patience.limits`, by what was seen so far."""
         return self._patience.limits(share, self._slowest)

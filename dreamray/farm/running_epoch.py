@@ -1,7 +1,8 @@
 """An octave that workers make by themselves, as the driver sees it.
 
 It hears of each step from one of them, looks after all every second, and tells the one that
-leads who has to leave or wants to join. When one is lost, the others abandon the epoch.
+leads that it is there, and whether somebody has to leave or wants to join. Nothing is decided
+while it does not. When one is lost, the others abandon the epoch.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class RunningEpoch:
     """The first one leads."""
     supervisor: Supervisor
     warn: Warn
+    told: Wish = Wish.GO_ON
+    """What the one that leads was told to do."""
 
     def dream(self, wish: Callable[[], Wish]) -> Generator[Step | Stored, None, None]:
         """Have them dream the octave; what happens, as it happens. `wish` is asked every second.
@@ -39,6 +42,7 @@ class RunningEpoch:
         Raises what `Supervisor.answers` does; all have ended then.
         """
         leader, *others = self.workers
+        self._go_on()
         stream = leader.actor.lead.remote(self.dealing)
         follow = [one.actor.follow.remote(self.dealing, me) for me, one in enumerate(others, 1)]
         calls = [stream.completed(), *follow]
@@ -51,6 +55,7 @@ class RunningEpoch:
 
     def measure(self) -> StepMeasure:
         """Have them compute one gradient. Raises as `dream`."""
+        self._go_on()
         calls = [one.actor.measure.remote(self.dealing, me) for me, one in enumerate(self.workers)]
         with self._abandoned_on_error():
             found: StepMeasure = self._settle(calls)[0]
@@ -60,7 +65,7 @@ class RunningEpoch:
         self, stream: Any, calls: list[Any], wish: Callable[[], Wish]
     ) -> Generator[Step | Stored, None, Stored | None]:
         """What the leader tells but for the last, which is returned."""
-        looked, told = time.monotonic(), Wish.GO_ON
+        looked = time.monotonic()
         while True:
             if ray.wait([stream], timeout=LOOK_EVERY)[0]:
                 try:
@@ -74,12 +79,11 @@ class RunningEpoch:
                 yield event
             if time.monotonic() - looked > LOOK_EVERY:
                 looked = time.monotonic()
-                self._look_after(calls)
-                if (asked := wish()) > told:
-                    told = asked
-                    self.workers[0].actor.wish.remote(self.number, told)
-                    if told == Wish.LEAVE:
+                if (asked := wish()) > self.told:
+                    self.told = asked
+                    if asked == Wish.LEAVE:
                         self.warn("a node is about to leave: going on without it")
+                self._look_after(calls)
 
     def _settle(self, calls: list[Any]) -> list[Any]:
         """What the calls give, when all have ended."""
@@ -90,9 +94,13 @@ class RunningEpoch:
         return list(ray.get(calls))
 
     def _look_after(self, calls: list[Any]) -> None:
-        """See that all go on."""
+        """Let all go on, and see that they do."""
+        self._go_on()
         if self.supervisor.end_lost(self.workers) or any(map(_failed, answered(calls))):
             self._fail(calls)
+
+    def _go_on(self) -> None:
+        self.workers[0].actor.go_on.remote(self.number, self.told)
 
     def _fail(self, calls: list[Any]) -> NoReturn:
         """Somebody does not go on: all end, and what it was is raised."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -56,12 +56,13 @@ class Supervisor:
         Raises WorkersLostError if one is gone or does not go on, and before that what one raised,
         MemoryExhaustedError first. All have ended then, or are struck off.
         """
-        self._wait(refs, workers)
+        ended = self._wait(refs, workers)
         try:
             return list(ray.get(list(refs)))
         except RayError:
             pass
-        lost: dict[int, WorkerHandle] = {}
+        lost = {worker.number: worker for worker in ended}
+        accused: dict[int, list[tuple[WorkerHandle, PeerLostError]]] = {}
         errors: list[Exception] = []
         for ref, worker in zip(refs, workers, strict=True):
             try:
@@ -69,10 +70,7 @@ class Supervisor:
             except RayTaskError as error:
                 cause = error.cause
                 if isinstance(cause, PeerLostError):
-                    peer = workers[cause.peer]
-                    if peer in self._pool and peer.number not in lost:
-                        self._warn(f"{peer}: {worker} says that {cause}: it is ended and replaced")
-                    lost[peer.number] = peer
+                    accused.setdefault(cause.peer, []).append((worker, cause))
                 elif not isinstance(cause, AbandonedError) and not _is_of_ray(error):
                     errors.append(raised_by(error))
             except RayActorError as error:
@@ -81,19 +79,47 @@ class Supervisor:
                     errors.append(MemoryExhaustedError("a worker was ended for its memory"))
             except RayError:
                 continue
+        for peer, (by, why) in guilty(accused, workers, lost):
+            self._warn(
+                f"{peer}: {by} says that {why}; it is ended and replaced. Where that comes again, "
+                "see that the nodes reach each other's ports (--exchange-ports)"
+            )
+            lost[peer.number] = peer
         self.lose(lost.values())
         if errors:
             raise min(errors, key=lambda one: not isinstance(one, MemoryExhaustedError))
         raise some_lost(len(lost), len(workers))
 
-    def _wait(self, refs: Sequence[Any], workers: Sequence[WorkerHandle]) -> None:
-        """Until all are answered. Raises WorkersLostError if one does not go on."""
-        pending = list(refs)
+    def _wait(self, refs: Sequence[Any], workers: Sequence[WorkerHandle]) -> list[WorkerHandle]:
+        """Until all are answered; those that did not go on meanwhile, which are ended."""
+        pending, ended = list(refs), []
         self._pool.note_given(workers)
         while pending:
             _, pending = ray.wait(pending, num_returns=len(pending), timeout=LOOK_EVERY)
-            if pending and (lost := self.end_lost(workers)):
-                raise some_lost(len(lost), len(workers))
+            if pending:
+                ended += self.end_lost(workers)
+        return ended
+
+
+def guilty(
+    accused: Mapping[int, Sequence[tuple[WorkerHandle, PeerLostError]]],
+    workers: Sequence[WorkerHandle],
+    lost: Container[int],
+) -> Iterator[tuple[WorkerHandle, tuple[WorkerHandle, PeerLostError]]]:
+    """Whom workers say they do not reach, each with one who says so.
+
+    `accused` has the number in `workers` of each; `lost` the names of those that are gone, who
+    are the reason by themselves. A worker that is cut off says so of others: where somebody whom
+    nobody accuses accuses, the word of the accused does not count.
+    """
+    free = {
+        number: [one for one in by if workers.index(one[0]) not in accused]
+        for number, by in accused.items()
+    }
+    believed = {n: by for n, by in free.items() if by} or accused
+    for number, by in believed.items():
+        if workers[number].number not in lost:
+            yield workers[number], by[0]
 
 
 def some_lost(lost: int, workers: int) -> WorkersLostError:

@@ -92,12 +92,15 @@ def ports_of_machine() -> Ports | None:
 class Exchange:
     """The port of one process, on which it is heard from for as long as it lives."""
 
-    def __init__(self, keys: RunKeys, host: str, ports: Ports | None) -> None:
+    def __init__(
+        self, keys: RunKeys, host: str, ports: Ports | None, named: str = "--exchange-ports"
+    ) -> None:
         """Listen at this address of the machine, on one of the `ports`, or any that is free.
 
-        Raises RequestError if none of them is.
+        `named` is what names the ports. Raises RequestError if none of them is free.
         """
         self._keys = keys
+        self._named = named
         self._context = zmq.Context(IO_THREADS)
         self._gate = zmq.auth.thread.ThreadAuthenticator(self._context, log=_log)
         self._gate.start()
@@ -126,7 +129,7 @@ class Exchange:
             bound = self._socket.getsockopt(zmq.LAST_ENDPOINT)
             return Endpoint(host, int(bytes(bound).rpartition(b":")[2]))
         raise RequestError(
-            f"--exchange-ports {ports or 'any'}: none is free on {host}; give more of them, as "
+            f"{self._named} {ports or 'any'}: none is free on {host}; give more of them, as "
             "each worker of a machine takes one"
         )
 

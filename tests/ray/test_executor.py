@@ -5,8 +5,11 @@ The workers compute with NumPy here; `ray/test_render.py` has the real network.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,9 @@ from tests.support.farm_tools import PlainTools
 from tests.support.places import PROJECT
 
 DREAM = Dream(layers={"mixed0": 1.0}, octaves=2, iterations=4, step=0.05, max_loss=None)
+LONGER = DREAM.replace(iterations=30)
+"""So long that an octave is not over when its first step has been heard of."""
+
 EXECUTION = Execution(tile=64, threads=1)
 
 
@@ -133,6 +139,16 @@ class Run:
         return [e.workers for e in self.heard if isinstance(e, StepDone | TileDone)]
 
 
+def two_free_ports() -> int:
+    """The first of two, which the system gives to nobody by itself."""
+    for port in range(21_000, 31_000, 2):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as open_ones:
+            for one in (port, port + 1):
+                open_ones.enter_context(socket.create_server(("", one)))
+            return port
+    raise AssertionError("no ports are free")
+
+
 def actors() -> list[psutil.Process]:
     """The processes of the workers that are up."""
     found = []
@@ -161,8 +177,8 @@ class TestSameBytes:
     @pytest.mark.parametrize("seams", ["exact", "blend"])
     def test_when_a_worker_is_killed(self, image, tmp_path, seams):
         """With SIGKILL, in the second octave; its tiles are dealt out to the others."""
-        alone = Run(image, tmp_path / "alone", seams=seams).here()
-        run = Run(image, tmp_path / "ray", seams=seams)
+        alone = Run(image, tmp_path / "alone", LONGER, seams=seams).here()
+        run = Run(image, tmp_path / "ray", LONGER, seams=seams)
         killed = []
 
         def kill(event):
@@ -180,8 +196,8 @@ class TestSameBytes:
     @pytest.mark.parametrize("seams", ["exact", "blend"])
     def test_when_a_worker_is_stopped(self, image, tmp_path, impatient, seams):
         """With SIGSTOP: it is ended after a while, and its tiles go to others."""
-        alone = Run(image, tmp_path / "alone", seams=seams).here()
-        run = Run(image, tmp_path / "ray", seams=seams)
+        alone = Run(image, tmp_path / "alone", LONGER, seams=seams).here()
+        run = Run(image, tmp_path / "ray", LONGER, seams=seams)
         stopped = []
 
         def stop(event):
@@ -237,6 +253,44 @@ class TestSameBytes:
         assert "going on with tiles of 32 pixels" in remark
         smaller = Run(image, tmp_path / "alone", tile=32).here()
         np.testing.assert_allclose(dreamt, smaller, atol=0.2)
+
+    def test_when_one_can_listen_on_no_port(self, image, tmp_path):
+        """The others go on without it."""
+        port = two_free_ports()
+        run = Run(image, tmp_path / "ray", exchange_ports=f"{port}-{port + 1}")
+        dreamt = run.on_ray("3")
+        assert set(run.workers) == {2}
+        (told,) = [text for text in run.notices if "cannot take part" in text]
+        assert f"--exchange-ports {port}-{port + 1}: none is free" in told
+        np.testing.assert_array_equal(dreamt, Run(image, tmp_path / "alone").here())
+
+
+def test_without_a_word_of_the_driver_nothing_is_decided(image, tmp_path, monkeypatch):
+    """Its lease may be another's then: workers do not go on to write where that one does."""
+    monkeypatch.setattr(Patience, "from_environment", lambda: Patience(driver=2.5))
+    dream = DREAM.replace(octaves=1, iterations=200)
+    run = Run(image, tmp_path, dream, checkpoint_every=1)
+
+    def stored() -> set[str]:
+        return {path.name for path in tmp_path.iterdir()}
+
+    def say_nothing(event):
+        if isinstance(event, StepDone):
+            before: set[str] = set()
+            while stored() != before:
+                before = stored()
+                time.sleep(3)
+            raise _SeenError
+
+    run.hooks.append(say_nothing)
+    with pytest.raises(_SeenError):
+        run.on_ray("2", PlainTools(delay=0.03))
+    assert "octave-1-step-1" in stored()
+    assert "octave-1" not in stored()
+
+
+class _SeenError(Exception):
+    pass
 
 
 class Blocker:
