@@ -37,7 +37,7 @@ from tests.support.farm_tools import PlainTools
 from tests.support.places import PROJECT
 
 DREAM = Dream(layers={"mixed0": 1.0}, octaves=2, iterations=4, step=0.05, max_loss=None)
-LONGER = DREAM.replace(iterations=30)
+LONGER = DREAM.replace(iterations=12)
 """So long that an octave is not over when its first step has been heard of."""
 
 EXECUTION = Execution(tile=64, threads=1)
