@@ -1,7 +1,7 @@
 """What runs on a real Ray export, scraped as the chart's PodMonitor has it done.
 
 A head and a worker with a pretended GPU on rehearsed hosts. A set is dreamt, of which one picture
-is none and during which a worker is killed; then a picture in tiles. All the while both nodes are
+is none and during which a worker is killed; then a picture in tiles by two workers. All the while both nodes are
 scraped, and promtool answers what dashboard and alert rules ask.
 """
 
@@ -231,7 +231,7 @@ def everything() -> list[Query]:
 
 @pytest.fixture(scope="module")
 def history(cluster: tuple[Hosts, Watched], tmp_path_factory: pytest.TempPathFactory) -> History:
-    """A set with a bad picture and a killed worker, then a picture in tiles."""
+    """A set with a bad picture and a killed worker, then a picture in tiles by two workers."""
     hosts, watched = cluster
     folder = tmp_path_factory.mktemp("watched")
     (folder / "in").mkdir()
@@ -255,7 +255,8 @@ def history(cluster: tuple[Hosts, Watched], tmp_path_factory: pytest.TempPathFac
     watched.until(nobody_works)
     after_set = len(watched.scrapes) - 1
 
-    run = start(hosts[0], "render", folder / "in" / "0.png", folder / "0.png", "--tile=64", *DREAM)
+    two = ["--tile=64", "--gpus-per-worker=0.5", "--workers=2"]
+    run = start(hosts[0], "render", folder / "in" / "0.png", folder / "0.png", *DREAM, *two)
     watched.until(lambda _: run.poll() is not None, timeout=120)
     said = run.communicate()[0]
     assert run.returncode == 0, said
@@ -332,9 +333,9 @@ def test_each_panel_shows_what_happened(history: History, tmp_path: Path) -> Non
         assert any(0 <= s.value < 1e15 for some in samples for s in some), title
     ups = {title: [s.value for some in samples for s in some] for title, samples in shown.items()}
     assert max(ups["Waiting: pictures"]) == GOOD + BAD
-    assert max(ups["Workers: workers"]) == 1
+    assert max(ups["Workers: workers"]) == 2
     assert set(ups["Workers and GPUs: GPUs"]) == {1}
-    assert set(ups["Workers and GPUs: GPUs in use"]) == {0, 1}
+    assert set(ups["Workers and GPUs: GPUs in use"]) - {0.5} == {0, 1}
     assert ups["Failed, last hour: failed"][-1] == BAD
     assert ups["Lost workers, last hour: lost"][-1] == 1
     assert max(ups["Lost workers: {{ray_io_cluster}}"]) == 1
