@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.support.cluster_pictures import put, remove
 from tests.support.commands import run, until
-from tests.support.kubernetes import SCRIPTS, Farm, Kubernetes, Manifest
+from tests.support.kubernetes import SCRIPTS, Farm, Kubernetes, Manifest, apply, delete
 
 QUEUE = "dreams"
 ROOM = {"cpu": "900m", "memory": "16Gi"}
@@ -60,11 +59,11 @@ def farm(kubernetes: Kubernetes) -> Iterator[Farm]:
         "schedules": [schedule("elastic", elastic=True), schedule("fixed", replicas={"cpu": 1})],
     }
     with Farm(kubernetes, "queue", values) as farm:
-        items = json.dumps({"apiVersion": "v1", "kind": "List", "items": queue(farm.namespace)})
-        run("kubectl", "apply", "-f-", stdin=items)
+        ours = queue(farm.namespace)
+        apply(*ours)
         farm.install()
         yield farm
-        run("kubectl", "delete", "-f-", "--wait=false", stdin=items)
+        delete(*ours)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import pytest
 
 from tests.support.cluster_pictures import dream, put
 from tests.support.commands import run
-from tests.support.kubernetes import S3_KEYS, VALUES, Farm, Kubernetes
+from tests.support.kubernetes import S3_KEYS, VALUES, Farm, Kubernetes, apply
 from tests.support.weights_file import write_drawn
 
 PLACE = "s3-tls"
@@ -88,11 +87,6 @@ def server_manifests() -> list[dict[str, Any]]:
         {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod},
         {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": service},
     ]
-
-
-def apply(*manifests: dict[str, Any]) -> None:
-    listed = {"apiVersion": "v1", "kind": "List", "items": manifests}
-    run("kubectl", "apply", "--filename=-", stdin=json.dumps(listed))
 
 
 @pytest.fixture(scope="module")

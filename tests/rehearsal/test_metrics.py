@@ -1,8 +1,8 @@
 """What runs on a real Ray export, scraped as the chart's PodMonitor has it done.
 
 A head and a worker with a pretended GPU on rehearsed hosts. A set is dreamt, of which one picture
-is none and during which a worker is killed; then a picture in tiles by two workers. All the while both nodes are
-scraped, and promtool answers what dashboard and alert rules ask.
+is none and during which a worker is killed; then a picture in tiles by two workers. All the while
+both nodes are scraped, and promtool answers what dashboard and alert rules ask.
 """
 
 from __future__ import annotations

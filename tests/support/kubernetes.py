@@ -15,7 +15,7 @@ import ssl
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +40,20 @@ OFTEN_ASKED_FOR = {"pods": "api/v1", "job": "apis/batch/v1", "rayjob": "apis/ray
 """Kinds with the groups of the API that they belong to."""
 LENT = "dreamray.example/lent"
 """The taint of nodes beside the first two, which are lent to one test."""
+
+
+def apply(*manifests: Manifest) -> None:
+    """Have the cluster make these, or make them so."""
+    run("kubectl", "apply", "--filename=-", stdin=_listed(manifests))
+
+
+def delete(*manifests: Manifest) -> None:
+    """Have it end these, in its own time."""
+    run("kubectl", "delete", "--filename=-", "--wait=false", stdin=_listed(manifests))
+
+
+def _listed(manifests: Sequence[Manifest]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
 
 
 @dataclass(frozen=True)
@@ -305,7 +319,7 @@ class Farm:
             },
         }
         where = f"--namespace={namespace}"
-        run("kubectl", "apply", "--filename=-", stdin=json.dumps(manifest))
+        apply(manifest)
         try:
             ready = ["--for=condition=Ready", "--timeout=120s"]
             run("kubectl", "wait", where, *ready, "pod/stranger", timeout=150)
