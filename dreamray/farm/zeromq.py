@@ -232,6 +232,7 @@ class _Outgoing:
 
     def close(self) -> None:
         self.socket.disable_monitor()
+        self._watch.close(0)
         self.socket.close(_LINGER)
 
 

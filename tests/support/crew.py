@@ -9,15 +9,20 @@ from typing import Any
 
 from typing_extensions import override
 
-from dreamray.base.errors import MemoryExhaustedError
 from dreamray.engine.ascent import Octave, Step, StepMeasure, Stored, Wish
 from dreamray.engine.blending import TileTask
 from dreamray.engine.halo_exchange import assign_tiles
-from dreamray.engine.lockstep.mailbox import Epoch, Limits, Mailbox
+from dreamray.engine.lockstep.mailbox import (
+    AbandonedError,
+    Epoch,
+    Limits,
+    Mailbox,
+    PeerLostError,
+)
 from dreamray.engine.lockstep.member import Member, Place
 from dreamray.engine.tile_executor import TileExecutor, WorkersLostError
 from dreamray.engine.worker import Worker
-from tests.support.in_process import Link, World
+from tests.support.in_process import Killed, Link, World
 
 LIMITS = Limits(again=0.5, unreachable=20, message=60, goodbye=10, look=0.2)
 
@@ -110,7 +115,7 @@ class Crew(TileExecutor):
     def _check(self, outcomes: Sequence[Any]) -> None:
         errors = [one for one in outcomes if isinstance(one, BaseException)]
         for error in errors:
-            if isinstance(error, MemoryExhaustedError | AssertionError):
+            if not isinstance(error, Killed | AbandonedError | PeerLostError):
                 raise error
         if errors:
             raise WorkersLostError(f"{len(errors)} of {len(outcomes)} workers got lost")

@@ -20,7 +20,7 @@ from dreamray.engine.lockstep.wire import Frame, Head, Key, Kind, pack, unpack
 _LONGER = 8
 """How many times as long the pauses become, before something is asked for again."""
 
-_LARGE = (Kind.HALOS, Kind.GRADIENT, Kind.MEASURE)
+_BEFORE_DECISION = (Kind.HALOS, Kind.GRADIENT, Kind.MEASURE)
 """What everybody has once a step is decided."""
 
 
@@ -105,7 +105,7 @@ class Mailbox:
         self._sent = {
             sent: frames
             for sent, frames in self._sent.items()
-            if sent[1] >= step or (sent[1] == step - 1 and sent[2] not in _LARGE)
+            if sent[1] >= step or (sent[1] == step - 1 and sent[2] not in _BEFORE_DECISION)
         }
 
     def send(

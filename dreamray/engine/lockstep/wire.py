@@ -28,6 +28,12 @@ _DECISION = struct.Struct("<dd????4x")
 _MEASURE_BYTES = 16
 _EFFORT_BYTES = 8 * len(Effort.__dataclass_fields__)
 
+_LARGE_FRAME = 1 << 16
+"""Bytes from which on a word at a time is faster than a good polynomial."""
+
+_FACTOR = 0x9E3779B97F4A7C15
+_WORD = (1 << 64) - 1
+
 
 class Kind(enum.IntEnum):
     """What a message has."""
@@ -43,6 +49,9 @@ class Kind(enum.IntEnum):
     """All below the sender have stored their tiles."""
     AGAIN = 6
     """The receiver is to send something again: one byte, the kind."""
+
+
+_KINDS = {int(kind): kind for kind in Kind}
 
 
 class Key(NamedTuple):
@@ -129,17 +138,9 @@ def _seal(frames: Iterable[Frame]) -> int:
 
 
 def _sum_of(frame: Frame, size: int) -> int:
-    if size < _LARGE:
+    if size < _LARGE_FRAME:
         return zlib.crc32(frame)
     data = np.frombuffer(frame, np.uint8)
     whole = size & ~7
     rest = int.from_bytes(data[whole:].tobytes(), "little")
     return int(np.bitwise_xor.reduce(data[:whole].view(np.uint64))) ^ rest
-
-
-_LARGE = 1 << 16
-"""Bytes from which on a word at a time is faster than a good polynomial."""
-
-_FACTOR = 0x9E3779B97F4A7C15
-_WORD = (1 << 64) - 1
-_KINDS = {int(kind): kind for kind in Kind}
