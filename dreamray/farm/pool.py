@@ -15,9 +15,10 @@ from ray.exceptions import RayError
 
 from dreamray.base.errors import DreamrayError
 from dreamray.base.messages import Warn
+from dreamray.base.watched_time import WatchedTime
 from dreamray.engine.lockstep.mailbox import Limits
 from dreamray.farm import answers
-from dreamray.farm.patience import Patience, Slowest, WatchedTime
+from dreamray.farm.patience import Patience, Slowest
 from dreamray.farm.resources import WorkerResources
 from dreamray.farm.worker_handle import WorkerHandle, answered, ask_for_worker
 from dreamray.settings.execution import Workers

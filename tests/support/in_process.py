@@ -54,6 +54,7 @@ class World:
         self._coming: list[tuple[float, int, int, list[bytes]]] = []
         self._order = itertools.count()
         self._back = threading.Semaphore(0)
+        self._running: Link | None = None
 
     def clock(self) -> float:
         return self.now
@@ -67,17 +68,23 @@ class World:
             link.start(work)
         while running := [link for link in links if not link.over]:
             self._deliver(links)
-            able = [link for link in running if link.inbox or link.wakes <= self.now]
+            able = [link for link in running if link.hears or link.wakes <= self.now]
             if not able:
                 times = [link.wakes for link in running] + [one[0] for one in self._coming[:1]]
                 self.now = max(self.now, min(times))
                 continue
             for link in able:
+                self._running = link
                 link.go.release()
                 self._back.acquire()
                 if link.over and isinstance(link.outcome, BaseException):
                     ended(link.me)
         return [link.outcome for link in links]
+
+    def spend(self, seconds: float) -> None:
+        """Whoever calls it works for so long, and hears nothing meanwhile."""
+        assert self._running is not None
+        self._running.work(seconds)
 
     def post(self, to: int, frames: Sequence[Frame]) -> None:
         """A message sets out."""
@@ -108,11 +115,23 @@ class Link:
         self.wakes = 0.0
         self.go = threading.Semaphore(0)
         self.over = False
+        self._works = False
         self.outcome: Any = None
         self.cut: dict[int, float] = {}
         """Those who cannot be reached, with since when."""
         self._world = world
         self._dies = dies
+
+    @property
+    def hears(self) -> bool:
+        """Whether something has come that it waits for."""
+        return bool(self.inbox) and not self._works
+
+    def work(self, seconds: float) -> None:
+        """Hear nothing for so long."""
+        self._works = True
+        self._wait(seconds)
+        self._works = False
 
     def start(self, work: Callable[[Link], Any]) -> None:
         def live() -> None:
@@ -135,10 +154,13 @@ class Link:
             if self._dies < 0:
                 raise Killed
         if not self.inbox and seconds > 0:
-            self.wakes = self._world.now + seconds
-            self._world._back.release()
-            self.go.acquire()
+            self._wait(seconds)
         return self.inbox.popleft() if self.inbox else None
+
+    def _wait(self, seconds: float) -> None:
+        self.wakes = self._world.now + seconds
+        self._world._back.release()
+        self.go.acquire()
 
     def unreachable(self) -> Mapping[int, float]:
         return {peer: self._world.now - since for peer, since in self.cut.items()}

@@ -8,7 +8,8 @@ pixel too many, gives another gradient.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,24 @@ class TiredEngine(PlainEngine):
         if self.gradients - 1 in self.at:
             raise MemoryExhaustedError("memory ran out")
         return found
+
+
+class SlowEngine(PlainEngine):
+    """One whose windows take so many seconds, in turn, by whatever clock `spend` makes go on."""
+
+    def __init__(
+        self, *layers: str, takes: Sequence[float], spend: Callable[[float], None]
+    ) -> None:
+        super().__init__(*layers)
+        self._takes = itertools.cycle(takes)
+        self._spend = spend
+
+    def gradient(
+        self, window: Raster, owned: npt.NDArray[np.int32], per_cell: Raster
+    ) -> tuple[float, Raster]:
+        """See `PlainEngine.gradient`."""
+        self._spend(next(self._takes))
+        return super().gradient(window, owned, per_cell)
 
 
 @functools.lru_cache(maxsize=256)

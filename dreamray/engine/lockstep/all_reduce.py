@@ -76,8 +76,8 @@ class AllReduce:
                 with self.stopwatch.lap("reduction"):
                     key, _ = self._mail.take(missing, limit)
                 missing.remove(key)
-        if (parent := self.tree.parent(self._me)) is not None:
-            self._mail.send(parent, Kind.STORED, [], step=number)
+            if (parent := self.tree.parent(self._me)) is not None:
+                self._mail.send(parent, Kind.STORED, [], step=number)
 
 
 class Stopwatch:

@@ -14,11 +14,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dreamray.base.errors import DreamrayError
+from dreamray.base.watched_time import WatchedTime
 from dreamray.engine.lockstep.transport import Transport
 from dreamray.engine.lockstep.wire import Frame, Head, Key, Kind, pack, unpack
 
 _LONGER = 8
 """How many times as long the pauses become, before something is asked for again."""
+
+_SLOWEST_LINK = 10e6
+"""Bytes a second. What may still be on its way at that rate is not asked for again."""
 
 _BEFORE_DECISION = (Kind.HALOS, Kind.GRADIENT, Kind.MEASURE)
 """What everybody has once a step is decided."""
@@ -29,11 +33,12 @@ class AbandonedError(DreamrayError):
 
 
 class PeerLostError(DreamrayError):
-    """Nothing comes from another worker, or none reaches it."""
+    """Nothing comes from other workers, or none reaches them."""
 
-    def __init__(self, peer: int, why: str) -> None:
-        super().__init__(peer, why)
-        self.peer = peer
+    def __init__(self, peers: tuple[int, ...], why: str) -> None:
+        """`peers` are all who are late, ascending."""
+        super().__init__(peers, why)
+        self.peers = peers
         self.why = why
 
     def __str__(self) -> str:
@@ -45,7 +50,8 @@ class Limits:
     """How many seconds is waited."""
 
     again: float = 5.0
-    """Until a message is asked for again; then twice as long, and so on, up to eight times."""
+    """Until a message is asked for again, beside the time that what comes in a step may take on a
+    slow link; then twice as long, and so on, up to eight times."""
     unreachable: float = 60.0
     """Until somebody is given up whom nothing reaches."""
     message: float = 900.0
@@ -86,6 +92,8 @@ class Mailbox:
         self.clock = clock
         self._step = -1
         self._expected: Mapping[Key, tuple[int, ...]] = {}
+        self._on_its_way = 0.0
+        """Seconds that all of it may take."""
         self._here: dict[Key, Sequence[Frame]] = {}
         self._seen: set[Key] = set()
         self._early: dict[Key, Sequence[Frame]] = {}
@@ -99,6 +107,7 @@ class Mailbox:
         """A step begins, in which all of this comes: keys with the lengths of the frames."""
         early = self._early if step == self._step + 1 else {}
         self._step, self._expected = step, expected
+        self._on_its_way = sum(map(sum, expected.values())) / _SLOWEST_LINK
         self._here, self._seen, self._early = {}, set(), {}
         for key, payload in early.items():
             self._accept(key, payload)
@@ -111,7 +120,11 @@ class Mailbox:
     def send(
         self, to: int, kind: Kind, payload: Sequence[Frame], *, step: int, tile: int = 0
     ) -> None:
-        """Send a message, which is kept for as long as it may be asked for again."""
+        """Send a message, which is kept for as long as it may be asked for again.
+
+        Who has asked for it already gets it once. Raises AbandonedError.
+        """
+        self._look()
         head = Head(self._epoch.run, self._epoch.number, step, Key(kind, self._me, tile))
         frames = pack(head, payload)
         self._sent[to, step, kind, tile] = frames
@@ -122,30 +135,32 @@ class Mailbox:
     ) -> tuple[Key, Sequence[Frame]]:
         """The first of these messages that is there, waited for if need be.
 
-        Raises AbandonedError; PeerLostError if none comes in `at_most` seconds, or in time.
+        Raises AbandonedError; PeerLostError if none comes in `at_most` seconds, or in time. Time
+        in which this process does not run counts for neither.
         """
-        begun = self.clock()
+        # So a process that was stopped asks before it accuses anybody.
+        waited = WatchedTime(2 * self.limits.again, self.clock)
         limit = self.limits.message if at_most is None else at_most
-        pause = self.limits.again
-        ask_at = begun + pause
+        ask_at = pause = self.limits.again + self._on_its_way
+        longest = _LONGER * pause
         while True:
             self._look()
             for key in keys:
                 if key in self._here:
                     return key, self._here.pop(key)
-            now = self.clock()
-            missing = min(keys).sender
-            if now - begun > limit:
-                raise PeerLostError(missing, f"nothing came from it for {now - begun:.0f} s")
+            now = waited.look()
+            if now > limit:
+                late = sorted({key.sender for key in keys})
+                raise PeerLostError(tuple(late), f"nothing came from it for {now:.0f} s")
             for peer, seconds in self._transport.unreachable().items():
                 if seconds > self.limits.unreachable:
-                    raise PeerLostError(peer, f"it could not be reached for {seconds:.0f} s")
+                    raise PeerLostError((peer,), f"it could not be reached for {seconds:.0f} s")
             if now >= ask_at:
-                pause = min(2 * pause, _LONGER * self.limits.again)
+                pause = min(2 * pause, longest)
                 ask_at = now + pause
                 for key in keys:
                     self._ask(key)
-            self._hear(self._transport.receive(min(self.limits.look, ask_at - now)))
+            self._hear(self._transport.receive(self.limits.look))
 
     def take_here(self, keys: Collection[Key]) -> list[tuple[Key, Sequence[Frame]]]:
         """Those of these messages that are there. Raises AbandonedError."""

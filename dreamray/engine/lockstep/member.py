@@ -81,6 +81,8 @@ class Member(Generic[A]):
         )
         self._subdomain = Subdomain(plan, self._owners, self._me, engine, buffer)
         self._pixels = sum(plan.tiles[tile].core.pixels for tile in self._subdomain.tiles)
+        # Others may be ready, and send what is for the first step, before it begins here.
+        self._mail.begin(octave.first - 1, {})
         with self._doing("reading of its tiles"):
             for tile in self._subdomain.tiles:
                 self._subdomain.put(tile, read(octave.image, plan.tiles[tile].core))

@@ -8,7 +8,7 @@ import pytest
 
 from dreamray.base.errors import RequestError
 from dreamray.engine.activity import GRADIENT, Activity
-from dreamray.farm.patience import VARIABLE, Patience, Slowest, WatchedTime, WorkerWatch
+from dreamray.farm.patience import VARIABLE, Patience, Slowest, WorkerWatch
 
 LIMITS = Patience(silent=60, start=300, gradient=300, work=900, times=10, prior=50e-6)
 
@@ -169,16 +169,6 @@ def test_after_an_inner_piece_of_work_the_outer_one_goes_on_anew() -> None:
         assert again[1:] == first[1:]
         assert again.mark != first.mark
     assert not one.activity.pulse().doing
-
-
-def test_time_in_which_nobody_looked_does_not_count() -> None:
-    """The driver was stopped, or its machine slept."""
-    now = 100.0
-    time = WatchedTime(10, lambda: now)
-    now += 7
-    assert time.look() == 7
-    now += 8 * 3600
-    assert time.look() == 17
 
 
 @pytest.mark.parametrize(("text", "silent"), [("", 60), ("2.5", 150), ("0.1", 6)])

@@ -14,7 +14,7 @@ CREW = [WorkerHandle(number, *4 * [None]) for number in (11, 12, 13)]
 def found(accused: dict[int, list[int]], lost: tuple[int, ...] = ()) -> list[int]:
     """The workers that are ended where they say so of each other, by their places in the crew."""
     told: Any = {
-        peer: [(CREW[one], PeerLostError(peer, "nothing came")) for one in by]
+        peer: [(CREW[one], PeerLostError((peer,), "nothing came")) for one in by]
         for peer, by in accused.items()
     }
     return [CREW.index(peer) for peer, _ in guilty(told, CREW, [CREW[one].number for one in lost])]

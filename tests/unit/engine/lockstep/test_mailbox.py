@@ -29,11 +29,13 @@ class Scripted:
     def __init__(self, *messages: Sequence[Any]) -> None:
         self.coming = deque(messages)
         self.sent: list[tuple[int, Any]] = []
+        self.sent_at: list[float] = []
         self.now = 0.0
         self.away: dict[int, float] = {}
 
     def send(self, to: int, frames: Sequence[Any]) -> None:
         self.sent.append((to, unpack(frames)))
+        self.sent_at.append(self.now)
 
     def receive(self, seconds: float) -> Sequence[Any] | None:
         if self.coming:
@@ -110,10 +112,54 @@ def test_what_is_missing_is_asked_for_again_and_again_ever_less_often() -> None:
     transport = Scripted()
     with pytest.raises(PeerLostError, match=r"nothing came from it for 20 s") as caught:
         opened(transport).take([HALOS])
-    assert caught.value.peer == 1
+    assert caught.value.peers == (1,)
     heads = [found[0] for to, found in transport.sent if to == 1]
     assert [head.key for head in heads] == [Key(Kind.AGAIN, 0)] * 4  # After 1, 3, 7 and 15 s.
     assert all((head.run, head.epoch, head.step) == (*vars(EPOCH).values(), STEP) for head in heads)
+
+
+def test_all_who_are_late_are_named() -> None:
+    """Whoever has the lowest number need not be the one."""
+    others = [Key(Kind.GRADIENT, 2, 7), Key(Kind.GRADIENT, 2, 8), Key(Kind.HALOS, 3)]
+    with pytest.raises(PeerLostError) as caught:
+        opened(Scripted()).take(others)
+    assert caught.value.peers == (2, 3)
+
+
+def test_what_takes_long_on_a_slow_link_is_asked_for_later() -> None:
+    transport = Scripted()
+    box = opened(transport)
+    box.begin(STEP + 1, {HALOS: (20_000_000, 30_000_000)})
+    with pytest.raises(PeerLostError):
+        box.take([HALOS])
+    # After 1 s and the 5 s that 50 MB take, and 12 s later.
+    assert transport.sent_at == pytest.approx([6, 18], abs=0.1)
+
+
+def test_time_in_which_this_process_was_stopped_does_not_count() -> None:
+    """It asks for what it lacks before it accuses anybody."""
+
+    class Stopped(Scripted):
+        def receive(self, seconds: float) -> Sequence[Any] | None:
+            if not self.now:
+                self.now = 3600.0
+            return super().receive(seconds)
+
+        def send(self, to: int, frames: Sequence[Any]) -> None:
+            super().send(to, frames)
+            self.coming.append(message())
+
+    transport = Stopped()
+    assert opened(transport).take([HALOS]) == (HALOS, [b"pixels"])
+    assert len(transport.sent) == 1
+
+
+def test_who_asked_for_what_was_not_there_yet_gets_it_once() -> None:
+    transport = Scripted(message([bytes([Kind.HALOS])], key=Key(Kind.AGAIN, 1)))
+    box = opened(transport)
+    box.send(1, Kind.HALOS, [b"mine"], step=STEP)
+    assert box.take_here([HALOS]) == []
+    assert len(transport.sent) == 1
 
 
 def test_who_asks_gets_again_what_was_sent() -> None:
@@ -146,7 +192,7 @@ def test_who_cannot_be_reached_is_given_up_before_the_limit_of_messages() -> Non
     transport.away = {5: 0.0}
     with pytest.raises(PeerLostError, match="could not be reached") as caught:
         opened(transport).take([HALOS])
-    assert caught.value.peer == 5
+    assert caught.value.peers == (5,)
     assert transport.now < SOON.unreachable + 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.base.geometry import Region, Shape
 from dreamray.engine.ascent import Octave, Step
+from dreamray.engine.lockstep.mailbox import Limits
+from dreamray.engine.lockstep.wire import Head, Kind, unpack
 from dreamray.engine.tile_executor import LocalTileExecutor, TileExecutor, WorkersLostError
 from dreamray.engine.worker import Worker
 from dreamray.plan.tiles import plan_tiles
@@ -24,7 +26,7 @@ from dreamray.settings.dream import Dream
 from dreamray.storage import MemoryFolder
 from tests.support.crew import LIMITS, Crew
 from tests.support.in_process import Fault, World
-from tests.support.plain_engine import PlainEngine, TiredEngine
+from tests.support.plain_engine import PlainEngine, SlowEngine, TiredEngine
 
 LAYER = "conv2d_2"
 PLAN = plan_tiles(Shape(62, 75), [LAYER], 32)
@@ -129,6 +131,29 @@ def test_lost_messages_are_asked_for_again(alone: bytes) -> None:
     crew = Crew(engine, 3, worlds(faulty("drop", 0.25)))
     assert bytes_by(crew) == alone
     assert crew.begun == 1
+
+
+def test_whoever_only_takes_long_is_not_sent_for_what_it_lacks(alone: bytes) -> None:
+    """It is asked, but sends each message once, and hears nothing twice."""
+
+    class Noted(World):
+        def post(self, to: int, frames: Sequence[Any]) -> None:
+            found = unpack(frames)
+            assert found is not None
+            sent.append((to, found[0]))
+            super().post(to, frames)
+
+    sent: list[tuple[int, Head]] = []
+    world = Noted()
+    slow = SlowEngine(LAYER, takes=[3, 3, 20], spend=world.spend)
+    engines = iter([engine(), slow, engine()])
+    crew = Crew(lambda: next(engines), 3, worlds(world), limits=Limits(again=5.0))
+    assert bytes_by(crew) == alone
+    assert crew.begun == 1
+    assert not crew.dropped
+    asked = [one for one in sent if one[1].key.kind == Kind.AGAIN]
+    assert asked
+    assert len(set(sent) - set(asked)) == len(sent) - len(asked)
 
 
 @pytest.mark.parametrize("who", range(3))
