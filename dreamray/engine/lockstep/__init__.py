@@ -8,6 +8,7 @@ order of the plan, and hears from all, by a tree, how far to move.
 - `wire`: what is sent, and how what is damaged or foreign is told from it;
 - `transport`: how it gets there; here that of a worker alone, in `dreamray.farm.zeromq` by TCP;
 - `mailbox`: what has come, what is waited for and how long, and what is sent again;
-- `all_reduce`: sums and decisions, by the tree, and what a step's time went into;
+- `all_reduce`: sums and decisions, by the tree;
+- `stopwatch`: what a step's time went into;
 - `member`: one worker's part of an octave.
 """

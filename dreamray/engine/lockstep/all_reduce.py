@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
 from dreamray.engine.ascent import Decision, Effort
 from dreamray.engine.lockstep.mailbox import AbandonedError, Mailbox, PeerLostError
+from dreamray.engine.lockstep.stopwatch import Stopwatch
 from dreamray.engine.lockstep.tree import Tree
 from dreamray.engine.lockstep.wire import Key, Kind, pack_decision, unpack_decision
 
@@ -78,32 +79,3 @@ class AllReduce:
                 missing.remove(key)
             if (parent := self.tree.parent(self._me)) is not None:
                 self._mail.send(parent, Kind.STORED, [], step=number)
-
-
-class Stopwatch:
-    """What a worker's time in a step goes into."""
-
-    def __init__(self, mailbox: Mailbox) -> None:
-        self._mail = mailbox
-        self._begun = mailbox.clock()
-        self._laps = {"exchange": 0.0, "reduction": 0.0}
-        self._sent = self._dropped = 0
-
-    @contextlib.contextmanager
-    def lap(self, what: str) -> Iterator[None]:
-        """Time that is waited, for the `exchange` or the `reduction`."""
-        begun = self._mail.clock()
-        try:
-            yield
-        finally:
-            self._laps[what] += self._mail.clock() - begun
-
-    def effort(self) -> Effort:
-        """Since it was asked for before."""
-        now, sent, dropped = self._mail.clock(), self._mail.bytes_sent, self._mail.dropped.total()
-        waited = self._laps["exchange"], self._laps["reduction"]
-        computing = now - self._begun - sum(waited)
-        effort = Effort(computing, *waited, sent - self._sent, dropped - self._dropped)
-        self._begun, self._sent, self._dropped = now, sent, dropped
-        self._laps = dict.fromkeys(self._laps, 0.0)
-        return effort

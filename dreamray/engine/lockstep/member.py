@@ -95,6 +95,7 @@ class Member(Generic[A]):
     def ascend(self) -> Iterator[Step | Stored]:
         """Make the octave's steps, and store it. Raises MemoryExhaustedError."""
         octave, number = self._octave, self._octave.first
+        self._all_reduce.stopwatch.start()
         ends = number >= octave.dream.iterations
         exchange = self._exchange(number)
         if not ends:
@@ -106,7 +107,8 @@ class Member(Generic[A]):
             number, ends = number + 1, decision.ends
             if decision.stores:
                 assert octave.checkpoint is not None
-                self._store(octave.checkpoint(number), None)
+                with self._all_reduce.stopwatch.lap("storing"):
+                    self._store(octave.checkpoint(number), None)
                 self._all_reduce.stored(number - 1, leaves=decision.leaves)
                 yield Stored(number, last=decision.leaves)
             if decision.leaves:
@@ -121,6 +123,7 @@ class Member(Generic[A]):
     def measure(self) -> StepMeasure | None:
         """What the gradient of the picture, which is not rolled, is like; None but at the root."""
         number, exchange = self._octave.first, self._rolled((0, 0))
+        self._all_reduce.stopwatch.start()
         self._send_halos(number, exchange)
         found = self._measure(number, exchange)
         # Nobody goes before the root has heard of all.

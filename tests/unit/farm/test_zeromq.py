@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,7 @@ from tests.support.plain_engine import PlainEngine
 HOST = "127.0.0.1"
 KEYS = RunKeys.new()
 SOON = 20.0
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 @pytest.fixture(autouse=True)
@@ -79,12 +82,9 @@ class TestMessages:
         assert frame == array.tobytes()
 
     def test_wait_for_whoever_is_not_there_yet(self, listen, link):
-        one, gone = listen(), listen()
-        peer = gone.endpoint
-        gone.close()
-        sender = link(one, peer)
-        sender.send(0, [b"early"])
-        late = listen(ports=Ports(peer.port, peer.port))
+        port = unused_port()
+        link(listen(), Endpoint(HOST, port)).send(0, [b"early"])
+        late = listen(ports=Ports(port, port))
         assert heard(link(late)) == [b"early"]
 
     def test_of_somebody_with_other_keys_are_not_heard(self, listen, link):
@@ -153,7 +153,7 @@ class TestPorts:
         taken, before = listen().endpoint.port, threading.active_count()
         with pytest.raises(RequestError):
             listen(ports=Ports(taken, taken))
-        assert threading.active_count() == before
+        assert threading.active_count() <= before
 
     @pytest.mark.parametrize(
         ("text", "ports"), [("", None), ("20000", (20000, 20000)), ("20000-20063", (20000, 20063))]
@@ -201,6 +201,8 @@ def test_an_octave_has_the_bytes_of_one_worker(listen, link):
     for to in range(3):
         disturbing.send(to, [b"rubbish"])
         disturbing.send(to, [bytes(44), bytes(12)])
+    for box in boxes:  # All have heard it before the octave begins.
+        wait_until(lambda box=box: not box.take_here([]) and box.dropped["damaged"] == 2)
     failed = []
 
     def live(me: int) -> None:
@@ -218,7 +220,18 @@ def test_an_octave_has_the_bytes_of_one_worker(listen, link):
         one.join(60)
     assert not failed
     assert pixels(together) == pixels(alone)
-    assert sum(box.dropped["damaged"] for box in boxes) == 6
+    assert [box.dropped["damaged"] for box in boxes] == [2, 2, 2]
+
+
+def unused_port() -> int:
+    """One that the system gives nobody who asks for any."""
+    first, last = map(int, EPHEMERAL.read_text().split())
+    outside = [*range(1024, first), *range(last + 1, 65536)]
+    for port in random.sample(outside, len(outside)):
+        with closing(socket.socket()) as one, suppress(OSError):
+            one.bind((HOST, port))
+            return port
+    pytest.skip("the system gives away all ports")
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

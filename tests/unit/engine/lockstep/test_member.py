@@ -197,6 +197,35 @@ def test_who_cannot_be_reached_is_given_up_sooner(alone: bytes) -> None:
     assert world.now < LIMITS.unreachable + 1
 
 
+def test_neither_reading_nor_storing_is_computing() -> None:
+    """Each of two workers takes a second for each of its windows, and 100 for the rest."""
+
+    class Slow(ArrayRaster):
+        def points(self, *where: Any) -> Any:
+            world.spend(100)
+            return super().points(*where)
+
+    class SlowStore(ChunkedRaster):
+        def write(self, *what: Any) -> None:
+            world.spend(100)
+            super().write(*what)
+
+    world = World()
+    slow = lambda: SlowEngine(LAYER, takes=[1], spend=world.spend)  # noqa: E731
+    crew = Crew(slow, 2, worlds(world), limits=Limits())
+    octave = Octave(
+        PLAN,
+        Slow(IMAGE),
+        DREAM,
+        every=1,
+        checkpoint=lambda step: SlowStore(MemoryFolder(), GRID, "float32"),
+    )
+    steps = [told for told in crew.dream(octave) if isinstance(told, Step)]
+    assert len(steps) == DREAM.iterations
+    assert [step.effort.computing for step in steps] == pytest.approx([len(PLAN.tiles)] * 3)
+    assert world.now > 300
+
+
 def test_effort_is_that_of_all(alone: bytes) -> None:
     """Bytes that were sent, and time that was waited, by the world's clock."""
     crew = Crew(engine, 2, worlds(faulty("delay", 1, seconds=0.05)))
