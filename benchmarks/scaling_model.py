@@ -13,6 +13,7 @@ leads, from public figures. Measured, on processors, are the encryption of what 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -138,15 +139,13 @@ class Link:
     encrypted: float = ENCRYPTED
     """Bytes a second of one I/O thread."""
 
-    @property
-    def rate(self) -> float:
-        """Bytes a second."""
-        return min(self.gbits / 8 * 1e9, IO_THREADS * self.encrypted)
+    def rate(self, neighbours: int) -> float:
+        """Bytes a second to so many, each way: a connection lives on one I/O thread."""
+        return min(self.gbits / 8 * 1e9, min(IO_THREADS, neighbours) * self.encrypted)
 
-    @property
-    def limit(self) -> str:
+    def limit(self, neighbours: int) -> str:
         """What it is that limits it."""
-        return "link" if self.rate == self.gbits / 8 * 1e9 else "encryption"
+        return "link" if self.rate(neighbours) == self.gbits / 8 * 1e9 else "encryption"
 
 
 def predict_step(
@@ -172,8 +171,10 @@ def predict_step(
         inner = sum(windows[tile] for tile in mine) - sum(outer)
         bus = COPIED * card.bus
         copies = (sent.out + sent.halos_in + sent.gradients_in) / bus
-        halos = LATENCY + max(sent.halos_out, sent.halos_in) / link.rate
-        gradients = LATENCY + max(sent.gradients_out, sent.gradients_in) / link.rate
+        neighbours = len(exchange.receivers(owner))
+        rate = link.rate(neighbours) if neighbours else math.inf
+        halos = LATENCY + max(sent.halos_out, sent.halos_in) / rate
+        gradients = LATENCY + max(sent.gradients_out, sent.gradients_in) / rate
         behind = max(0.0, halos - inner)
         # All but the last window's part is on its way while others are computed.
         last = gradients / len(outer) if outer else 0.0
@@ -184,7 +185,7 @@ def predict_step(
         if took > slowest:
             slowest = took
             parts = {
-                link.limit: behind + over,
+                link.limit(neighbours): behind + over,
                 "copies": copies,
                 "latency": reduction + coordination,
             }
