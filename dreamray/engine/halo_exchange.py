@@ -1,6 +1,7 @@
 """Who needs which pixels of whom: the geometry of tiles that are spread over several owners.
 
-Pure, and the same on every owner: each works out alone what it sends and what it gets.
+Pure, and the same on every owner: each works out alone what it sends and what it gets. Pieces are
+worked out along rows and along columns, and put together for the windows that somebody asks for.
 
 Owners are numbered from 0. An image is rolled before a step by so many rows and columns; tiles
 stay where they are in the unrolled picture, and windows are read through the roll.
@@ -8,14 +9,15 @@ stay where they are in the unrolled picture, and windows are read through the ro
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from dreamray.base.geometry import Interval, Region
-from dreamray.plan.tiles import Tile, TilePlan
+from dreamray.plan.tiles import TilePlan
 
 Roll = tuple[int, int]
 """Rows and columns that the picture is rolled by, as `numpy.roll` does."""
@@ -32,24 +34,6 @@ class Piece(NamedTuple):
     """Where it lies in the window."""
 
 
-def window_pieces(plan: TilePlan, tile: Tile, roll: Roll = (0, 0)) -> list[list[Piece]]:
-    """What a tile's window consists of, row by row."""
-    rows = _pieces(tile.window.rows, plan.core_rows, plan.shape.height, roll[0])
-    columns = _pieces(tile.window.columns, plan.core_columns, plan.shape.width, roll[1])
-    across = len(plan.core_columns)
-    return [
-        [
-            Piece(
-                row.core * across + column.core,
-                Region(row.inside, column.inside),
-                Region(row.at, column.at),
-            )
-            for column in columns
-        ]
-        for row in rows
-    ]
-
-
 class _Stretch(NamedTuple):
     """A `Piece` along one axis."""
 
@@ -58,16 +42,33 @@ class _Stretch(NamedTuple):
     at: Interval
 
 
-def _pieces(window: Interval, cores: Sequence[Interval], length: int, roll: int) -> list[_Stretch]:
-    pieces, at = [], window.start
-    while at < window.stop:
-        unrolled = (at - roll) % length
-        number, core = next((n, c) for n, c in enumerate(cores) if c.start <= unrolled < c.stop)
-        stop = min(window.stop, at + core.stop - unrolled)
-        inside = Interval(unrolled - core.start, unrolled - core.start + stop - at)
-        pieces.append(_Stretch(number, inside, Interval(at, stop).shift(-window.start)))
-        at = stop
-    return pieces
+def _stretches(
+    windows: Sequence[Interval], cores: Sequence[Interval], length: int, roll: int
+) -> list[list[_Stretch]]:
+    """What each window along an axis consists of."""
+    starts = [core.start for core in cores]
+
+    def of(window: Interval) -> Iterator[_Stretch]:
+        at = window.start
+        while at < window.stop:
+            unrolled = (at - roll) % length
+            number = bisect.bisect(starts, unrolled) - 1
+            core = cores[number]
+            stop = min(window.stop, at + core.stop - unrolled)
+            inside = Interval(unrolled - core.start, unrolled - core.start + stop - at)
+            yield _Stretch(number, inside, Interval(at, stop).shift(-window.start))
+            at = stop
+
+    return [[*of(window)] for window in windows]
+
+
+def _reaching(stretches: Sequence[Sequence[_Stretch]]) -> list[list[int]]:
+    """For each core along an axis the windows that reach into it, ascending."""
+    found: list[list[int]] = [[] for _ in stretches]
+    for number, along in enumerate(stretches):
+        for core in {one.core for one in along}:
+            found[core].append(number)
+    return found
 
 
 @dataclass(frozen=True)
@@ -78,28 +79,65 @@ class HaloExchange:
     owners: tuple[int, ...]
     """The owner of each tile."""
     roll: Roll = (0, 0)
+    me: int | None = None
+    """The owner for whom it is, who learns nothing of what others exchange among themselves; None
+    for all. With each roll it is worked out anew, so none should work out what others do."""
 
     @functools.cached_property
-    def pieces(self) -> tuple[tuple[tuple[Piece, ...], ...], ...]:
-        """For each tile what its window consists of, row by row."""
-        return tuple(
-            tuple(map(tuple, window_pieces(self.plan, tile, self.roll))) for tile in self.plan.tiles
+    def pieces(self) -> Mapping[int, tuple[tuple[Piece, ...], ...]]:
+        """What windows consist of, row by row, by tile: of my tiles, and those that reach them."""
+        tiles = range(len(self.plan.tiles))
+        if self.me is None:
+            return {tile: self._window(tile) for tile in tiles}
+        mine = self.contributors
+        return {tile: self._window(tile) for tile in sorted({*mine}.union(*mine.values()))}
+
+    @functools.cached_property
+    def contributors(self) -> Mapping[int, tuple[int, ...]]:
+        """For each of my tiles those whose windows reach into its core, in the plan's order."""
+        rows, columns = map(_reaching, self._along)
+        across = len(columns)
+        tiles = range(len(self.owners)) if self.me is None else self.tiles_of(self.me)
+        return {
+            tile: tuple(
+                row * across + column
+                for row in rows[tile // across]
+                for column in columns[tile % across]
+            )
+            for tile in tiles
+        }
+
+    @functools.cached_property
+    def _along(self) -> tuple[list[list[_Stretch]], list[list[_Stretch]]]:
+        """What windows consist of along the rows, and along the columns."""
+        plan, across = self.plan, len(self.plan.core_columns)
+        rows = [tile.window.rows for tile in plan.tiles[::across]]
+        columns = [tile.window.columns for tile in plan.tiles[:across]]
+        return (
+            _stretches(rows, plan.core_rows, plan.shape.height, self.roll[0]),
+            _stretches(columns, plan.core_columns, plan.shape.width, self.roll[1]),
         )
 
-    @functools.cached_property
-    def contributors(self) -> tuple[tuple[int, ...], ...]:
-        """For each tile those whose windows reach into its core, in the plan's order."""
-        reaching: list[dict[int, None]] = [{} for _ in self.plan.tiles]
-        for number, rows in enumerate(self.pieces):
-            for piece in itertools.chain.from_iterable(rows):
-                reaching[piece.source][number] = None
-        return tuple(map(tuple, reaching))
+    def _window(self, tile: int) -> tuple[tuple[Piece, ...], ...]:
+        rows, columns = self._along
+        across = len(columns)
+        return tuple(
+            tuple(
+                Piece(
+                    row.core * across + column.core,
+                    Region(row.inside, column.inside),
+                    Region(row.at, column.at),
+                )
+                for column in columns[tile % across]
+            )
+            for row in rows[tile // across]
+        )
 
     @functools.cached_property
     def _borders(self) -> dict[tuple[int, int], dict[int, Region]]:
         """By owner and needing owner: of each of the first one's cores the part needed."""
         borders: dict[tuple[int, int], dict[int, Region]] = {}
-        for number, rows in enumerate(self.pieces):
+        for number, rows in self.pieces.items():
             needing = self.owners[number]
             for piece in itertools.chain.from_iterable(rows):
                 owner = self.owners[piece.source]
@@ -113,7 +151,7 @@ class HaloExchange:
     def _foreign(self) -> dict[int, dict[int, tuple[Piece, ...]]]:
         """By owner and window of somebody else: its parts in the owner's cores, row by row."""
         found: dict[int, dict[int, list[Piece]]] = {}
-        for number, rows in enumerate(self.pieces):
+        for number, rows in self.pieces.items():
             for piece in itertools.chain.from_iterable(rows):
                 owner = self.owners[piece.source]
                 if owner != self.owners[number]:
@@ -129,6 +167,7 @@ class HaloExchange:
 
     def needed(self, owner: int, other: int) -> dict[int, Region]:
         """The parts of an owner's cores that another one's windows reach into, by tile."""
+        assert self.me in (None, owner, other)
         return self._borders.get((owner, other), {})
 
     def contributions(self, owner: int) -> dict[int, tuple[Piece, ...]]:
@@ -136,19 +175,23 @@ class HaloExchange:
 
         Each has the pixels of these parts from the owner, and adds to its gradient there.
         """
+        assert self.me in (None, owner)
         return self._foreign.get(owner, {})
 
     def reached(self, window: int) -> tuple[int, ...]:
         """The other owners whose cores a window reaches into, ascending."""
+        assert self.me in (None, self.owners[window])
         owners = {self.owners[piece.source] for row in self.pieces[window] for piece in row}
         return tuple(sorted(owners - {self.owners[window]}))
 
     def receivers(self, owner: int) -> tuple[int, ...]:
         """Those that need pixels of this owner, ascending."""
+        assert self.me in (None, owner)
         return tuple(sorted(other for one, other in self._borders if one == owner))
 
     def senders(self, owner: int) -> tuple[int, ...]:
         """Those whose pixels this owner needs, ascending."""
+        assert self.me in (None, owner)
         return tuple(sorted(one for one, other in self._borders if other == owner))
 
 

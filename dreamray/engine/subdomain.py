@@ -46,7 +46,7 @@ class Subdomain(Generic[A]):
         self._sums: dict[int, _OrderedSum[A]] = {}
         self._foreign: dict[int, tuple[Region, A]] = {}
         self._cells: dict[int, tuple[CellRanges, PerCell]] = {}
-        self._exchange = HaloExchange(plan, owners)
+        self._exchange = HaloExchange(plan, owners, me=me)
         self.tiles = self._exchange.tiles_of(me)
 
     def put(self, tile: int, image: Raster) -> None:

@@ -73,7 +73,7 @@ class Member(Generic[A]):
         self._activity = activity or Activity()
         self._wish = wish
         plan = octave.plan
-        self._known = HaloExchange(plan, self._owners)
+        self._known = HaloExchange(plan, self._owners, me=self._me)
         self._expected: tuple[HaloExchange | None, Mapping[Key, tuple[int, ...]]] = None, {}
         """What comes in a step with that exchange."""
         buffer: SpillBuffer[A] = SpillBuffer(
@@ -137,7 +137,7 @@ class Member(Generic[A]):
 
     def _rolled(self, rolled: Roll) -> HaloExchange:
         if rolled != self._known.roll:
-            self._known = HaloExchange(self._octave.plan, self._owners, rolled)
+            self._known = HaloExchange(self._octave.plan, self._owners, rolled, self._me)
         return self._known
 
     def _begin(self, number: int, exchange: HaloExchange) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dreamray.base.geometry import Interval, Region, Shape
-from dreamray.engine.halo_exchange import HaloExchange, assign_tiles, helping, window_pieces
+from dreamray.engine.halo_exchange import HaloExchange, assign_tiles, helping
 from dreamray.plan.tiles import TilePlan, plan_tiles
 
 layers = st.sampled_from(["conv2d_2", "max_pooling2d", "mixed0", "mixed2"])
@@ -35,6 +36,11 @@ def numbered(shape: Shape) -> np.ndarray:
     return np.arange(shape.height * shape.width).reshape(shape)
 
 
+def pieces_of(plan: TilePlan, roll: tuple[int, int]) -> list[Any]:
+    """Of each window, in the plan's order."""
+    return [*HaloExchange(plan, (0,) * len(plan.tiles), roll).pieces.values()]
+
+
 class TestPieces:
     @given(plans, rolls)
     @example(plan_tiles(Shape(100, 90), ["mixed0"], 32), (100, -90))
@@ -44,10 +50,11 @@ class TestPieces:
     ) -> None:
         picture = numbered(plan.shape)
         rolled = np.roll(picture, roll, (0, 1))
-        for tile in plan.tiles:
+        windows = pieces_of(plan, roll)
+        for tile, rows in zip(plan.tiles, windows, strict=True):
             window = np.full(tile.window.shape, -1)
             filled = np.zeros(tile.window.shape, int)
-            for piece in itertools.chain.from_iterable(window_pieces(plan, tile, roll)):
+            for piece in itertools.chain.from_iterable(rows):
                 core = picture[plan.tiles[piece.source].core.slices]
                 window[piece.at.slices] = core[piece.inside.slices]
                 filled[piece.at.slices] += 1
@@ -58,8 +65,7 @@ class TestPieces:
     def test_come_row_by_row_as_they_are_joined(
         self, plan: TilePlan, roll: tuple[int, int]
     ) -> None:
-        for tile in plan.tiles:
-            rows = window_pieces(plan, tile, roll)
+        for rows in pieces_of(plan, roll):
             for row in rows:
                 assert len({piece.at.rows for piece in row}) == 1
                 assert [piece.at.columns.start for piece in row] == [
@@ -73,7 +79,7 @@ class TestPieces:
 
     def test_of_a_single_tile_are_the_picture(self) -> None:
         plan = plan_tiles(Shape(50, 60), ["mixed0"])
-        (((piece,),),) = [window_pieces(plan, tile) for tile in plan.tiles]
+        (((piece,),),) = pieces_of(plan, (0, 0))
         assert piece == (0, Region.whole(plan.shape), Region.whole(plan.shape))
 
 
@@ -85,7 +91,7 @@ class TestExchange:
         """Every piece of every window is its owner's own or in a strip of a sender."""
         owners = tuple(random.randrange(count) for _ in plan.tiles)
         exchange = HaloExchange(plan, owners, roll)
-        for number, rows in enumerate(exchange.pieces):
+        for number, rows in exchange.pieces.items():
             for piece in itertools.chain.from_iterable(rows):
                 me, other = owners[number], owners[piece.source]
                 if other != me:
@@ -128,11 +134,35 @@ class TestExchange:
     ) -> None:
         rolled = np.roll(numbered(plan.shape), roll, (0, 1))
         windows = [set(rolled[tile.window.slices].flat) for tile in plan.tiles]
-        for tile, found in zip(
-            plan.tiles, HaloExchange(plan, assign_tiles(plan, 1), roll).contributors, strict=True
-        ):
-            core = set(numbered(plan.shape)[tile.core.slices].flat)
+        contributors = HaloExchange(plan, assign_tiles(plan, 1), roll).contributors
+        assert [*contributors] == [*range(len(plan.tiles))]
+        for tile, found in contributors.items():
+            core = set(numbered(plan.shape)[plan.tiles[tile].core.slices].flat)
             assert found == tuple(n for n, window in enumerate(windows) if window & core)
+
+    @given(plans, rolls, st.integers(1, 5), st.randoms(use_true_random=False))
+    @settings(max_examples=25)
+    def test_an_owner_alone_works_out_what_all_do(
+        self, plan: TilePlan, roll: tuple[int, int], count: int, random: Any
+    ) -> None:
+        """In the same order, as strips are told apart by it; and no window that is not its own
+        or reaches into its cores.
+        """
+        owners = tuple(random.randrange(count) for _ in plan.tiles)
+        whole = HaloExchange(plan, owners, roll)
+        for me in set(owners):
+            mine = HaloExchange(plan, owners, roll, me)
+            tiles = mine.tiles_of(me)
+            assert mine.contributors == {tile: whole.contributors[tile] for tile in tiles}
+            windows = {*tiles, *whole.contributions(me)}
+            assert mine.pieces == {w: p for w, p in whole.pieces.items() if w in windows}
+            assert [*mine.contributions(me).items()] == [*whole.contributions(me).items()]
+            assert [mine.reached(tile) for tile in tiles] == [whole.reached(t) for t in tiles]
+            assert mine.senders(me) == whole.senders(me)
+            assert mine.receivers(me) == whole.receivers(me)
+            for other in set(owners):
+                for pair in (me, other), (other, me):
+                    assert [*mine.needed(*pair).items()] == [*whole.needed(*pair).items()]
 
     def test_one_owner_exchanges_nothing(self) -> None:
         exchange = HaloExchange(plan_tiles(Shape(100, 100), ["mixed0"], 32), (0,) * 16)
