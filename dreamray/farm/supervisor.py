@@ -70,8 +70,8 @@ class Supervisor:
             except RayTaskError as error:
                 cause = error.cause
                 if isinstance(cause, PeerLostError):
-                    for peer in cause.peers:
-                        accused.setdefault(peer, []).append((worker, cause))
+                    for number in cause.peers:
+                        accused.setdefault(number, []).append((worker, cause))
                 elif not isinstance(cause, AbandonedError) and not _is_of_ray(error):
                     errors.append(raised_by(error))
             except RayActorError as error:
