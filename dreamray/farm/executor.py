@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,8 @@ from dreamray.farm.worker_handle import WorkerHandle
 from dreamray.farm.zeromq import RunKeys
 from dreamray.plan.tiles import TilePlan
 from dreamray.settings.execution import Ports
+
+_log = logging.getLogger(__name__)
 
 
 class RayTileExecutor(TileExecutor):
@@ -79,6 +82,10 @@ class RayTileExecutor(TileExecutor):
                     now = time.monotonic()
                     self._metrics.step(octave.plan, now - begun, told.effort)
                     begun = now
+                    if told.effort.dropped:
+                        _log.info(
+                            "step %d: %.0f messages dropped", told.number, told.effort.dropped
+                        )
                 yield told
 
     @override

@@ -40,9 +40,6 @@ class Metrics:
             tag_keys=("into",),
         )
         self._sent = Counter("dreamray_exchange_bytes", "Bytes that workers sent one another.")
-        self._dropped = Counter(
-            "dreamray_dropped_messages", "Messages that were damaged, foreign, late or repeated."
-        )
 
     def workers(self, count: int) -> None:
         """So many take part from now on."""
@@ -69,8 +66,6 @@ class Metrics:
                 self._worker_seconds.inc(seconds, tags={"into": into})
         if effort.sent:
             self._sent.inc(effort.sent)
-        if effort.dropped:
-            self._dropped.inc(effort.dropped)
 
     def end(self) -> None:
         """Nobody takes part any more, though the driver may live on."""

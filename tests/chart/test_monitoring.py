@@ -26,7 +26,6 @@ from tests.support.monitoring import (
 METRICS = {
     # dreamray's own
     "ray_dreamray_active_workers",
-    "ray_dreamray_dropped_messages_total",
     "ray_dreamray_exchange_bytes_total",
     "ray_dreamray_lost_workers_total",
     "ray_dreamray_picture_seconds_bucket",
