@@ -1,6 +1,6 @@
 """The chart as the real Helm renders it, and what is to be known of its manifests.
 
-Needs Helm: from the folder that `DREAMRAY_CHART_TOOLS` names, as `.ci/helm` prints it, or on PATH.
+Needs Helm: from the folder that `DREAMRAY_CHART_TOOLS` names, as `.ci/chart-tools` prints it, or on PATH.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RELEASE, NAMESPACE = "farm", "dreams"
 
 
 def tool(name: str) -> str:
-    """The path of a program that `.ci/helm` installs, or the end of the test.
+    """The path of a program that `.ci/chart-tools` installs, or the end of the test.
 
     The test is skipped where there is none, but fails in CI and where `DREAMRAY_CHART_TOOLS`
     promises one.
@@ -39,7 +39,7 @@ def tool(name: str) -> str:
     if program is None and (promised or os.environ.get("CI")):
         pytest.fail(f"there is no {name} in {promised or 'PATH'}: see .ci/run")
     if program is None:
-        pytest.skip(f"needs {name}, which .ci/helm installs")
+        pytest.skip(f"needs {name}, which .ci/chart-tools installs")
     return program
 
 
