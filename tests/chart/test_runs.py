@@ -161,7 +161,7 @@ def test_a_submitter_that_is_told_to_end_does() -> None:
             silent.settimeout(60)
             asked, _ = silent.accept()
             submitter.terminate()
-            _, said = submitter.communicate(timeout=10)
+            _, said = submitter.communicate(timeout=60)
             asked.close()
     assert submitter.returncode == TOLD_TO_END
     assert said == "submit: told to end; nightly-now goes on without me\n"
