@@ -1,6 +1,7 @@
 """The chart as the real Helm renders it, and what is to be known of its manifests.
 
-Needs Helm: from the folder that `DREAMRAY_CHART_TOOLS` names, as `.ci/chart-tools` prints it, or on PATH.
+Needs Helm: from the folder that `DREAMRAY_CHART_TOOLS` names, as `.ci/chart-tools` prints it, or on
+PATH.
 """
 
 from __future__ import annotations
