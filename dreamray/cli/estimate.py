@@ -14,7 +14,7 @@ from dreamray.base.geometry import Shape
 from dreamray.base.messages import duration, plural, show_size, shown
 from dreamray.cli.merge import MergedSettings
 from dreamray.engine.ascent import Octave, Step
-from dreamray.engine.halo_exchange import helping
+from dreamray.engine.halo_exchange import helping, helping_most
 from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.model.architecture import CONVOLUTIONS, convolution_flops, kernel_shape
@@ -107,7 +107,7 @@ def _helping(tiles: Sequence[int], workers: Workers | None) -> Iterator[str]:
     """How many workers make a picture faster, with so many tiles in each octave."""
     largest = max(tiles)
     if workers is not None and workers.most > 1:
-        help_it = max(helping(count, workers.most) for count in tiles)
+        help_it = helping_most(tiles, workers.most)
         busiest = plural(-(-largest // help_it), "tile")
         yield f"workers: {help_it} of {workers.most} help, the busiest with {busiest}"
     elif largest > 1:

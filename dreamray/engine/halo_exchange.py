@@ -245,3 +245,8 @@ def helping(tiles: int, count: int) -> int:
     """
     most = -(-tiles // count)
     return -(-tiles // most)
+
+
+def helping_most(tiles: Sequence[int], count: int) -> int:
+    """How many of `count` owners help in some octave, of octaves with so many tiles."""
+    return max(helping(one, count) for one in tiles)

@@ -26,7 +26,7 @@ def ray_tile_executor(
     # A submitter's `python -m dreamray.farm.submit` imports this package, and none of these.
     from dreamray.base.messages import plural
     from dreamray.engine.events import Notice
-    from dreamray.engine.halo_exchange import helping
+    from dreamray.engine.halo_exchange import helping_most
     from dreamray.farm.cluster import connect
 
     with connect(execution):
@@ -41,7 +41,7 @@ def ray_tile_executor(
 
         resources = worker_resources(execution)
         asked = worker_count(execution, resources)
-        most = max(helping(count, asked.most) for count in tiles)
+        most = helping_most(tiles, asked.most)
         if asked.most > most:
             warn(
                 f"{plural(most, 'worker')} of {asked.most}: with {plural(max(tiles), 'tile')} more "

@@ -110,7 +110,7 @@ class RayTileExecutor(TileExecutor):
         """Deal the tiles out to those workers that are ready."""
         plan, ready = octave.plan, self._pool.wait_ready()
         while True:
-            able = [worker for worker in ready if worker not in self._unreachable] or ready[:1]
+            able = self._able(ready) or ready[:1]
             self._workers = able[: helping(len(plan.tiles), len(able))]
             if len(self._workers) == 1 or self._let_listen():
                 break
@@ -153,12 +153,16 @@ class RayTileExecutor(TileExecutor):
                 worker.endpoint = answer
         return not refused
 
+    def _able(self, ready: Sequence[WorkerHandle]) -> list[WorkerHandle]:
+        """Those of them that can take part beside others."""
+        return [worker for worker in ready if worker not in self._unreachable]
+
     def _wish(self, plan: TilePlan) -> Wish:
         """Whether somebody has to leave, or could join."""
         self._pool.scale_up()
         if any(self._pool.has_to_leave(worker) for worker in self._workers):
             return Wish.LEAVE
-        able = [worker for worker in self._pool.ready() if worker not in self._unreachable]
+        able = self._able(self._pool.ready())
         if helping(len(plan.tiles), len(able) or 1) > len(self._workers):
             return Wish.LEAVE_AT_CHECKPOINT
         return Wish.GO_ON
