@@ -33,7 +33,7 @@ SETTINGS = {
     "tile": 96,
     "threads": 1,
 }
-LONGER = {**SETTINGS, "iterations": 120}
+LONGER = {**SETTINGS, "iterations": 80}
 """So that a node can be drained in the last octave."""
 LAST_OCTAVE = "octave 2/2: "
 GIVEN_UP_SECONDS = 60
@@ -74,7 +74,7 @@ class Picture:
 
     def digest(self) -> str:
         """That of the one process' result."""
-        assert self.alone.wait(300) == 0
+        assert self.alone.wait(600) == 0
         return sha256(self.expected.read_bytes()).hexdigest()
 
     def digest_of(self, result: str) -> str:

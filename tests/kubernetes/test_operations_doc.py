@@ -28,9 +28,11 @@ PAGE = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 NAMESPACE = "dreams"
 
-# What the image has in the place of wget.
+# What the image has in the place of wget. Its input ends when kubectl has attached: what is said
+# before that is lost.
 ASK = """
 import sys, urllib.error, urllib.request
+sys.stdin.read()
 try:
     print("answer", urllib.request.urlopen(sys.argv[1], timeout=5).status)
 except urllib.error.HTTPError as error:
