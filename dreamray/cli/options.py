@@ -60,6 +60,16 @@ DREAM = (
         "PIXELS|none",
         "Longer side of the result: a larger picture is first reduced to it. Default: all of it.",
     ),
+    Option(
+        "strength",
+        "NUMBER",
+        "How much of the dream is in the result, from 0 to 1; the rest is the picture. Default 1.",
+    ),
+    Option(
+        "colours",
+        "dream|keep",
+        "Keep the picture's colours: the dream changes its lightness alone. Default dream.",
+    ),
 )
 
 EXECUTION = (

@@ -16,6 +16,7 @@ from dreamray.engine.events import Listener, Notice, OctaveDone, OctaveStarted, 
 from dreamray.engine.tile_executor import TileExecutor, WorkersLostError
 from dreamray.plan.planner import PicturePlan, Planner, Stage
 from dreamray.plan.tiles import TilePlan
+from dreamray.raster.finish import MixedRaster
 from dreamray.raster.lazy import (
     DetailResidual,
     LazyRaster,
@@ -68,8 +69,8 @@ class OctaveLoop:
         for number in range(self._store.checkpoint.octave, len(self._plan.stages)):
             self._octave(number, original)
             result = without_margin(self._result(original), self._plan.shape, self._plan.margin)
-            self._on_event(OctaveDone(number, result))
-        return finished_raster(self._plan, self._store, picture)
+            self._on_event(OctaveDone(number, mixed(self._dream, result, picture)))
+        return finished_raster(self._dream, self._plan, self._store, picture)
 
     def _result(self, original: LazyRaster) -> LazyRaster:
         """What the last finished octave left."""
@@ -254,7 +255,9 @@ class OctaveLoop:
         )
 
 
-def finished_raster(plan: PicturePlan, store: CheckpointStore, picture: LazyRaster) -> LazyRaster:
+def finished_raster(
+    dream: Dream, plan: PicturePlan, store: CheckpointStore, picture: LazyRaster
+) -> LazyRaster:
     """The dream of a picture whose octaves are all in the store.
 
     Where the last octave is not of the picture's shape, it is brought to it, with the detail
@@ -265,7 +268,16 @@ def finished_raster(plan: PicturePlan, store: CheckpointStore, picture: LazyRast
     if last != plan.canvas:
         resized = ResizedRaster(result, plan.canvas)
         result = SumRaster(resized, DetailResidual(original, last, plan.canvas))
-    return without_margin(result, plan.shape, plan.margin)
+    return mixed(dream, without_margin(result, plan.shape, plan.margin), picture)
+
+
+def mixed(dream: Dream, dreamt: LazyRaster, picture: LazyRaster) -> LazyRaster:
+    """What is dreamt, with the colours and the strength that it is to have over the picture."""
+    keeps_colours = dream.colours == "keep"
+    if dream.strength == 1 and not keeps_colours:
+        return dreamt
+    source = ResizedRaster(picture, dreamt.shape)
+    return MixedRaster(dreamt, source, dream.strength, keeps_colours)
 
 
 def _last_result(store: CheckpointStore, original: LazyRaster) -> LazyRaster:

@@ -189,7 +189,7 @@ class Renderer:
         if self.dream.iterations == 0:  # What the octaves lose they are given back.
             return original
         if store.checkpoint.octave >= len(plan.stages):
-            return finished_raster(plan, store, original)
+            return finished_raster(self.dream, plan, store, original)
         loop = OctaveLoop(
             self.dream,
             self.planner,

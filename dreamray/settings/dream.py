@@ -39,8 +39,8 @@ def parse_layer_option(text: str) -> tuple[str, float]:
         ) from None
 
 
-_LATER = {"size", "margin"}
-"""Settings that the first version had not, and that do nothing where they are None."""
+_LATER = ("size", "margin", "strength", "colours")
+"""Settings that the first version had not, and that do nothing where they are at their default."""
 
 
 class Dream(Settings):
@@ -79,11 +79,17 @@ class Dream(Settings):
         Annotated[int, Field(ge=0, le=2000)] | Literal["auto"] | None, BeforeValidator(none_as_word)
     ] = Field(default=None, description="a whole number of pixels from 0 to 2000, auto, or none")
     """Pixels that are mirrored around the picture, dreamt with it, and cut off."""
+    strength: float = Field(default=1.0, ge=0, le=1, description="a number from 0 to 1")
+    """How much of the dream is in the result; the rest is the source."""
+    colours: Literal["dream", "keep"] = Field(default="dream", description="dream or keep")
+    """Whether the result has the source's colours, and the dream's lightness alone."""
 
     @model_serializer(mode="wrap")
     def _without_the_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """What came later is written only where it is used: older dreams keep their digests."""
-        return {k: v for k, v in dump(self).items() if k not in _LATER or v is not None}
+        fields = type(self).model_fields
+        unused = {name for name in _LATER if getattr(self, name) == fields[name].default}
+        return {name: value for name, value in dump(self).items() if name not in unused}
 
     @field_validator("layers")
     @classmethod
@@ -102,7 +108,7 @@ class Dream(Settings):
     def _none_for_nothing(cls, margin: int | str | None) -> int | str | None:
         return margin or None
 
-    @field_validator("max_loss")
+    @field_validator("max_loss", "strength")
     @classmethod
     def _one_zero(cls, max_loss: float | None) -> float | None:
         """Zero without a sign: both zeros are equal, and so are to be the digests."""

@@ -34,6 +34,8 @@ OTHER_DREAM: dict[str, Any] = {
     "seed": 4,
     "size": 700,
     "margin": 5,
+    "strength": 0.5,
+    "colours": "keep",
 }
 OTHER_EXECUTION = {"precision": "bfloat16", "overlap": 16, "seams": "blend"}
 

@@ -17,7 +17,8 @@ from dreamray.engine.events import Event, Notice, OctaveDone, OctaveStarted, Ste
 from dreamray.engine.tile_executor import LocalTileExecutor, TileExecutor, WorkersLostError
 from dreamray.engine.worker import Worker
 from dreamray.plan.planner import Planner
-from dreamray.raster.lazy import ArrayRaster, read
+from dreamray.raster.lazy import ArrayRaster, read, resize
+from dreamray.raster.oklab import to_oklab
 from dreamray.render import octave_loop as module
 from dreamray.render.checkpoint import Checkpoint, CheckpointStore
 from dreamray.render.octave_loop import LOSSES_IN_A_ROW, OctaveLoop
@@ -121,6 +122,40 @@ def undisturbed() -> dict[str, bytes]:
 @pytest.fixture
 def expected(seams: dict[str, Any], undisturbed: dict[str, bytes]) -> bytes:
     return undisturbed[seams.get("seams", "exact")]
+
+
+class TestFinish:
+    """Strength and colours are of the end, and of what is shown on the way."""
+
+    @pytest.mark.parametrize("margin", [None, 37])
+    def test_does_not_change_what_is_dreamt(self, margin: int | None) -> None:
+        plain = Run(dream=DREAM.replace(margin=margin))
+        dreamt, source = plain.array(), image()
+        faint = Run(dream=DREAM.replace(margin=margin, strength=0.3))
+        np.testing.assert_allclose(faint.array(), source + 0.3 * (dreamt - source), atol=1e-6)
+        kept = Run(dream=DREAM.replace(margin=margin, colours="keep")).array()
+        lightness = [to_oklab(np.clip(one / 2.0 + 0.5, 0, 1))[..., 0] for one in (kept, dreamt)]
+        np.testing.assert_allclose(*lightness, atol=0.01)
+
+    def test_is_in_what_is_shown_on_the_way(self) -> None:
+        run = Run(dream=DREAM.replace(strength=0.0))
+        shown = []
+
+        def look(event: Event) -> bool:
+            if isinstance(event, OctaveDone):
+                shown.append(read(event.result, Region.whole(event.result.shape)))
+            return False
+
+        run.stop = look
+        run.by()
+        for one, shape in zip(shown, [(59, 72), SHAPE], strict=True):
+            np.testing.assert_array_equal(one, resize(image(), Shape(*shape)))
+
+    def test_is_that_of_work_that_was_done_before(self) -> None:
+        folder, dream = MemoryFolder(), DREAM.replace(strength=0.5, colours="keep")
+        first, again = Run(folder, dream=dream), Run(folder, dream=dream)
+        assert first.by() == again.by()
+        assert not again.told(StepDone)
 
 
 class TestMargin:

@@ -43,6 +43,8 @@ dreams = st.builds(
     seed=st.integers(0, 2**32 - 1),
     size=st.none() | st.integers(1, 2**20),
     margin=st.none() | st.just("auto") | st.integers(0, 2000),
+    strength=st.floats(0, 1),
+    colours=st.sampled_from(["dream", "keep"]),
 )
 
 
@@ -90,6 +92,8 @@ class TestRange:
             ("max_loss", "a number, or none", ["high", math.inf, math.nan, [], "inf"]),
             ("jitter", "from 0 to 10000", [-1, 10_001, 0.5, None]),
             ("seed", "from 0 to 4294967295", [-1, 2**32, 0.5, "dice", None]),
+            ("strength", "a number from 0 to 1", [-0.1, 1.1, "half", None]),
+            ("colours", "dream or keep", ["original", None, 1]),
             ("layers", "at least one layer", [{}, [], "mixed4", None, 3]),
         ],
     )
@@ -278,6 +282,7 @@ class TestYaml:
 class TestDigest:
     @given(dreams, dreams)
     @example(Dream(max_loss=0.0), Dream(max_loss=-0.0))
+    @example(Dream(strength=0.0), Dream(strength=-0.0))
     def test_is_equal_for_equal_dreams_only(self, one, other):
         assert (one == other) == (one.digest() == other.digest())
 
@@ -307,6 +312,8 @@ class TestDigest:
             {"seed": 1},
             {"size": 900},
             {"margin": "auto"},
+            {"strength": 0.5},
+            {"colours": "keep"},
         ],
     )
     def test_depends_on_every_setting(self, change):
@@ -315,7 +322,8 @@ class TestDigest:
     def test_is_that_of_the_versions_before_where_nothing_newer_is_used(self):
         """Else every set would be made anew."""
         digest = "d13dffbe9c57d7df4deee2e241d537a7d17101d5dfe7fcc15b5bb205ea2fe4ed"
-        assert Dream().digest() == Dream(size="none", margin=0).digest() == digest
+        spelled_out = Dream(size="none", margin=0, strength=1, colours="dream")
+        assert Dream().digest() == spelled_out.digest() == digest
 
     def test_every_setting_is_tried_above(self):
         (mark,) = copy.copy(TestDigest.test_depends_on_every_setting.pytestmark)
