@@ -41,7 +41,7 @@ def gradients(objective: Any, side: int, most: int) -> Callable[[int], object]:
     from dreamray.model.arithmetic import TensorFlowArrays
 
     arrays = TensorFlowArrays()
-    maps = np.array([architecture.feature_shape(name, side, side) for name in objective.layers])
+    maps = np.array([architecture.feature_shape(one.layer, side, side) for one in objective.scopes])
     owned = np.stack([np.full_like(maps, 2), maps - 2], axis=1).astype(np.int32)
     owned = owned.swapaxes(1, 2)
     per_cell = (1 / maps.prod(axis=1)).astype(np.float32)
@@ -70,7 +70,7 @@ def main() -> None:
 
     dream = Dream()
     weights = common.load_reaching(given.weights, dream.layer_names)
-    objective = TileObjective(dream.choices, weights, given.precision)
+    objective = TileObjective(dream.terms, weights, given.precision)
     batches = sorted({1, *given.batches})
     rows = []
     for side in given.sizes:

@@ -134,7 +134,7 @@ def _run_dreamray(case: Case, turn: Turn) -> None:
     dream = Dream(iterations=100_000, max_loss=None)
     weights = common.load_reaching(case["weights"], dream.layer_names)
     plan = plan_tiles(Shape(case["side"], case["side"]), dream.layer_names)
-    objective = TileObjective(dream.choices, weights, case["precision"])
+    objective = TileObjective(dream.terms, weights, case["precision"])
     executor = LocalTileExecutor(Worker(Engine(objective, TensorFlowArrays())))
     for _ in executor.dream(Octave(plan, ArrayRaster(common.picture(*plan.shape)), dream)):
         turn()

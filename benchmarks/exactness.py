@@ -73,12 +73,13 @@ class Measure:
         from dreamray.model.arithmetic import TensorFlowArrays
         from dreamray.model.objective import TileObjective
 
-        self._engine = Engine(TileObjective(dream.choices, loaded), TensorFlowArrays())
+        self._layers = dream.layer_names
+        self._engine = Engine(TileObjective(dream.terms, loaded), TensorFlowArrays())
 
     def gradient(self, image: Raster, core: int | None, overlap: int | None) -> Raster:
         """The first gradient of an image in tiles of `core` pixels, None for untiled."""
         engine, shape = self._engine, Shape(*image.shape[:2])
-        plan = plan_tiles(shape, engine.objective.layers, core, overlap)
+        plan = plan_tiles(shape, self._layers, core, overlap)
         owned = Subdomain(
             plan,
             (0,) * len(plan.tiles),

@@ -118,7 +118,7 @@ def measure(case: Case) -> Measured:
     shape = Shape(*case["shape"])
     dream = Dream(layers=dict.fromkeys(case["layers"], 1.0), iterations=2, max_loss=None)
     plan = plan_tiles(shape, dream.layer_names, case.get("core"))
-    objective = TileObjective(dream.choices, weights, case["precision"])
+    objective = TileObjective(dream.terms, weights, case["precision"])
     executor = LocalTileExecutor(Worker(Engine(objective, TensorFlowArrays())))
     held = case.get("held")
     for _ in executor.dream(Octave(plan, ArrayRaster(common.picture(*shape)), dream, held=held)):

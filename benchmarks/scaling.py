@@ -31,6 +31,7 @@ from dreamray.engine.ascent import Octave, Step
 from dreamray.engine.halo_exchange import HaloExchange, assign_tiles
 from dreamray.engine.worker import EngineSpec
 from dreamray.model.device import available_threads
+from dreamray.model.terms import Scope
 from dreamray.plan.tiles import TilePlan, plan_tiles
 from dreamray.raster.lazy import ArrayRaster
 from dreamray.settings.dream import Dream
@@ -42,7 +43,7 @@ class Sleeper:
 
     def __init__(self, seconds: float, layers: tuple[str, ...]) -> None:
         self._seconds = seconds
-        self.layers = layers
+        self.scopes = [Scope(name) for name in layers]
 
     def gradient(self, window: Raster, owned: Any, per_cell: Any) -> tuple[float, Raster]:
         """Nothing, after a while."""

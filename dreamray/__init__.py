@@ -19,6 +19,7 @@ if sys.platform == "win32":  # There is neither flock, nor a rename that replace
 if TYPE_CHECKING:
     from dreamray.base.errors import DreamrayError
     from dreamray.bulk.job import BulkOptions, dream_set
+    from dreamray.model.terms import Objective
     from dreamray.render.api import dream
     from dreamray.render.files import RenderOptions, render_picture
     from dreamray.render.renderer import Renderer
@@ -30,6 +31,7 @@ __all__ = [
     "Dream",
     "DreamrayError",
     "Execution",
+    "Objective",
     "RenderOptions",
     "Renderer",
     "__version__",
@@ -43,6 +45,7 @@ _HOMES = {
     "Dream": "dreamray.settings.dream",
     "DreamrayError": "dreamray.base.errors",
     "Execution": "dreamray.settings.execution",
+    "Objective": "dreamray.model.terms",
     "RenderOptions": "dreamray.render.files",
     "Renderer": "dreamray.render.renderer",
     "dream": "dreamray.render.api",

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dreamray.base.errors import PictureError
+from dreamray.base.errors import PictureError, RequestError
 from dreamray.base.messages import shown
 from dreamray.base.parsing import MOST_SETTINGS, read_bounded
 from dreamray.cli.options import CliOptions
@@ -67,8 +67,11 @@ def merge_settings(given: CliOptions) -> MergedSettings:
             (execution if name in Execution.model_fields else dream)[name] = value
         Dream.from_mapping(dream, shown(config))
         Execution.from_mapping(execution, shown(config))
-    if layers := given.pop("layer", None):
-        dream["layers"] = parse_layers(layers)
+    layers, objective = given.pop("layer", None), given.pop("objective", None)
+    if layers and objective:
+        raise RequestError("--layer and --objective say the same thing; give one of them")
+    if layers or objective:
+        dream["layers"] = objective or parse_layers(layers)
     for name, value in given.items():
         (execution if name in Execution.model_fields else dream)[name] = value
     # Set where a program was submitted to a cluster as a job: it is to run there.
@@ -113,6 +116,7 @@ def describe_picture(picture: str, *, as_json: bool) -> str:
         f"weights: {weights.get('name')}, sha256 {weights.get('sha256')}",
         f"source: sha256 {source.get('sha256')}",
         *(f"{name}: {value}" for name, value in execution.items()),
+        *(f"amplifies {weight:g} times {term.describe()}" for term, weight in dream.terms.items()),
     ]
     lines = [f"# {shown(comment)}" for comment in comments]
     return "\n".join([*lines, dream.to_yaml().rstrip()])

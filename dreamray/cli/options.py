@@ -42,6 +42,12 @@ DREAM = (
         "those that suit the weights; of ImageNet's mixed2=0.2 mixed3=0.5 mixed4=2 mixed5=1.5.",
         repeatable=True,
     ),
+    Option(
+        "objective",
+        "SUM",
+        "All layers at once, as a sum of terms: mixed4[12] + 2*mixed5 - 0.5*mean(mixed3). Terms: a "
+        "layer's mean square, mean(), direction(), cosine(), near() a place, tv and l2 to damp.",
+    ),
     Option("step", "NUMBER", "How far each iteration goes. Default 0.01."),
     Option("octaves", "N|auto", "Sizes that the dream runs through. Default 3."),
     Option("octave_scale", "NUMBER", "Ratio of one octave's size to the one before. Default 1.4."),

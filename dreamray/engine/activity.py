@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, NamedTuple
 
 from dreamray.engine.interfaces import A, CellRanges, Objective, PerCell
+from dreamray.model.terms import Scope
 
 GRADIENT = "gradient"
 """The kind of work that is done again and again, and takes about as long each time."""
@@ -99,9 +100,9 @@ class WatchedObjective(Generic[A]):
         self._key = key
 
     @property
-    def layers(self) -> Sequence[str]:
+    def scopes(self) -> Sequence[Scope]:
         """See `Objective`."""
-        return self._objective.layers
+        return self._objective.scopes
 
     def gradient(self, window: A, owned: CellRanges, per_cell: PerCell) -> tuple[float, A]:
         """See `Objective`."""

@@ -18,6 +18,7 @@ from typing import Generic
 
 from dreamray.base.errors import DreamrayError, MemoryExhaustedError
 from dreamray.engine.interfaces import A, BatchObjective, CellRanges, PerCell
+from dreamray.model.terms import Scope
 
 
 class StoppedError(DreamrayError):
@@ -77,9 +78,9 @@ class SharedObjective(Generic[A]):
         self._stopped = False
 
     @property
-    def layers(self) -> Sequence[str]:
-        """The layers that are looked at."""
-        return self._objective.layers
+    def scopes(self) -> Sequence[Scope]:
+        """What it counts the cells of."""
+        return self._objective.scopes
 
     @contextlib.contextmanager
     def taking_part(self) -> Iterator[None]:

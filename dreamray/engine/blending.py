@@ -62,7 +62,7 @@ class TileTask:
         over the dream's `max_loss`.
         """
         shape = self.window.shape
-        plan = tiles.plan_tiles(shape, engine.objective.layers)
+        plan = tiles.plan_tiles(shape, self.dream.layer_names)
         buffer: SpillBuffer[A] = SpillBuffer(None)
         alone = Subdomain(plan, (0,), 0, engine, buffer)
         alone.put(0, read(self.image, self.window))

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dreamray.base.geometry import Raster, Region
+from dreamray.model.terms import Scope
 
 
 class DeviceArray(Protocol):
@@ -30,18 +31,18 @@ A = TypeVar("A", bound=DeviceArray)
 """The kind of array."""
 
 CellRanges = npt.NDArray[np.int32]
-"""[layers, 2, 2]: first and behind the last row, and column, of the cells that are counted."""
+"""[scopes, 2, 2]: first and behind the last row, and column, of the cells that are counted."""
 
 PerCell = npt.NDArray[np.float32]
-"""[layers]: one over the number of cells of the whole picture's feature map."""
+"""[scopes]: one over the number of cells of the whole picture's feature map, or of a part."""
 
 
 class Objective(Protocol[A]):
     """The loss of windows, and its gradient: see `dreamray.model.objective.TileObjective`."""
 
     @property
-    def layers(self) -> Sequence[str]:
-        """The layers that are looked at, in the network's order."""
+    def scopes(self) -> Sequence[Scope]:
+        """What it counts the cells of, in the network's order."""
 
     def gradient(self, window: A, owned: CellRanges, per_cell: PerCell) -> tuple[float, A]:
         """Loss and gradient of a window. Raises MemoryExhaustedError."""

@@ -20,7 +20,7 @@ import numpy as np
 from dreamray.base.geometry import Raster, Region
 from dreamray.engine.halo_exchange import HaloExchange, Piece
 from dreamray.engine.interfaces import A, CellRanges, Engine, PerCell
-from dreamray.model import architecture
+from dreamray.model.terms import Scope
 from dreamray.plan import tiles
 from dreamray.plan.tiles import Tile, TilePlan
 from dreamray.raster.spill import SpillBuffer
@@ -138,7 +138,7 @@ class Subdomain(Generic[A]):
         window = self._arrays.join([[pixels(piece) for piece in row] for row in pieces])
         if number not in self._cells:
             tile = self._plan.tiles[number]
-            self._cells[number] = _owned_cells(self._plan, tile, self._objective.layers)
+            self._cells[number] = _owned_cells(self._plan, tile, self._objective.scopes)
         return self._objective.gradient(window, *self._cells[number])
 
     def _add(self, tile: int, values: _Parts[A]) -> None:
@@ -235,15 +235,14 @@ def _by_source(pieces: Iterable[Piece]) -> dict[int, list[Piece]]:
     return found
 
 
-def _owned_cells(plan: TilePlan, tile: Tile, layers: Sequence[str]) -> tuple[CellRanges, PerCell]:
-    """The cells that a tile's core owns, int32 [layers, 2, 2], and one over all cells of each."""
-    shape = plan.shape
+def _owned_cells(plan: TilePlan, tile: Tile, scopes: Sequence[Scope]) -> tuple[CellRanges, PerCell]:
+    """The cells that a tile's core owns, int32 [scopes, 2, 2], and what each cell counts."""
     owned = [
         [
-            tiles.owned_cells(name, axis, tile.core[axis], tile.window[axis], shape[axis])
+            tiles.owned_cells(scope, axis, tile.core[axis], tile.window[axis], plan.shape)
             for axis in (0, 1)
         ]
-        for name in layers
+        for scope in scopes
     ]
-    cells = [np.prod(architecture.feature_shape(name, *shape)) for name in layers]
-    return np.array(owned, np.int32), (1 / np.array(cells)).astype(np.float32)
+    counts = [tiles.per_cell(scope, plan.shape) for scope in scopes]
+    return np.array(owned, np.int32), np.array(counts).astype(np.float32)

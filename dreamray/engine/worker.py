@@ -38,7 +38,7 @@ class EngineSpec:
         from dreamray.model.arithmetic import TensorFlowArrays
         from dreamray.model.objective import TileObjective
 
-        objective = TileObjective(self.dream.choices, self.weights, self.precision)
+        objective = TileObjective(self.dream.terms, self.weights, self.precision)
         return Engine(objective, TensorFlowArrays())
 
 

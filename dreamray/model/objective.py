@@ -1,8 +1,9 @@
 """The objective and its gradient on a window, computed by TensorFlow.
 
-The objective is, for each chosen layer, `weight * sum(a[:, 2:-2, 2:-2, :] ** 2) / a.size`,
-summed. Each window adds the part of the cells that its core owns; the sum over the windows and
-their gradients are those of the whole picture (`dreamray.plan.tiles`).
+The objective is a sum of terms (`dreamray.model.terms`): for a layer as such it is
+`weight * sum(a[:, 2:-2, 2:-2, :] ** 2) / a.size`. Each window adds the part of the cells that its
+core owns; the sum over the windows and their gradients are those of the whole picture
+(`dreamray.plan.tiles`).
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from dreamray.base.geometry import Shape
-from dreamray.model import architecture
 from dreamray.model.arithmetic import IMAGE, NUMBER, tell_memory_errors
-from dreamray.model.layers import LayerChoice, Precision
+from dreamray.model.layers import Precision
+from dreamray.model.measures import Measure, measures_of
 from dreamray.model.network import Network
+from dreamray.model.terms import Scope, Term
 from dreamray.model.weights.arrays import Weights
 
 _Vector = npt.NDArray[np.float32]
@@ -42,17 +44,18 @@ class TileObjective:
 
     def __init__(
         self,
-        choices: Mapping[LayerChoice, float],
+        terms: Mapping[Term, float],
         weights: Weights,
         precision: Precision = "float32",
     ) -> None:
-        self.network = Network(weights, [choice.name for choice in choices], precision)
-        self._channel_weights = [_weigh_channels(name, choices) for name in self.network.layers]
+        layers = [term.of.name for term in terms if not term.damps]
+        self.network = Network(weights, layers, precision)
+        self._measures: Sequence[Measure] = measures_of(terms, self.network.layers)
 
     @property
-    def layers(self) -> Sequence[str]:
-        """The layers that are looked at, in the network's order."""
-        return self.network.layers
+    def scopes(self) -> Sequence[Scope]:
+        """What it counts the cells of, in the network's order."""
+        return [measure.scope for measure in self._measures]
 
     def gradient(
         self, window: tf.Tensor, owned: npt.NDArray[np.int32], per_cell: _Vector
@@ -61,8 +64,8 @@ class TileObjective:
 
         Args:
             window: float32 [height, width, 3].
-            owned: int32 [layers, 2, 2], the cells to count, in the window's feature maps.
-            per_cell: float32 [layers], one over the cells of the picture's feature map.
+            owned: int32 [scopes, 2, 2], the cells to count, in the window's feature maps.
+            per_cell: float32 [scopes], what each of these cells counts.
 
         Returns: the loss, and its gradient, shaped as the window. Raises MemoryExhaustedError.
         """
@@ -92,14 +95,11 @@ class TileObjective:
         with tf.GradientTape() as tape:
             tape.watch(picture)
             activations = self.network(picture)
-            loss = tf.add_n(
-                [
-                    sum_squares(activations[name], owned[i], weights) * per_cell[i]
-                    for i, (name, weights) in enumerate(
-                        zip(self.network.layers, self._channel_weights, strict=True)
-                    )
-                ]
-            )
+            sums = []
+            for i, measure in enumerate(self._measures):
+                seen = picture if measure.of_picture else activations[measure.scope.layer]
+                sums.append(measure(seen, owned[i]) * per_cell[i])
+            loss = tf.add_n(sums)
         return loss, tape.gradient(loss, picture)[0]
 
     @tf.function(autograph=False, input_signature=_BATCH_STEP)
@@ -116,44 +116,3 @@ class TileObjective:
             fn_output_signature=_FOUND,
         )
         return losses, gradients
-
-
-def sum_squares(
-    activations: tf.Tensor, owned: tf.Tensor, weights: np.float32 | _Vector
-) -> tf.Tensor:
-    """Sum of squared activations [1, h, w, c] over the owned cells, weighted by channel.
-
-    In float32 whatever the activations' type. `owned` is int32 [2, 2]: start and stop of rows
-    and columns. Masked by a row and a column vector: the gradient of slicing is slow.
-    """
-    shape = tf.shape(activations)
-    rows, columns = (_indicator(owned[axis], shape[1 + axis]) for axis in (0, 1))
-    mask = rows[None, :, None, None] * columns[None, None, :, None]
-
-    @tf.custom_gradient
-    def weighted(activations: tf.Tensor) -> tuple[tf.Tensor, object]:
-        a = tf.cast(activations, tf.float32)
-
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return tf.cast(a * (2 * upstream * mask) * weights, activations.dtype)
-
-        cells = tf.reduce_sum(tf.square(a) * weights, axis=-1, keepdims=True)
-        return tf.reduce_sum(cells * mask), gradient
-
-    return weighted(activations)
-
-
-def _weigh_channels(name: str, choices: Mapping[LayerChoice, float]) -> np.float32 | _Vector:
-    """Weight of each channel's mean square: one number where all channels have the same."""
-    channels = architecture.layer(name).channels
-    weights = np.zeros(channels, np.float32)
-    for choice, weight in choices.items():
-        if choice.name == name:
-            chosen = list(choice.channels or range(channels))
-            weights[chosen] += weight / len(chosen)
-    return weights[0] if np.all(weights == weights[0]) else weights
-
-
-def _indicator(interval: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-    cells = tf.range(length)
-    return tf.cast((cells >= interval[0]) & (cells < interval[1]), tf.float32)

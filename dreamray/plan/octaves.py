@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dreamray.base.errors import PictureError
 from dreamray.base.geometry import Shape
 from dreamray.model import architecture
+from dreamray.model.terms import BORDER
 from dreamray.settings.dream import Dream
 
 AUTO_SMALLEST = 459
@@ -20,9 +21,6 @@ the coarsest motifs cover the same share of it.
 
 MOST_PIXELS = 1 << 34
 """Of an octave: as many as a picture may have that is brought in."""
-
-BORDER = 2
-"""Cells at the edge of a feature map that the objective leaves out."""
 
 FRAME = BORDER + 1
 """Cells of the deepest layer from the edge in which little is dreamt; measured: see docs/margin.md.

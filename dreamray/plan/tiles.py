@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from dreamray.base.errors import RequestError
 from dreamray.base.geometry import Interval, Region, Shape
 from dreamray.model import architecture
-from dreamray.plan.octaves import BORDER
+from dreamray.model.terms import Scope
 
 MOST_TILES = 1 << 18
 """Of an octave: each is a value in memory, and a few messages a step."""
@@ -144,19 +144,49 @@ def window_sizes(
     return WindowSizes(Shape(max(rows), max(columns)), len(rows) * len(columns))
 
 
-def owned_cells(name: str, axis: int, core: Interval, window: Interval, length: int) -> Interval:
-    """The cells of a layer that a core owns, as indices into its window's feature map.
+def owned_cells(
+    scope: Scope, axis: int, core: Interval, window: Interval, picture: Shape
+) -> Interval:
+    """The cells of a scope that a core owns, as indices into its window's feature map.
 
-    `length` is the picture's length along `axis`. The border of two cells is left out at the
-    picture's edge only. Cells that the window is too small to have are left out too, which
-    happens with less than the exact halo only.
+    The border of two cells is left out at the picture's edge only. Cells that the window is too
+    small to have are left out too, which happens with less than the exact halo only.
     """
-    stride = _axes(name)[axis].stride
-    in_picture = _cells(name, axis, length)
-    inside = Interval(BORDER, max(BORDER, in_picture - BORDER))
-    owned = Interval(-(-core.start // stride), -(-core.stop // stride)).clip(inside)
-    in_window = _cells(name, axis, window.length)
+    stride = _axes(scope.layer)[axis].stride
+    counted = counted_cells(scope, axis, picture)
+    owned = Interval(-(-core.start // stride), -(-core.stop // stride)).clip(counted)
+    in_window = _cells(scope.layer, axis, window.length)
     return owned.shift(-(window.start // stride)).clip(Interval(0, in_window))
+
+
+def counted_cells(scope: Scope, axis: int, picture: Shape) -> Interval:
+    """The cells of a picture's feature map, along an axis, that a scope counts.
+
+    A part of the picture has at least one, those near the picture's edge as well, if any are left
+    within the border.
+    """
+    length = picture[axis]
+    cells = _cells(scope.layer, axis, length)
+    inside = Interval(scope.border, max(scope.border, cells - scope.border))
+    if scope.near is None or inside.length == 0:
+        return inside
+    along = _axes(scope.layer)[axis]
+    middle = (scope.near.y, scope.near.x)[axis] * length
+    radius = scope.near.radius * max(picture)
+    # Of what a cell sees, the middle is where it lies.
+    first = math.ceil((middle - radius - (along.first + along.last + 1) / 2) / along.stride)
+    last = math.floor((middle + radius - (along.first + along.last + 1) / 2) / along.stride)
+    nearest = round((middle - (along.first + along.last + 1) / 2) / along.stride)
+    first, last = min(first, nearest), max(last, nearest)
+    start = min(max(first, inside.start), inside.stop - 1)
+    return Interval(start, max(start + 1, min(last + 1, inside.stop)))
+
+
+def per_cell(scope: Scope, picture: Shape) -> float:
+    """What each of a scope's cells counts: one over all cells of the map, or of a part of it."""
+    if scope.near is None:
+        return 1 / math.prod(architecture.feature_shape(scope.layer, *picture))
+    return 1 / max(1, math.prod(counted_cells(scope, axis, picture).length for axis in (0, 1)))
 
 
 def _limit(halos: list[Halo], overlap: int | None) -> list[Halo]:

@@ -40,7 +40,7 @@ _VARIED = ("layer", *(name for name in Dream.model_fields if name not in ("layer
 _MARGIN, _LABEL = 12, 26
 _COLUMNS = 6
 _BACKGROUND, _INK, _FAINT = (24, 24, 28), (236, 236, 236), (140, 140, 148)
-_COMMA = re.compile(r",(?![^\[]*\])")  # Not those between the channels of a layer.
+_COMMA = re.compile(r",(?![^\[]*\])(?![^(]*\))")  # Not those within a term.
 
 
 Cell = tuple[str, pictures.Pixels | None]
@@ -90,8 +90,8 @@ def _row(text: str, dream: Dream) -> list[Experiment]:
 
 def _experiment(dream: Dream, setting: str, value: str) -> Experiment:
     if setting == "layer":
-        name, _, weight = value.partition("=")
-        return Experiment(value, dream.replace(layers={name: weight or 1.0}))
+        name, equals, weight = value.partition("=")
+        return Experiment(value, dream.replace(layers={name: weight} if equals else name))
     return Experiment(f"{setting} {value}", dream.replace(**{setting: value}))
 
 

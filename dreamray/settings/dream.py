@@ -18,7 +18,7 @@ from pydantic import (
 
 from dreamray.base.errors import RequestError
 from dreamray.base.messages import brief
-from dreamray.model.layers import LayerChoice, check_layers
+from dreamray.model.terms import Objective, Term, check_layers
 from dreamray.settings.schema import Settings, none_as_word, read_yaml_mapping
 
 DEFAULT_LAYERS = {"mixed2": 0.2, "mixed3": 0.5, "mixed4": 2.0, "mixed5": 1.5}
@@ -35,7 +35,7 @@ def parse_layer_option(text: str) -> tuple[str, float]:
     except ValueError:
         raise RequestError(
             f"--layer {brief(text)} is not of the form NAME=WEIGHT, such as mixed4=2 "
-            "or mixed4[12,40]=1.5"
+            "or mean(mixed4[12,40])=1.5"
         ) from None
 
 
@@ -43,16 +43,25 @@ _LATER = ("size", "margin", "strength", "colours")
 """Settings that the first version had not, and that do nothing where they are at their default."""
 
 
+def _layers_of(value: object) -> object:
+    """The layers of a sum; anything else as it is."""
+    if isinstance(value, str):
+        value = Objective(value)
+    return value.layers if isinstance(value, Objective) else value
+
+
 class Dream(Settings):
     """How a picture is dreamt: the same dream, weights and picture give the same result.
 
-    Without layers of its own it has the default ones, until `settled`.
+    Without layers of its own it has the default ones, until `settled`. They may be given as a sum,
+    a text or an `Objective`: see `dreamray.model.terms`.
     """
 
-    layers: dict[str, float] = Field(
+    layers: Annotated[dict[str, float], BeforeValidator(_layers_of)] = Field(
         default=DEFAULT_LAYERS,
         min_length=1,
-        description="at least one layer with its weight, a number from -1e6 to 1e6 other than 0",
+        description="at least one layer with its weight, a number from -1e6 to 1e6 other than 0; "
+        "or a sum such as mixed4[12] + 2*mixed5",
     )
     step: float = Field(default=0.01, gt=0, le=100, description="a number above 0 and at most 100")
     octaves: int | Literal["auto"] = Field(
@@ -115,14 +124,14 @@ class Dream(Settings):
         return None if max_loss is None else max_loss + 0.0
 
     @property
-    def choices(self) -> dict[LayerChoice, float]:
-        """The layers parsed, with their weights, in the network's order."""
-        return {LayerChoice.parse(text): weight for text, weight in self.layers.items()}
+    def terms(self) -> dict[Term, float]:
+        """What is amplified, with weights, in the network's order."""
+        return {Term.parse(text): weight for text, weight in self.layers.items()}
 
     @property
     def layer_names(self) -> tuple[str, ...]:
         """The names of the layers that are looked at, each once, in the network's order."""
-        return tuple(dict.fromkeys(choice.name for choice in self.choices))
+        return tuple(dict.fromkeys(term.of.name for term in self.terms if not term.damps))
 
     @property
     def shown_layers(self) -> str:

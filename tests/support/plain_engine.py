@@ -18,6 +18,7 @@ import numpy.typing as npt
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.base.geometry import Raster, Region
 from dreamray.model import architecture
+from dreamray.model.terms import Scope
 
 MIXES = np.float32(
     [[3, -1, 1], [1, 2, -3], [-2, 3, 1], [2, 2, 2], [1, -3, -1], [-1, 1, 2], [2, -2, 3]]
@@ -29,7 +30,7 @@ class PlainEngine:
     """Both halves of a `dreamray.engine.interfaces.Engine`. Its arrays are NumPy's."""
 
     def __init__(self, *layers: str) -> None:
-        self.layers = layers
+        self.scopes = tuple(map(Scope, layers))
         self.gradients = 0
         """How many windows it has seen."""
 
@@ -56,8 +57,8 @@ class PlainEngine:
         """
         self.gradients += 1
         loss, gradient = 0.0, np.zeros_like(window)
-        for name, cells, weight in zip(self.layers, owned, per_cell, strict=True):
-            taps = _taps(name, tuple(map(tuple, cells.tolist())), window.shape[:2])
+        for scope, cells, weight in zip(self.scopes, owned, per_cell, strict=True):
+            taps = _taps(scope.layer, tuple(map(tuple, cells.tolist())), window.shape[:2])
             a = np.zeros(np.diff(cells)[:, 0], np.float32)
             for (seeing, seen), mix in zip(taps, MIXES, strict=True):
                 red, green, blue = np.moveaxis(window[seen] * mix, -1, 0)

@@ -73,10 +73,10 @@ class Networks:
             self._kind = objective.TileObjective
             monkeypatch.setattr(objective, "TileObjective", self)
 
-    def __call__(self, choices: Any, weights: Weights, precision: str = "float32") -> Any:
-        key = (tuple(choices.items()), id(weights), precision)
+    def __call__(self, terms: Any, weights: Weights, precision: str = "float32") -> Any:
+        key = (tuple(terms.items()), id(weights), precision)
         if key not in self._made:
-            self._made[key] = weights, self._kind(choices, weights, precision)
+            self._made[key] = weights, self._kind(terms, weights, precision)
         return self._made[key][1]
 
 

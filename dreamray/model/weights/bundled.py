@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from dreamray.base.errors import RequestError, WeightsError
 from dreamray.model.architecture import CONVOLUTIONS, Layer, ancestors, kernel_shape
-from dreamray.model.layers import LayerChoice, check_layers
+from dreamray.model.terms import Term, check_layers
 from dreamray.model.weights.arrays import Weights, absent
 
 __all__ = ["DAMAGES", "FILE", "FORMAT", "LARGEST", "About", "Bestiary", "decode", "encode", "read"]
@@ -199,7 +199,7 @@ def _about(arrays: Arrays) -> About:
         reached = {layer.name for layer in ancestors([said["deepest"]])}
     except RequestError as error:
         raise _UnfitError(f"its layers: {error}") from None
-    if not reached.issuperset(LayerChoice.parse(layer).name for layer in layers):
+    if not reached.issuperset(Term.parse(layer).of.name for layer in layers):
         raise _UnfitError(f"its layers {[*layers]} lie behind its last, {said['deepest']!r}")
     return About(**{**said, "layers": layers})
 

@@ -20,6 +20,7 @@ from dreamray.engine.events import Event, StepDone
 from dreamray.engine.interfaces import Engine
 from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import Worker
+from dreamray.model.terms import Scope
 from dreamray.plan.planner import Planner
 from dreamray.raster.lazy import ArrayRaster, read
 from dreamray.render.checkpoint import CheckpointStore
@@ -41,7 +42,7 @@ class BatchingEngine(PlainEngine):
 
     def __init__(self, *, holds: int | None = None) -> None:
         """`holds`: windows that fit into memory."""
-        self.layers = (LAYER,)
+        self.scopes = (Scope(LAYER),)
         self.computed: list[tuple[tuple[int, ...], int]] = []
         self.holds = holds
         self.failure: Exception | None = None
@@ -362,7 +363,7 @@ def weights(request: pytest.FixtureRequest, tensorflow: Any) -> Any:
 def network(request: pytest.FixtureRequest, weights: Any) -> Any:
     from dreamray.model.objective import TileObjective
 
-    return TileObjective(Dream(layers=LAYERS).choices, weights, request.param)
+    return TileObjective(Dream(layers=LAYERS).terms, weights, request.param)
 
 
 def dream(objective: Any, place: int, max_loss: float | None) -> tuple[bytes, list[float]]:
@@ -390,7 +391,7 @@ class TestNetwork:
         """As one array of four dimensions they had not."""
         import tensorflow as tf
 
-        layers = len(network.layers)
+        layers = len(network.scopes)
         owned = np.broadcast_to(np.int32([[2, 7], [2, 9]]), (layers, 2, 2))
         per_cell = np.full(layers, 1 / 100, np.float32)
         for height, width, size in (128, 128, 4), (121, 187, 2), (121, 187, 3):

@@ -46,7 +46,7 @@ class Gradient:
         self.names = Dream(layers=layers).layer_names
         key = id(weights), tuple(layers.items())
         if key not in self._engines:
-            objective = TileObjective(Dream(layers=layers).choices, weights, "float32")
+            objective = TileObjective(Dream(layers=layers).terms, weights, "float32")
             self._engines[key] = Engine(objective, TensorFlowArrays()), weights
         self.engine, _ = self._engines[key]
 

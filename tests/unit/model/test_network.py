@@ -139,8 +139,8 @@ def gradient(weights, layers, image, precision="float32"):
     from dreamray.model.objective import TileObjective
     from dreamray.plan.tiles import plan_tiles
 
-    objective = TileObjective(Dream(layers=layers).choices, weights, precision)
-    plan = plan_tiles(Shape(*image.shape[:2]), objective.layers)
+    objective = TileObjective(Dream(layers=layers).terms, weights, precision)
+    plan = plan_tiles(Shape(*image.shape[:2]), objective.network.layers)
     whole = Tiled(plan, Engine(objective, TensorFlowArrays()))
     whole.put(image)
     return whole.compute().loss, whole.gradient

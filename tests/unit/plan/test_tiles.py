@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 from dreamray.base.errors import RequestError
 from dreamray.base.geometry import Interval, Region, Shape
 from dreamray.model.architecture import LAYERS, feature_length
-from dreamray.plan.octaves import BORDER
-from dreamray.plan.tiles import Halo, Tile, TilePlan, alignment, exact_halo, owned_cells, plan_tiles
+from dreamray.model.terms import BORDER, Near, Scope
+from dreamray.plan.tiles import (
+    Halo,
+    Tile,
+    TilePlan,
+    alignment,
+    counted_cells,
+    exact_halo,
+    owned_cells,
+    plan_tiles,
+)
 
 BLOCKS = [f"mixed{number}" for number in range(11)]
 
@@ -30,21 +39,25 @@ def axes(plan: TilePlan) -> list[list[tuple[Interval, Interval]]]:
     ]
 
 
-def pieces(plan: TilePlan) -> list[tuple[int, int, Interval, Interval]]:
-    """Axis, the picture's length along it, core, window: of each piece of each axis."""
+shares = st.floats(0.001, 1)
+
+
+def pieces(plan: TilePlan) -> list[tuple[int, Shape, Interval, Interval]]:
+    """Axis, the picture's shape, core, window: of each piece of each axis."""
     return [
-        (axis, plan.shape[axis], core, window)
+        (axis, plan.shape, core, window)
         for axis, along in enumerate(axes(plan))
         for core, window in along
     ]
 
 
-def owned_in_picture(name: str, axis: int, length: int, core: Interval, window: Interval) -> range:
+def owned_in_picture(
+    scope: Scope, axis: int, shape: Shape, core: Interval, window: Interval
+) -> range:
     """The cells that a core owns, as indices into the picture's feature map."""
-    owned = owned_cells(name, axis, core, window, length)
-    return range(
-        *owned.shift(window.start // (LAYERS[name].rows, LAYERS[name].columns)[axis].stride)
-    )
+    owned = owned_cells(scope, axis, core, window, shape)
+    layer = LAYERS[scope.layer]
+    return range(*owned.shift(window.start // (layer.rows, layer.columns)[axis].stride))
 
 
 class TestCores:
@@ -105,8 +118,8 @@ class TestCores:
 class TestWindows:
     @given(shapes, layer_sets, cores, st.none() | st.integers(0, 1500))
     def test_contain_their_cores_and_lie_in_the_picture(self, shape, layers, core, overlap):
-        for _, length, core_, window in pieces(plan_tiles(shape, layers, core, overlap)):
-            assert 0 <= window.start <= core_.start < core_.stop <= window.stop <= length
+        for axis, _, core_, window in pieces(plan_tiles(shape, layers, core, overlap)):
+            assert 0 <= window.start <= core_.start < core_.stop <= window.stop <= shape[axis]
 
     @given(shapes, layer_sets, cores, st.none() | st.integers(0, 1500))
     def test_start_on_the_stride_grid_of_every_layer(self, shape, layers, core, overlap):
@@ -153,28 +166,44 @@ class TestOwnership:
         for name in layers:
             for axis, along in enumerate(axes(plan)):
                 owned = itertools.chain.from_iterable(
-                    owned_in_picture(name, axis, shape[axis], *piece) for piece in along
+                    owned_in_picture(Scope(name), axis, shape, *piece) for piece in along
                 )
                 cells = feature_length(name, shape[axis], axis)
                 assert list(owned) == list(range(BORDER, cells - BORDER))
 
+    @given(shapes, layer_sets, cores, st.tuples(shares, shares, shares))
+    def test_each_cell_of_a_part_has_one_owner(self, shape, layers, core, place):
+        """Of which there is one at the least, wherever the part lies."""
+        plan = plan_tiles(shape, layers, core)
+        for name in layers:
+            scope = Scope(name, Near(*place))
+            for axis, along in enumerate(axes(plan)):
+                owned = itertools.chain.from_iterable(
+                    owned_in_picture(scope, axis, shape, *piece) for piece in along
+                )
+                counted = counted_cells(scope, axis, shape)
+                assert list(owned) == list(range(*counted))
+                inside = counted_cells(Scope(name), axis, shape)
+                assert inside.start <= counted.start <= counted.stop <= inside.stop
+                assert counted.length > 0 or inside.length == 0
+
     @given(shapes, layer_sets, cores)
     def test_windows_hold_what_owned_cells_see(self, shape, layers, core):
         """The receptive field, as far as it lies in the picture."""
-        for axis, length, core_, window in pieces(plan_tiles(shape, layers, core)):
+        for axis, _, core_, window in pieces(plan_tiles(shape, layers, core)):
             for name in layers:
                 field = (LAYERS[name].rows, LAYERS[name].columns)[axis]
-                owned = owned_in_picture(name, axis, length, core_, window)
+                owned = owned_in_picture(Scope(name), axis, shape, core_, window)
                 for cell in owned[:1], owned[-1:]:
                     for k in cell:
                         assert max(0, field.stride * k + field.first) >= window.start
-                        assert min(length, field.stride * k + field.last + 1) <= window.stop
+                        assert min(shape[axis], field.stride * k + field.last + 1) <= window.stop
 
     @given(shapes, layer_sets, cores, st.none() | st.integers(0, 300))
     def test_windows_have_the_owned_cells(self, shape, layers, core, overlap):
-        for axis, length, core_, window in pieces(plan_tiles(shape, layers, core, overlap)):
+        for axis, _, core_, window in pieces(plan_tiles(shape, layers, core, overlap)):
             for name in layers:
-                owned = owned_cells(name, axis, core_, window, length)
+                owned = owned_cells(Scope(name), axis, core_, window, shape)
                 assert 0 <= owned.start <= owned.stop <= feature_length(name, window.length, axis)
 
     @given(shapes, layer_sets, cores, st.integers(0, 300))
@@ -186,7 +215,7 @@ class TestOwnership:
                 owned = [
                     cell
                     for piece in along
-                    for cell in owned_in_picture(name, axis, shape[axis], *piece)
+                    for cell in owned_in_picture(Scope(name), axis, shape, *piece)
                 ]
                 assert len(owned) == len(set(owned))
 
@@ -197,7 +226,7 @@ class TestOwnership:
         cells = feature_length(name, length, 0)
         core_ = axes(plan_tiles(Shape(length, 1), [name], core))[0][-1][0]
         if cells > 2 * BORDER and core_.start <= LAYERS[name].rows.stride * (cells - BORDER - 1):
-            owned = owned_in_picture(name, 0, length, core_, last_window)
+            owned = owned_in_picture(Scope(name), 0, Shape(length, 1), core_, last_window)
             assert owned.stop == cells - BORDER
 
 

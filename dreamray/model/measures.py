@@ -1,0 +1,185 @@
+"""The terms of an objective on TensorFlow's arrays: each sums something over a window's cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from dreamray.model import architecture
+from dreamray.model.terms import DAMPERS, SQUARE, Scope, Term
+
+_Vector = npt.NDArray[np.float32]
+
+_SMALL = 1e-6
+"""Beside lengths that are divided by, and under roots: nothing has a slope without end."""
+
+
+class Measure(Protocol):
+    """Something of a layer's cells that is summed over those that a window owns."""
+
+    @property
+    def scope(self) -> Scope:
+        """The cells that it counts."""
+
+    @property
+    def of_picture(self) -> bool:
+        """Whether it takes the picture, float32, in place of a layer's activations."""
+
+    def __call__(self, values: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:
+        """The sum, float32.
+
+        `values` are [1, h, w, c]; `owned` is int32 [2, 2]: start and stop of rows and columns.
+        """
+
+
+def measures_of(terms: Mapping[Term, float], layers: Sequence[str]) -> list[Measure]:
+    """What sums up these terms. Mean squares of the same cells are one: channels with weights."""
+    squares: dict[Scope, dict[Term, float]] = {}
+    others: list[Measure] = []
+    for term, weight in terms.items():
+        if term.kind == SQUARE:
+            squares.setdefault(term.scope, {})[term] = weight
+        else:
+            others.append(_measure(term, weight))
+    found: list[Measure] = [
+        _Squares(scope, _weigh_channels(scope.layer, of)) for scope, of in squares.items()
+    ]
+    order = [architecture.INPUT, *layers]
+    return sorted([*found, *others], key=lambda one: order.index(one.scope.layer))
+
+
+def _measure(term: Term, weight: float) -> Measure:
+    if term.kind in DAMPERS:
+        return _Damper(term.scope, term.kind, weight)
+    name = term.scope.layer
+    if term.of.mix is None:
+        return _Linear(term.scope, _weigh_channels(name, {term: weight}))
+    direction = np.zeros(architecture.layer(name).channels)
+    direction[list(term.of.channels or ())] = term.of.mix
+    direction = weight * direction / np.linalg.norm(direction)
+    kind = _Cosine if term.kind == "cosine" else _Linear
+    return kind(term.scope, direction.astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class _OfCells:
+    scope: Scope
+    weights: np.float32 | _Vector
+    """Of each channel; one number where all have the same."""
+
+    of_picture = False
+
+
+class _Squares(_OfCells):
+    """Squares of the activations, weighted by channel."""
+
+    def __call__(self, values: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:
+        return sum_squares(values, owned, self.weights)
+
+
+class _Linear(_OfCells):
+    """The activations, weighted by channel: so also those along a direction."""
+
+    def __call__(self, values: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:
+        return sum_cells(_dot(tf.cast(values, tf.float32), self.weights), owned)
+
+
+class _Cosine(_OfCells):
+    """The cosine of each cell's activations with a direction; its length is the weight."""
+
+    def __call__(self, values: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:
+        a = tf.cast(values, tf.float32)
+        return sum_cells(_dot(a, self.weights) / length(a), owned)
+
+
+@dataclass(frozen=True)
+class _Damper:
+    """Something of the picture itself."""
+
+    scope: Scope
+    kind: str
+    weight: float
+
+    of_picture = True
+
+    def __call__(self, values: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:
+        of_each = total_variation(values) if self.kind == "tv" else tf.square(values)
+        return self.weight / 3 * sum_cells(tf.reduce_sum(of_each, -1, keepdims=True), owned)
+
+
+def total_variation(picture: tf.Tensor) -> tf.Tensor:
+    """How much each pixel differs from the next ones to the right and below, [1, h, w, c]."""
+    padded = tf.pad(picture, [[0, 0], [0, 1], [0, 1], [0, 0]], "SYMMETRIC")
+    down = padded[:, 1:, :-1] - picture
+    right = padded[:, :-1, 1:] - picture
+    return _absolute(down) + _absolute(right)
+
+
+def _absolute(values: tf.Tensor) -> tf.Tensor:
+    """Rounded off at 0."""
+    return tf.sqrt(tf.square(values) + _SMALL)
+
+
+def length(a: tf.Tensor) -> tf.Tensor:
+    """Of each cell's activations, [1, h, w, 1]; never 0."""
+    return tf.sqrt(tf.reduce_sum(tf.square(a), -1, keepdims=True) + _SMALL**2)
+
+
+def _dot(a: tf.Tensor, weights: np.float32 | _Vector) -> tf.Tensor:
+    return tf.reduce_sum(a * weights, -1, keepdims=True)
+
+
+def sum_cells(values: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:
+    """The sum of float32 [1, h, w, 1] over the owned cells."""
+    return tf.reduce_sum(values * owned_mask(tf.shape(values), owned))
+
+
+def sum_squares(
+    activations: tf.Tensor, owned: tf.Tensor, weights: np.float32 | _Vector
+) -> tf.Tensor:
+    """Sum of squared activations [1, h, w, c] over the owned cells, weighted by channel.
+
+    In float32 whatever the activations' type.
+    """
+    mask = owned_mask(tf.shape(activations), owned)
+
+    @tf.custom_gradient
+    def weighted(activations: tf.Tensor) -> tuple[tf.Tensor, object]:
+        a = tf.cast(activations, tf.float32)
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return tf.cast(a * (2 * upstream * mask) * weights, activations.dtype)
+
+        cells = tf.reduce_sum(tf.square(a) * weights, axis=-1, keepdims=True)
+        return tf.reduce_sum(cells * mask), gradient
+
+    return weighted(activations)
+
+
+def owned_mask(shape: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:
+    """Float32 [1, h, w, 1]: 1 in the owned cells, else 0.
+
+    To be multiplied with: the gradient of slicing is slow.
+    """
+    rows, columns = (_indicator(owned[axis], shape[1 + axis]) for axis in (0, 1))
+    return rows[None, :, None, None] * columns[None, None, :, None]
+
+
+def _weigh_channels(name: str, terms: Mapping[Term, float]) -> np.float32 | _Vector:
+    """Weight of each channel: one number where all channels have the same."""
+    channels = architecture.layer(name).channels
+    weights = np.zeros(channels, np.float32)
+    for term, weight in terms.items():
+        chosen = list(term.of.channels or range(channels))
+        weights[chosen] += weight / len(chosen)
+    return weights[0] if np.all(weights == weights[0]) else weights
+
+
+def _indicator(interval: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    cells = tf.range(length)
+    return tf.cast((cells >= interval[0]) & (cells < interval[1]), tf.float32)

@@ -1,0 +1,153 @@
+"""Each term's loss and gradient are those of Keras' own network, and of NumPy behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dreamray.base.geometry import Shape
+from dreamray.engine.interfaces import Engine
+from dreamray.plan.tiles import plan_tiles
+from dreamray.raster.lazy import resize
+from dreamray.raster.pixels import to_tensor
+from dreamray.settings.dream import Dream
+from tests.support.likeness import relative_error
+from tests.support.tiled import Tiled
+
+pytestmark = pytest.mark.slow
+
+Found = tuple[float, np.ndarray]
+Plain = Callable[[np.ndarray], Found]
+"""The loss of a layer's activations [height, width, channels], and its slope there."""
+
+
+@pytest.fixture(scope="module")
+def photo(bear: np.ndarray) -> np.ndarray:
+    """One on which rounding decides no ReLU."""
+    return resize(to_tensor(bear), Shape(152, 229))
+
+
+def ours(weights: Any, layers: str, image: np.ndarray) -> Found:
+    from dreamray.model.arithmetic import TensorFlowArrays
+    from dreamray.model.objective import TileObjective
+
+    objective = TileObjective(Dream(layers=layers).terms, weights)
+    plan = plan_tiles(Shape(*image.shape[:2]), objective.network.layers)
+    whole = Tiled(plan, Engine(objective, TensorFlowArrays()))
+    whole.put(image)
+    return whole.compute().loss, whole.gradient
+
+
+def of_keras(model: Any, plain: Mapping[str, Plain], image: np.ndarray) -> Found:
+    """Activations and the way back are Keras', what is made of them is NumPy's."""
+    import keras
+    import tensorflow as tf
+
+    features = keras.Model(model.input, {name: model.get_layer(name).output for name in plain})
+    picture = tf.constant(image[None])
+    with tf.GradientTape() as tape:
+        tape.watch(picture)
+        found = features(picture)
+    losses, slopes = zip(*(plain[name](found[name][0].numpy()) for name in plain), strict=True)
+    upstream = [tf.constant(slope[None], tf.float32) for slope in slopes]
+    gradient = tape.gradient([found[name] for name in plain], picture, output_gradients=upstream)
+    return sum(losses), gradient[0].numpy()
+
+
+def inside(values: np.ndarray) -> np.ndarray:
+    """The cells that are counted."""
+    mask = np.zeros((*values.shape[:2], 1))
+    mask[2:-2, 2:-2] = 1
+    return mask
+
+
+def linear(direction: np.ndarray) -> Plain:
+    def plain(a: np.ndarray) -> Found:
+        slope = inside(a) * direction / (a.shape[0] * a.shape[1])
+        return float((a * slope).sum()), slope
+
+    return plain
+
+
+def cosine(direction: np.ndarray) -> Plain:
+    def plain(a: np.ndarray) -> Found:
+        a = a.astype(np.float64)
+        long = np.linalg.norm(a, axis=-1, keepdims=True)
+        along = a @ direction[:, None]
+        share = inside(a) / (a.shape[0] * a.shape[1])
+        slope = share * (direction / long - a * along / long**3)
+        return float((share * along / long).sum()), slope
+
+    return plain
+
+
+def square(mask: Callable[[np.ndarray], np.ndarray], size: Callable[[np.ndarray], int]) -> Plain:
+    def plain(a: np.ndarray) -> Found:
+        share = mask(a) / size(a) / a.shape[2]
+        return float((share * a**2).sum()), 2 * share * a
+
+    return plain
+
+
+def unit(channels: int, **parts: float) -> np.ndarray:
+    direction = np.zeros(channels)
+    for name, part in parts.items():
+        direction[int(name[1:])] = part
+    return direction / np.linalg.norm(direction)
+
+
+def part(a: np.ndarray) -> np.ndarray:
+    """The cells within a tenth of 229 pixels around (0.5 * 229, 0.25 * 152), by their middles."""
+    mask = np.zeros((*a.shape[:2], 1))
+    for row in range(2, a.shape[0] - 2):
+        for column in range(2, a.shape[1] - 2):
+            # Of mixed3, whose cells see 159 pixels from 16k - 58 on.
+            y, x = 16 * row - 58 + 79.5, 16 * column - 58 + 79.5
+            mask[row, column] = abs(y - 38) <= 22.9 and abs(x - 114.5) <= 22.9
+    assert 2 <= mask.sum() <= 9
+    return mask
+
+
+CASES: dict[str, dict[str, Plain]] = {
+    "mean(mixed4[3,12])": {"mixed4": linear(np.isin(range(768), (3, 12)) / 2)},
+    "mean(mixed4)": {"mixed4": linear(np.full(768, 1 / 768))},
+    "direction(mixed4[12:1,40:-0.5])": {"mixed4": linear(unit(768, _12=1.0, _40=-0.5))},
+    "3*cosine(mixed3[12:2,40:-0.5])": {"mixed3": cosine(3 * unit(768, _12=2.0, _40=-0.5))},
+    "near(mixed3,0.5,0.25,0.1)": {"mixed3": square(part, lambda a: int(part(a).sum()))},
+    "mixed3 + 2*mean(mixed4[3])": {
+        "mixed3": square(inside, lambda a: a.shape[0] * a.shape[1]),
+        "mixed4": linear(2.0 * (np.arange(768) == 3)),
+    },
+}
+
+
+@pytest.mark.parametrize("layers", CASES)
+def test_is_that_of_keras_and_numpy(trained_twin: Any, photo: np.ndarray, layers: str) -> None:
+    their_loss, theirs = of_keras(trained_twin.model, CASES[layers], photo)
+    our_loss, found = ours(trained_twin.weights, layers, photo)
+    assert our_loss == pytest.approx(their_loss, rel=2e-5)
+    assert relative_error(found, theirs) < 1e-5
+
+
+def test_the_picture_is_damped(trained: Any, photo: np.ndarray) -> None:
+    """Total variation and distance from grey, by NumPy, beside what the layer gives."""
+    layer_loss, layer = ours(trained, "mixed0", photo)
+    loss, found = ours(trained, "mixed0 - 100*tv - 10*l2", photo)
+    x = photo.astype(np.float64)
+    expected, slope = -10 * np.mean(x**2), -20 * x / x.size
+    for axis in (0, 1):
+        step = np.diff(x, axis=axis)
+        size = np.sqrt(step**2 + 1e-6)
+        along = np.where(np.arange(x.shape[axis]) < x.shape[axis] - 1, 0, 1e-3).sum()
+        expected -= 100 * (size.sum() + along * x.size / x.shape[axis]) / x.size
+        change = step / size / x.size
+        before = [(0, 0)] * 3
+        before[axis] = (1, 0)
+        after = [(0, 0)] * 3
+        after[axis] = (0, 1)
+        slope -= 100 * (np.pad(change, before) - np.pad(change, after))
+    assert loss - layer_loss == pytest.approx(expected, rel=1e-4)
+    assert relative_error(found - layer, slope) < 1e-4
