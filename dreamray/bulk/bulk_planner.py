@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from dreamray.base.errors import NotFoundError, PictureError, RequestError
+from dreamray.base.errors import NotFoundError, PictureError, RequestError, UnreadableError
 from dreamray.base.messages import plural, shown
 from dreamray.bulk.bulk_events import BulkListener, PictureDone, PicturesListed
 from dreamray.bulk.clashes import decide
@@ -23,6 +23,7 @@ from dreamray.bulk.sources import entries
 from dreamray.bulk.task import Task, utc_now
 from dreamray.bulk.task_store import TaskRow, TaskStore
 from dreamray.engine.events import Notice
+from dreamray.render.named_pictures import settle_pictures
 from dreamray.settings.dream import Dream
 from dreamray.storage import ListedFile, Location, locate
 
@@ -99,9 +100,15 @@ class BulkPlanner:
                 continue
             settings = json.dumps(entry.settings, sort_keys=True) if entry.settings else ""
             try:
-                _, request = self._dream(settings)
+                dream, request = self._dream(settings)
+            except (NotFoundError, UnreadableError) as error:  # Of a picture that it names.
+                self._fail(shown(output), source, str(error))
+                continue
             except RequestError as error:
                 raise RequestError(f"{entry.line}: {error}") from None
+            if own := dream.named_pictures.keys() & entry.settings.keys():
+                known = {name: dream.named_pictures[name].model_dump() for name in own}
+                settings = json.dumps({**entry.settings, **known}, sort_keys=True)
             yield TaskRow(
                 output,
                 source,
@@ -160,7 +167,7 @@ class BulkPlanner:
         """A picture's dream, and the digest of its request."""
         own: dict[str, Any] = json.loads(settings) if settings else {}
         wanted = self._wanted
-        dream = wanted.dream.replace(**own)
+        dream = settle_pictures(wanted.dream.replace(**own))
         return dream, request_digest(dream, wanted.weights_sha256, wanted.execution)
 
     def _task(self, row: TaskRow) -> Task:

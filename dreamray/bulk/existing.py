@@ -68,8 +68,10 @@ def check_places(task: Task) -> None:
 
 def check_free(task: Task) -> None:
     """Raise PictureError where what dreamray has not made came into the result's place."""
+    named = [locate(one.picture) for one in task.dream.named_pictures.values()]
+    sources = [task.source, *named]
     try:
-        check_output_place(task.target, is_dream, overwrite=task.overwrite, sources=[task.source])
+        check_output_place(task.target, is_dream, overwrite=task.overwrite, sources=sources)
     except NotFoundError:
         raise
     except RequestError as error:

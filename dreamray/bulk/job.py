@@ -27,6 +27,7 @@ from dreamray.engine.worker import EngineSpec
 from dreamray.model.weights import loader
 from dreamray.pictures.encoding import Format
 from dreamray.render.default_layers import settle_layers
+from dreamray.render.named_pictures import read_pictures, settle_pictures
 from dreamray.render.workspace import WORK
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
@@ -83,7 +84,7 @@ def dream_set(
 
     execution = execution or Execution()
     loaded = loader.load(execution.weights, warn=warn)
-    dream = settle_layers(dream or Dream(), loaded, warn)
+    dream = settle_pictures(settle_layers(dream or Dream(), loaded, warn))
     wanted = BulkRequest(
         source=source,
         destination=folder,
@@ -98,7 +99,7 @@ def dream_set(
         weights_name=loaded.name,
     )
     base = EngineSpec(dream, loaded, execution.precision, execution.threads)
-    spec = TaskRunnerSpec(base, execution, options.batch)
+    spec = TaskRunnerSpec(base, execution, options.batch, read_pictures(dream))
     work = folder.folder(WORK)
     with (
         _remove_if_empty(work, folder),

@@ -18,7 +18,8 @@ from dreamray.base.errors import RequestError
 from dreamray.base.messages import brief, shown
 from dreamray.base.parsing import MOST_LINE, ParseError, bounded_lines, parse_json
 from dreamray.bulk.entry import Entry
-from dreamray.settings.dream import Dream, parse_layers
+from dreamray.settings.dream import PICTURES, Dream, parse_layers
+from dreamray.settings.schema import none_as_word
 from dreamray.storage import LocalFile, LocalFolder, Location, locate
 
 _SETTINGS = {"layer", *Dream.model_fields}
@@ -97,14 +98,26 @@ def _entry(place: Location, row: Mapping[str, Any]) -> Entry:
         if "layers" in settings:
             raise RequestError("layer and layers are both given; give one of them")
         settings["layers"] = _layers(settings.pop("layer"))
-    if "://" in source or source.startswith(("/", "~")):
-        location = locate(source)
-        return Entry(location, location.name, output=output or None, settings=settings)
+    for name in PICTURES & settings.keys():
+        if isinstance(named := none_as_word(settings[name]), str):
+            settings[name] = str(_located(place, named))
+    location = _located(place, source)
+    name = source.removeprefix("./") if _is_relative(source) else location.name
+    return Entry(location, name, output=output or None, settings=settings)
+
+
+def _located(place: Location, named: str) -> Location:
+    """What a list names: from its folder on, if it is relative."""
+    if not _is_relative(named):
+        return locate(named)
     folder = place.folder
-    location = (
-        LocalFile(folder.path / source) if isinstance(folder, LocalFolder) else folder.file(source)
-    )
-    return Entry(location, source.removeprefix("./"), output=output or None, settings=settings)
+    if isinstance(folder, LocalFolder):
+        return LocalFile(folder.path / named)
+    return folder.file(named)
+
+
+def _is_relative(named: str) -> bool:
+    return "://" not in named and not named.startswith(("/", "~"))
 
 
 def _layers(value: object) -> dict[str, float]:

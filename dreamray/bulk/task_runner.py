@@ -14,7 +14,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 from dreamray.base.errors import (
@@ -44,6 +44,7 @@ from dreamray.plan.planner import budget_of
 from dreamray.raster.lazy import LazyRaster, NormalizedRaster
 from dreamray.raster.pixels import HELD_PIXELS
 from dreamray.render.checkpoint import CheckpointStore
+from dreamray.render.named_pictures import open_mask
 from dreamray.render.provenance import describe, extras_of
 from dreamray.render.renderer import Renderer
 from dreamray.render.result import DreamtPixels
@@ -67,10 +68,12 @@ class TaskRunnerSpec:
     execution: Execution
     batch: int = 1
     """Pictures that are dreamt at a time, at the most."""
+    named: Mapping[str, bytes] = field(default_factory=dict)
+    """The pictures that the dream names, by their digests: see `read_pictures`."""
 
     def runner(self, activity: Activity | None = None) -> TaskRunner:
         """The means of one process, which tells what it is at."""
-        return TaskRunner(self.spec, self.execution, self.batch, activity)
+        return TaskRunner(self.spec, self.execution, self.batch, activity, self.named)
 
     def with_threads(self, threads: int) -> TaskRunnerSpec:
         """The same with so many processors."""
@@ -136,14 +139,16 @@ class TaskRunner:
         execution: Execution,
         batch: int,
         activity: Activity | None = None,
+        named: Mapping[str, bytes] = {},
     ) -> None:
-        """`batch` pictures at the most are dreamt at a time.
+        """`batch` pictures at the most are dreamt at a time; `named` are those of a dream's.
 
         The network is loaded for the first dream: a set may have nothing but broken pictures.
         """
         self._spec = spec
         self._execution = execution
         self._batch = batch
+        self._named = named
         self._activity = activity or Activity()
         self._name = f"{socket.gethostname()}/{os.getpid()}"
         self._networks: dict[tuple[tuple[str, float], ...], _Network] = {}
@@ -205,8 +210,9 @@ class TaskRunner:
                     builder.shape = file_shape(path, name)
                     self._check_plan(task.dream, builder.shape.within(task.dream.size))
                 pixels = builder.shape.pixels
+                with_mask = pixels * (1 + (task.dream.mask is not None))
                 builder.enter(WAIT)
-                held.enter_context(self._held_pixels.acquire(pixels))
+                held.enter_context(self._held_pixels.acquire(with_mask))
                 builder.enter("load")
                 folder = held.enter_context(_work_folder(pixels))
                 with builder.for_good():
@@ -218,8 +224,10 @@ class TaskRunner:
             format = output_format(task.target.name)
             with builder.for_good():
                 check_output(format, original.shape.width, original.shape.height)
+            mask = self._open_mask(task.dream, original.shape, folder, builder)
             builder.enter(WAIT)
-            dreamt, metadata = self._dream(task, original, CheckpointStore(folder, {}), builder)
+            store = CheckpointStore(folder, {})
+            dreamt, metadata = self._dream(task, original, store, builder, mask)
             builder.enter("store")
             if task.thumbnails is not None:  # Before the result: it is complete with them.
                 before = NormalizedRaster(original.colour)
@@ -245,8 +253,22 @@ class TaskRunner:
         self._spec.weights.check_reaches(dream.layer_names)
         plan_octaves(shape, dream)
 
+    def _open_mask(
+        self, dream: Dream, picture: Shape, folder: Folder, builder: OutcomeBuilder
+    ) -> LazyRaster | None:
+        """A mask that this picture cannot have is its own failure."""
+        try:
+            return open_mask(dream, picture, folder, builder.remark, self._named)
+        except RequestError as error:
+            raise PictureError(str(error)) from None
+
     def _dream(
-        self, task: Task, original: Source, store: CheckpointStore, builder: OutcomeBuilder
+        self,
+        task: Task,
+        original: Source,
+        store: CheckpointStore,
+        builder: OutcomeBuilder,
+        mask: LazyRaster | None,
     ) -> tuple[LazyRaster, dict[str, Any]]:
         """The dream, which lies in the store's folder, and what the result's metadata say."""
         with self._dreaming:
@@ -263,7 +285,8 @@ class TaskRunner:
             )
             plan = renderer.plan(original.shape)
             with network.objective.taking_part():
-                dreamt = renderer.dream_raster(NormalizedRaster(original.colour), plan, store)
+                picture = NormalizedRaster(original.colour)
+                dreamt = renderer.dream_raster(picture, plan, store, mask=mask)
         pixels = sum(stage.shape.pixels for stage in plan.stages)
         builder.work = pixels * task.dream.iterations
         about = renderer.executor(plan).about()

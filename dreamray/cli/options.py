@@ -76,6 +76,12 @@ DREAM = (
         "dream|keep",
         "Keep the picture's colours: the dream changes its lightness alone. Default dream.",
     ),
+    Option(
+        "mask",
+        "PICTURE",
+        "A path or s3:// URI: what is white in it is dreamt, what is black stays to the bit; of "
+        "any size, but the aspect of the picture.",
+    ),
 )
 
 EXECUTION = (

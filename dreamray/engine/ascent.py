@@ -47,6 +47,8 @@ class Octave:
     result: ChunkedRaster | None = None
     """Where it is stored at the end, with `added` added."""
     added: LazyRaster | None = None
+    mask: LazyRaster | None = None
+    """How much of each pixel's steps is made: see `dreamray.raster.mask`; all of it if None."""
 
 
 @dataclass(frozen=True)

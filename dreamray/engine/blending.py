@@ -54,6 +54,8 @@ class TileTask:
     """The whole octave at its start."""
     result: ChunkedRaster
     """Of the window's shape."""
+    mask: LazyRaster | None = None
+    """Of the whole octave: see `dreamray.engine.ascent.Octave`."""
 
     def run(self, engine: Engine[A]) -> int:
         """Dream the window and write it to `result`; return the number of steps made.
@@ -66,6 +68,8 @@ class TileTask:
         buffer: SpillBuffer[A] = SpillBuffer(None)
         alone = Subdomain(plan, (0,), 0, engine, buffer)
         alone.put(0, read(self.image, self.window))
+        if self.mask is not None:
+            alone.put_mask(0, read(self.mask, self.window))
         core = Region(
             self.core.rows.shift(-self.window.rows.start),
             self.core.columns.shift(-self.window.columns.start),

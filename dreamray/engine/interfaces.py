@@ -87,6 +87,13 @@ class ArrayBackend(Protocol[A]):
     def move(self, image: A, gradient: A, step: float, mean: float) -> A:
         """`image + step * (gradient / mean)`, in float32."""
 
+    def fade(self, before: A, after: A, share: A) -> A:
+        """`before * (1 - share) + after * share`, in float32.
+
+        `share`, [height, width, 1], goes from 0 to 1; at its ends this is the one or the other, to
+        the bit.
+        """
+
 
 @dataclass(frozen=True)
 class Engine(Generic[A]):

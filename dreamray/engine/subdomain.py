@@ -53,6 +53,11 @@ class Subdomain(Generic[A]):
         """Take over the image of a core, float32 [height, width, 3]."""
         self._buffer["image", tile] = self._arrays.load(image)
 
+    def put_mask(self, tile: int, mask: Raster) -> None:
+        """Let a core move by no more than a mask of it, float32 [height, width, 1], says."""
+        if mask.min() < 1:
+            self._buffer["mask", tile] = self._arrays.load(mask)
+
     def image(self, tile: int) -> Raster:
         """The image of a core as it is now."""
         return self._arrays.store(self._buffer["image", tile])
@@ -65,7 +70,7 @@ class Subdomain(Generic[A]):
         """Begin a step with this exchange; what an earlier one has left is let go."""
         self._exchange = exchange
         self._foreign = {}
-        for key in [key for key in self._buffer if not _is_image(key)]:
+        for key in [key for key in self._buffer if not _stays(key)]:
             del self._buffer[key]
         self._sums = {
             tile: _OrderedSum(
@@ -123,10 +128,13 @@ class Subdomain(Generic[A]):
         return [self._arrays.absolute_sum(self._buffer["gradient", tile]) for tile in self.tiles]
 
     def move(self, tile: int, step: float, mean: float) -> None:
-        """Move a core's image by `step * gradient / mean`."""
+        """Move a core's image by `step * gradient / mean`, or by what its mask lets through."""
         gradient = self._buffer.pop(("gradient", tile))
         image = self._buffer["image", tile]
-        self._buffer["image", tile] = self._arrays.move(image, gradient, step, mean)
+        moved = self._arrays.move(image, gradient, step, mean)
+        if ("mask", tile) in self._buffer:
+            moved = self._arrays.fade(image, moved, self._buffer["mask", tile])
+        self._buffer["image", tile] = moved
 
     def _window_gradient(self, number: int, pieces: Sequence[Sequence[Piece]]) -> tuple[float, A]:
         def pixels(piece: Piece) -> A:
@@ -214,8 +222,9 @@ class _Shelf(Generic[A]):
         ]
 
 
-def _is_image(key: object) -> bool:
-    return isinstance(key, tuple) and key[0] == "image"
+def _stays(key: object) -> bool:
+    """Whether it is kept from step to step."""
+    return isinstance(key, tuple) and key[0] in ("image", "mask")
 
 
 def _part(values: A, region: Region, of: Region | None = None) -> A:

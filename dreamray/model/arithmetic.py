@@ -15,6 +15,7 @@ from dreamray.base.geometry import Raster, Region, Shape
 from dreamray.model.device import used_threads
 
 IMAGE = tf.TensorSpec([None, None, 3], tf.float32)
+SHARE = tf.TensorSpec([None, None, 1], tf.float32)
 NUMBER = tf.TensorSpec([], tf.float32)
 
 
@@ -67,6 +68,10 @@ class TensorFlowArrays:
         step, mean = tf.constant(step, tf.float32), tf.constant(mean, tf.float32)
         return _move(image, tf.convert_to_tensor(gradient), step, mean)
 
+    def fade(self, before: tf.Tensor, after: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+        """`before * (1 - share) + after * share`, in float32."""
+        return _fade(before, after, share)
+
 
 @tf.function(autograph=False, input_signature=[IMAGE])
 def _absolute_sum(values: tf.Tensor) -> tf.Tensor:
@@ -76,6 +81,11 @@ def _absolute_sum(values: tf.Tensor) -> tf.Tensor:
 @tf.function(autograph=False, input_signature=[IMAGE, IMAGE, NUMBER, NUMBER])
 def _move(image: tf.Tensor, gradient: tf.Tensor, step: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
     return image + step * (gradient / mean)
+
+
+@tf.function(autograph=False, input_signature=[IMAGE, IMAGE, SHARE])
+def _fade(before: tf.Tensor, after: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    return before * (1 - share) + after * share
 
 
 @contextlib.contextmanager

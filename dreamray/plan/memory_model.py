@@ -29,6 +29,9 @@ WINDOW_PIXEL = 56
 OCTAVE_PIXEL = 24
 """Bytes for each pixel of an octave's tiles that are held: image and gradient."""
 
+MASK_PIXEL = 4
+"""Bytes for each of these pixels where a dream has a mask."""
+
 GAPS = 1.5
 """Bytes of the heap for each byte of tiles held: they come and go, and leave gaps behind."""
 

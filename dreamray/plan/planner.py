@@ -243,7 +243,9 @@ class Planner:
 
     def _held(self, octave: Shape, picture: Shape) -> int:
         """Bytes of an octave that a worker holds: all, or so much that its windows get as much."""
-        everything = memory_model.OCTAVE_PIXEL * octave.pixels
+        masked = self._dream.mask is not None
+        pixel = memory_model.OCTAVE_PIXEL + memory_model.MASK_PIXEL * masked
+        everything = pixel * octave.pixels
         bare = memory_model.predict_peak(0, 0, picture, self._layers, self._execution.precision, 0)
         half = max(0, self._budget - bare) / 2 / memory_model.MARGIN / memory_model.GAPS
         return min(everything, int(half))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from dreamray.base.geometry import Interval, Raster, Region, Shape
 from dreamray.raster.chunked import ChunkedRaster
-from dreamray.raster.pixels import to_tensor
+from dreamray.raster.pixels import to_lasting_tensor, to_tensor
 
 Indices = npt.NDArray[np.intp]
 
@@ -66,6 +66,8 @@ class NormalizedRaster:
 
     raster: ChunkedRaster
     """uint8 or uint16, three channels."""
+    lasts: bool = False
+    """Whether the same pixels are to come out of it in the end: see `to_lasting_tensor`."""
 
     @property
     def shape(self) -> Shape:
@@ -74,7 +76,8 @@ class NormalizedRaster:
 
     def points(self, rows: Indices, columns: Indices) -> Raster:
         """See `LazyRaster`."""
-        return to_tensor(self.raster.points(rows, columns))
+        pixels = self.raster.points(rows, columns)
+        return to_lasting_tensor(pixels) if self.lasts else to_tensor(pixels)
 
 
 @dataclass(frozen=True)

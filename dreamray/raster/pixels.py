@@ -22,6 +22,11 @@ def to_tensor(pixels: Pixels) -> npt.NDArray[np.float32]:
     return tensor
 
 
+def to_lasting_tensor(pixels: Pixels) -> npt.NDArray[np.float32]:
+    """As `to_tensor`, but half a level higher: `from_tensor`, which truncates, gives them back."""
+    return to_tensor(pixels) + np.float32(1 / np.iinfo(pixels.dtype).max)
+
+
 def from_tensor(x: npt.NDArray[np.float32], dtype: npt.DTypeLike = np.uint8) -> Pixels:
     """Back to uint8 or uint16: `x / 2 + 0.5`, times the largest value, clipped, truncated.
 

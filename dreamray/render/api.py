@@ -6,10 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dreamray.base.errors import RequestError
-from dreamray.base.geometry import Shape
 from dreamray.engine.events import Listener, ignore
-from dreamray.pictures.reduction import reduce_array
-from dreamray.raster.pixels import Pixels, from_tensor, to_tensor
+from dreamray.raster.pixels import Pixels
 from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
@@ -42,9 +40,5 @@ def dream(
             f"image: {pixels.dtype} {list(pixels.shape)} is not RGB; "
             "give uint8 or uint16 [height, width, 3]"
         )
-    dream = dream or Dream()
-    shape = Shape(*pixels.shape[:2])
-    if shape.within(dream.size) != shape:
-        pixels = reduce_array(pixels, shape.within(dream.size))
-    with Renderer(dream, execution or Execution(), on_event) as renderer:
-        return from_tensor(renderer.dream_array(to_tensor(pixels)), pixels.dtype)
+    with Renderer(dream or Dream(), execution or Execution(), on_event) as renderer:
+        return renderer.dream_pixels(pixels)

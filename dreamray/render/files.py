@@ -72,7 +72,7 @@ def render_picture(
     place = locate(source)
     fingerprint = place.fingerprint()
     _, folder = work_folder(target, renderer.execution.work)
-    outputs = _Outputs(target, format, place, folder, options)
+    outputs = _Outputs(target, format, (place, *renderer.reads), folder, options)
     outputs.check()
     target.check_writable()
     folder.check_writable()
@@ -92,13 +92,15 @@ def render_picture(
             plan = renderer.plan(original.shape)
             if plan.advice:
                 warn(Aside(plan.advice))
+            mask = renderer.open_mask(plan, folder)
             key = resume_key(renderer, original, plan)
             store = CheckpointStore(folder, key, check=work.check)
             note = store.resume(len(plan.stages), lambda: renderer.executor(plan).about())
             if note:
                 warn(note)
             handle = _with_previews(on_event, outputs) if options.preview else on_event
-            dreamt = renderer.dream_raster(NormalizedRaster(original.colour), plan, store, handle)
+            picture = NormalizedRaster(original.colour)
+            dreamt = renderer.dream_raster(picture, plan, store, handle, mask=mask)
             metadata = describe(renderer, original.sha256, plan, store.environment)
             export(
                 DreamtPixels(dreamt, original),
@@ -157,13 +159,13 @@ class _Outputs:
 
     target: Location
     format: Format
-    source: Location
+    sources: tuple[Location, ...]
     work: Folder
     options: RenderOptions
 
     def check(self) -> None:
         """Raise RequestError where what is not dreamray's would be lost."""
-        check_not_read(self.work, [self.source])
+        check_not_read(self.work, self.sources)
         self.check_result()
         if self.options.preview:
             self.check_preview()
@@ -179,11 +181,11 @@ class _Outputs:
 
     def _check_picture(self, place: Location) -> None:
         check_output_place(
-            place, is_dream, overwrite=self.options.overwrite, sources=[self.source], hint=_HINT
+            place, is_dream, overwrite=self.options.overwrite, sources=self.sources, hint=_HINT
         )
 
     def _check_deep_zoom(self, place: Location) -> None:
-        check_place(place, overwrite=self.options.overwrite, sources=[self.source])
+        check_place(place, overwrite=self.options.overwrite, sources=self.sources)
 
 
 _HINT = (

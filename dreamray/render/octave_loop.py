@@ -10,6 +10,7 @@ import dataclasses
 import time
 
 from dreamray.base.errors import DreamrayError, MemoryExhaustedError
+from dreamray.base.geometry import Shape
 from dreamray.engine.ascent import Octave, Step
 from dreamray.engine.blending import BlendedRaster, TileTask, shares
 from dreamray.engine.events import Listener, Notice, OctaveDone, OctaveStarted, StepDone, TileDone
@@ -25,6 +26,7 @@ from dreamray.raster.lazy import (
     with_margin,
     without_margin,
 )
+from dreamray.raster.mask import FilteredRaster, KeptRaster
 from dreamray.render.checkpoint import AloneTiles, Checkpoint, CheckpointStore, StepRasters
 from dreamray.settings.dream import Dream
 
@@ -48,7 +50,9 @@ class OctaveLoop:
         on_event: Listener,
         *,
         checkpoint_every: int | None = None,
+        mask: LazyRaster | None = None,
     ) -> None:
+        """`mask`, of one channel and any size, tells how much of each pixel's steps is made."""
         self._dream = dream
         self._planner = planner
         self._plan = plan
@@ -56,6 +60,9 @@ class OctaveLoop:
         self._store = store
         self._on_event = on_event
         self._every = checkpoint_every
+        self._mask = mask
+        if mask is not None and plan.margin:
+            self._mask = with_margin(FilteredRaster(mask, plan.shape), plan.margin)
 
     def run(self, picture: LazyRaster) -> LazyRaster:
         """The dream of a picture, from the store's checkpoint on; it lies in the store's folder.
@@ -156,7 +163,11 @@ class OctaveLoop:
             StepRasters(self._store.folder, number, tiles),
             self._store.raster(self._store.place(f"octave-{number + 1}", tiles)),
             detail,
+            self._mask_at(tiles.shape),
         )
+
+    def _mask_at(self, octave: Shape) -> LazyRaster | None:
+        return None if self._mask is None else FilteredRaster(self._mask, octave)
 
     def _dream_apart(
         self, number: int, stage: Stage, tiles: TilePlan, original: LazyRaster
@@ -185,6 +196,7 @@ class OctaveLoop:
                 self._dream,
                 image,
                 rasters[place],
+                self._mask_at(tiles.shape),
             )
             for place, tile in enumerate(windows.tiles)
             if place not in alone.done
@@ -215,7 +227,13 @@ class OctaveLoop:
         shape = self._plan.stages[number].shape
         if checkpoint.step and checkpoint.image is not None:
             return self._store.raster(checkpoint.image)
-        return ResizedRaster(self._result(original), shape)
+        image = ResizedRaster(self._result(original), shape)
+        mask = self._mask_at(shape)
+        if mask is None or number == 0:
+            return image
+        # Enlarging has led some of the dream into the black.
+        before = ResizedRaster(original, self._plan.stages[number - 1].shape)
+        return KeptRaster(image, ResizedRaster(before, shape), mask)
 
     def _tiles(self, stage: Stage) -> TilePlan:
         """The octave's tiles, smaller than planned where memory has run out before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple, Self
 
 from dreamray import pictures
@@ -16,13 +17,17 @@ from dreamray.model.weights.arrays import Weights
 from dreamray.pictures import Picture
 from dreamray.pictures.reduction import reduce_array
 from dreamray.plan.planner import PicturePlan, Planner
-from dreamray.raster.lazy import ArrayRaster, LazyRaster, read
-from dreamray.render.checkpoint import CheckpointStore
+from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
+from dreamray.raster.lazy import ArrayRaster, LazyRaster, NormalizedRaster, read
+from dreamray.raster.mask import FilteredRaster, KeptRaster
+from dreamray.raster.pixels import Pixels, from_tensor
+from dreamray.render.checkpoint import BLOCK, CheckpointStore
 from dreamray.render.default_layers import settle_layers
+from dreamray.render.named_pictures import open_mask, settle_pictures
 from dreamray.render.octave_loop import OctaveLoop, finished_raster
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
-from dreamray.storage import Folder, LocalFolder, MemoryFolder, locate
+from dreamray.storage import Folder, LocalFolder, Location, MemoryFolder, locate
 from dreamray.storage.temporary import scratch_folder
 
 
@@ -80,8 +85,9 @@ class Renderer:
     def load(self) -> None:
         """Load the weights, which may download them, and settle the dream's layers by them.
 
-        The first time only. Raises WeightsError if they cannot be had, or do not reach the
-        layers; StorageError as `loader.load` does.
+        The pictures that it names are told by their bytes from then on. The first time only.
+        Raises WeightsError if the weights cannot be had, or do not reach the layers, RequestError
+        for a picture that cannot be read; StorageError as `loader.load` does.
         """
         if self._loaded is not None:
             return
@@ -90,8 +96,13 @@ class Renderer:
             self._warn(
                 f"--like was made with other weights than {weights.name}: the dream will differ"
             )
-        dream = settle_layers(self._asked, weights, self._warn)
+        dream = settle_pictures(settle_layers(self._asked, weights, self._warn))
         self._loaded = _Loaded(weights, dream, Planner(dream, self.execution))
+
+    @property
+    def reads(self) -> list[Location]:
+        """What is read beside the picture itself."""
+        return [locate(one.picture) for one in self._asked.named_pictures.values()]
 
     @property
     def weights(self) -> Weights:
@@ -167,9 +178,34 @@ class Renderer:
         if shape != image.shape[:2]:
             image = reduce_array(image, shape)
         with self._temporary_folder() as folder:
-            store = CheckpointStore(folder, {})
-            dreamt = self.dream_raster(ArrayRaster(image), plan or self.plan(shape), store)
-            return read(dreamt, Region.whole(shape))
+            return self._dream_in(folder, ArrayRaster(image), plan or self.plan(shape))
+
+    def dream_pixels(self, pixels: Pixels) -> Pixels:
+        """The dream of an RGB array, uint8 or uint16 [height, width, 3]; as `dream_array`.
+
+        What a mask keeps has the very same pixels.
+        """
+        self.load()
+        shape = Shape(*pixels.shape[:2]).within(self.dream.size)
+        if shape != pixels.shape[:2]:
+            pixels = reduce_array(pixels, shape)
+        with self._temporary_folder() as folder:
+            source = ChunkedRaster(
+                folder.folder("source"), ChunkGrid.even(shape, BLOCK), pixels.dtype
+            )
+            source.write(Region.whole(shape), pixels)
+            dreamt = self._dream_in(folder, NormalizedRaster(source), self.plan(shape))
+            return from_tensor(dreamt, pixels.dtype)
+
+    def _dream_in(self, folder: Folder, picture: LazyRaster, plan: PicturePlan) -> Raster:
+        mask = self.open_mask(plan, folder)
+        dreamt = self.dream_raster(picture, plan, CheckpointStore(folder, {}), mask=mask)
+        return read(dreamt, Region.whole(dreamt.shape))
+
+    def open_mask(self, plan: PicturePlan, folder: Folder) -> LazyRaster | None:
+        """The dream's mask of a picture, brought into its work's folder: see `open_mask`."""
+        self.load()
+        return open_mask(self.dream, plan.shape, folder, self._warn)
 
     def dream_raster(
         self,
@@ -177,12 +213,30 @@ class Renderer:
         plan: PicturePlan,
         store: CheckpointStore,
         on_event: Listener | None = None,
+        *,
+        mask: LazyRaster | None = None,
     ) -> LazyRaster:
         """The dream of a raster, from the store's checkpoint on; read it while the store is there.
 
-        `on_event` is called in place of the renderer's own listener. Raises as `OctaveLoop.run`.
+        `on_event` is called in place of the renderer's own listener. `mask` is what `open_mask`
+        gave. Raises as `OctaveLoop.run`.
         """
         self.load()
+        dreamt = self._dreamt(original, plan, store, on_event, mask)
+        if mask is None:
+            return dreamt
+        if isinstance(original, NormalizedRaster):
+            original = replace(original, lasts=True)
+        return KeptRaster(dreamt, original, FilteredRaster(mask, plan.shape))
+
+    def _dreamt(
+        self,
+        original: LazyRaster,
+        plan: PicturePlan,
+        store: CheckpointStore,
+        on_event: Listener | None,
+        mask: LazyRaster | None,
+    ) -> LazyRaster:
         on_event = on_event or self._on_event
         for remark in plan.notices:
             on_event(Notice(remark))
@@ -198,6 +252,7 @@ class Renderer:
             store,
             on_event,
             checkpoint_every=self.execution.checkpoint_every,
+            mask=mask,
         )
         return loop.run(original)
 

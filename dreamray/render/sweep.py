@@ -115,7 +115,8 @@ def render_sheet(
     target.check_writable()
 
     def check() -> None:
-        check_output_place(target, is_dream, overwrite=overwrite, sources=[locate(source)])
+        sources = [locate(source), *renderer.reads]
+        check_output_place(target, is_dream, overwrite=overwrite, sources=sources)
 
     check()
     picture = read_picture(source, on_event)
@@ -141,7 +142,6 @@ def render_sheet(
     if not good:
         raise next(iter(failed.values()))
 
-    image = pictures.to_tensor(small)
     dreams: dict[str, pictures.Pixels] = {}
     metadata: dict[str, Any] = {}
     for number, (digest, cell) in enumerate(good.items(), start=1):
@@ -151,7 +151,7 @@ def render_sheet(
                 plan = one.plan(shape)
                 metadata = describe(one, picture.sha256, plan, one.executor(plan).about())
             try:
-                dreams[digest] = pictures.from_tensor(one.dream_array(image))
+                dreams[digest] = one.dream_pixels(small)
             except MemoryExhaustedError as error:
                 failed[digest] = error
 

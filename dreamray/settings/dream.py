@@ -19,6 +19,7 @@ from pydantic import (
 from dreamray.base.errors import RequestError
 from dreamray.base.messages import brief
 from dreamray.model.terms import Objective, Term, check_layers
+from dreamray.settings.named_picture import PICTURE, NamedPicture, PictureSetting
 from dreamray.settings.schema import Settings, none_as_word, read_yaml_mapping
 
 DEFAULT_LAYERS = {"mixed2": 0.2, "mixed3": 0.5, "mixed4": 2.0, "mixed5": 1.5}
@@ -39,8 +40,11 @@ def parse_layer_option(text: str) -> tuple[str, float]:
         ) from None
 
 
-_LATER = ("size", "margin", "strength", "colours")
+_LATER = ("size", "margin", "strength", "colours", "mask")
 """Settings that the first version had not, and that do nothing where they are at their default."""
+
+PICTURES = frozenset({"mask"})
+"""Settings that name a picture."""
 
 
 def _layers_of(value: object) -> object:
@@ -92,6 +96,8 @@ class Dream(Settings):
     """How much of the dream is in the result; the rest is the source."""
     colours: Literal["dream", "keep"] = Field(default="dream", description="dream or keep")
     """Whether the result has the source's colours, and the dream's lightness alone."""
+    mask: PictureSetting = Field(default=None, description=PICTURE)
+    """Grey: what is white is dreamt, what is black stays, what is between moves by so much less."""
 
     @model_serializer(mode="wrap")
     def _without_the_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -152,9 +158,19 @@ class Dream(Settings):
             return self
         return self.replace(layers=dict(suitable or self.layers))
 
+    @property
+    def named_pictures(self) -> dict[str, NamedPicture]:
+        """The pictures that it names, by the setting that does."""
+        values = {name: getattr(self, name) for name in sorted(PICTURES)}
+        return {name: one for name, one in values.items() if one is not None}
+
     def digest(self) -> str:
-        """Sha256 (hex) of the settings in canonical form: equal for equal dreams only."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """Sha256 (hex) of the settings in canonical form: equal for equal dreams only.
+
+        A picture that they name counts by its bytes, once these are known.
+        """
+        named = {name: one.content for name, one in self.named_pictures.items()}
+        canonical = json.dumps({**self.model_dump(mode="json"), **named}, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def to_yaml(self) -> str:

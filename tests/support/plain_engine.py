@@ -99,6 +99,10 @@ class PlainEngine:
         """`image + step * (gradient / mean)`, in float32."""
         return image + np.float32(step) * (gradient / np.float32(mean))
 
+    def fade(self, before: Raster, after: Raster, share: Raster) -> Raster:
+        """`before * (1 - share) + after * share`, in float32."""
+        return before * (1 - share) + after * share
+
 
 class TiredEngine(PlainEngine):
     """One that runs out of memory at some of the windows that it sees, counted from 0."""

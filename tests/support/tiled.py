@@ -54,6 +54,12 @@ class Tiled:
             for tile in one.tiles:
                 one.put(tile, image[self.plan.tiles[tile].core.slices])
 
+    def put_mask(self, mask: Raster) -> None:
+        """Take a mask over."""
+        for one in self._subdomains.values():
+            for tile in one.tiles:
+                one.put_mask(tile, mask[self.plan.tiles[tile].core.slices])
+
     def compute(self, roll: Roll = (0, 0)) -> StepMeasure:
         """Compute the gradient of the rolled image."""
         exchange = HaloExchange(self.plan, self.owners, roll)

@@ -85,7 +85,10 @@ class Member(Generic[A]):
         self._mail.begin(octave.first - 1, {})
         with self._doing("reading of its tiles"):
             for tile in self._subdomain.tiles:
-                self._subdomain.put(tile, read(octave.image, plan.tiles[tile].core))
+                core = plan.tiles[tile].core
+                self._subdomain.put(tile, read(octave.image, core))
+                if octave.mask is not None:
+                    self._subdomain.put_mask(tile, read(octave.mask, core))
 
     @property
     def leads(self) -> bool:

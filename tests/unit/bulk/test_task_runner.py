@@ -45,6 +45,7 @@ from dreamray.model.weights import loader
 from dreamray.model.weights.arrays import Weights
 from dreamray.pictures import decode, read_metadata
 from dreamray.render.files import render_picture
+from dreamray.render.named_pictures import read_pictures, settle_pictures
 from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
@@ -784,6 +785,42 @@ class TestRoom:
             pass
 
 
+def half_black(path: Path, height: int, width: int) -> str:
+    """A mask; returns its path."""
+    mask = np.zeros((height, width), np.uint8)
+    mask[height // 2 :] = 255
+    Image.fromarray(mask).save(path)
+    return str(path)
+
+
+class TestMask:
+    def test_goes_with_the_dream_to_whoever_cannot_reach_it(self, tmp_path: Path) -> None:
+        pixels = decode(PICTURES["colour.png"], "colour.png").pixels
+        mask = half_black(tmp_path / "mask.png", *pixels.shape[:2])
+        dream = settle_pictures(DREAM.replace(mask=mask))
+        bench = Bench(tmp_path, dream)
+        bench.put("colour.png", PICTURES["colour.png"])
+        expected = bench.rendered("colour.png", "colour.png")
+        spec: Any = PlainTools(dream)
+        bench.runner = TaskRunnerSpec(spec, EXECUTION, 1, read_pictures(dream)).runner()
+        Path(mask).unlink()
+        assert bench.make("colour.png", "colour.png").record.state is State.DONE
+        assert bench.made("colour.png") == expected
+        made = decode(expected, "colour.png").pixels
+        black = slice(0, pixels.shape[0] // 2)
+        np.testing.assert_array_equal(made[black], pixels[black])
+
+    def test_that_does_not_fit_is_a_pictures_own_failure(self, tmp_path: Path) -> None:
+        mask = half_black(tmp_path / "mask.png", 30, 300)
+        bench = Bench(tmp_path, settle_pictures(DREAM.replace(mask=mask)))
+        bench.put("colour.png", PICTURES["colour.png"])
+        outcome = bench.make("colour.png", "colour.png")
+        assert "of another aspect" in outcome.record.error
+        assert outcome.own
+        assert not outcome.again
+        assert not bench.watch.gradients
+
+
 class TestWholeSet:
     @pytest.fixture
     def dreamt(
@@ -843,6 +880,29 @@ class TestWholeSet:
         assert found == dict.fromkeys(before, State.DONE)
         counts, _ = dreamt(bench.folder / "in", bench.folder / "out")
         assert counts.kept == 3
+
+    def test_by_a_list_with_masks_beside_it(self, bench, dreamt):
+        shape = decode(PICTURES["colour.png"], "colour.png").pixels.shape[:2]
+        bench.put("colour.png", PICTURES["colour.png"])
+        half_black(bench.folder / "in" / "sky.png", *shape)
+        lines = ["source,output,mask", "colour.png,one.png,sky.png", "colour.png,two.png,none"]
+        lines += ["colour.png,three.png,absent.png"]
+        bench.put("list.csv", "\n".join(lines).encode())
+        counts, _ = dreamt(bench.folder / "in" / "list.csv", bench.folder / "out")
+        assert (counts.done, counts.failed) == (2, 1)
+        mask = str(bench.folder / "in" / "sky.png")
+        assert bench.made("two.png") == bench.rendered("colour.png", "two.png")
+        bench.dream = DREAM.replace(mask=mask)
+        assert bench.made("one.png") == bench.rendered("colour.png", "one.png")
+        records = map(Record.from_json, bench.made("manifest.jsonl").decode().splitlines())
+        assert [one.error for one in records if one.output == "three.png"] == [
+            f"{bench.folder}/in/absent.png: no such file; check the path"
+        ]
+        counts, gradients = dreamt(bench.folder / "in" / "list.csv", bench.folder / "out")
+        assert (counts.kept, counts.failed, gradients) == (2, 1, 0)
+        half_black(bench.folder / "in" / "sky.png", *(2 * side for side in shape))
+        counts, _ = dreamt(bench.folder / "in" / "list.csv", bench.folder / "out")
+        assert (counts.kept, counts.done) == (1, 1)
 
     def test_from_bucket_to_bucket(self, bench, bucket, dreamt):
         for name in ("colour.png", "turned.jpg"):

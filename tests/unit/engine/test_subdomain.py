@@ -142,6 +142,44 @@ class TestExactness:
         assert slope == pytest.approx(np.sum(gradient**2), rel=1e-2)
 
 
+class TestMask:
+    """A step is made by as much as a mask says, whoever has the tiles."""
+
+    PLAN = plan_tiles(Shape(70, 90), LAYERS, 32)
+
+    def ascended(self, mask: Raster | None, count: int = 1, held: int | None = None) -> Raster:
+        tiled = begun(self.PLAN, LAYERS, assign_tiles(self.PLAN, count), held=held)
+        if mask is not None:
+            tiled.put_mask(mask)
+        ascend(tiled, [(0, 0), (5, -40), (3, 3)])
+        return tiled.image
+
+    @pytest.mark.parametrize("held", [None, 9_000])
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_of_every_grey(self, count: int, held: int | None) -> None:
+        random = np.random.default_rng(1)
+        mask = np.clip(random.uniform(-1, 2, (*self.PLAN.shape, 1)), 0, 1).astype(np.float32)
+        found = self.ascended(mask, count, held)
+        np.testing.assert_array_equal(found, self.ascended(mask))
+        black = (mask == 0)[..., 0]
+        np.testing.assert_array_equal(found[black], noise(self.PLAN.shape)[black])
+        moved = np.abs(found - noise(self.PLAN.shape))
+        assert 0 < moved[~black & (mask < 0.5)[..., 0]].mean() < moved[(mask == 1)[..., 0]].mean()
+
+    def test_of_white_alone_is_none(self) -> None:
+        white = np.ones((*self.PLAN.shape, 1), np.float32)
+        np.testing.assert_array_equal(self.ascended(white), self.ascended(None))
+
+    def test_first_step_is_that_share_of_the_whole(self) -> None:
+        grey = np.full((*self.PLAN.shape, 1), 0.25, np.float32)
+        plain, masked = begun(self.PLAN, LAYERS), begun(self.PLAN, LAYERS)
+        masked.put_mask(grey)
+        for one in plain, masked:
+            one.move(0.05, one.compute().mean)
+        before = noise(self.PLAN.shape)
+        np.testing.assert_allclose(masked.image - before, 0.25 * (plain.image - before), atol=1e-6)
+
+
 class TestMove:
     @pytest.mark.parametrize("count", [1, 3])
     def test_is_along_the_gradient_by_its_mean(self, count: int) -> None:

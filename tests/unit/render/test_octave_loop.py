@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,11 +64,13 @@ class Run:
         folder: Folder | None = None,
         every: int | None = None,
         dream: Dream = DREAM,
+        mask: Raster | None = None,
         **execution: Any,
     ) -> None:
         self.folder = folder or MemoryFolder()
         self.dream = dream
         self.every = every
+        self.mask = None if mask is None else ArrayRaster(mask)
         self.planner = Planner(dream, Execution(**{"tile": 48, **execution}))
         self.plan = self.planner.plan(SHAPE)
         self.heard: list[Event] = []
@@ -89,6 +92,7 @@ class Run:
             self.job,
             self.on_event,
             checkpoint_every=self.every,
+            mask=self.mask,
         )
         dreamt = dreaming.run(ArrayRaster(image() if picture is None else picture))
         return read(dreamt, Region.whole(dreamt.shape))
@@ -156,6 +160,56 @@ class TestFinish:
         first, again = Run(folder, dream=dream), Run(folder, dream=dream)
         assert first.by() == again.by()
         assert not again.told(StepDone)
+
+
+SMALL = Shape(40, 49)
+
+
+def ragged(shape: Shape = SMALL) -> Raster:
+    """A mask with black, white and grey, in large pieces and in small ones."""
+    mask = np.clip(np.random.default_rng(7).uniform(-1, 2, (*shape, 1)), 0, 1)
+    mask[: shape.height // 3] = 0
+    mask[-shape.height // 3 :] = 1
+    return mask.astype(np.float32)
+
+
+class TestMask:
+    @pytest.mark.parametrize("margin", [None, 37])
+    @pytest.mark.parametrize("shape", [SHAPE, SMALL, Shape(166, 202)])
+    def test_what_is_black_stays_and_the_rest_does_not(
+        self, shape: Shape, margin: int | None, seams: dict[str, Any]
+    ) -> None:
+        mask = ragged(shape)
+        run = Run(dream=DREAM.replace(margin=margin), mask=mask, **seams)
+        dreamt = run.array()
+        inner = slice(0, SHAPE.height // 3 - 3)
+        np.testing.assert_allclose(dreamt[inner], image()[inner], atol=1e-6)
+        white = slice(-SHAPE.height // 3 + 3, None)
+        assert np.abs(dreamt[white] - image()[white]).mean() > 0.05
+
+    def test_of_white_alone_changes_no_bit(self, seams: dict[str, Any], expected: bytes) -> None:
+        assert Run(mask=np.ones((5, 6, 1), np.float32), **seams).by() == expected
+
+    def test_of_tiles_is_that_of_the_whole(self) -> None:
+        tiled, whole = Run(mask=ragged()), Run(mask=ragged(), tile=256)
+        np.testing.assert_allclose(tiled.array(), whole.array(), atol=5e-6, rtol=0)
+
+    @pytest.mark.parametrize("count", [2, 3])
+    def test_of_several_workers_is_that_of_one(self, count: int, seams: dict[str, Any]) -> None:
+        crew = Crew(lambda: PlainEngine(*LAYERS), count)
+        assert Run(mask=ragged(), **seams).by(crew) == Run(mask=ragged(), **seams).by()
+
+    def test_goes_on_in_the_middle(self, seams: dict[str, Any]) -> None:
+        expected = Run(mask=ragged(), **seams).by()
+        for stop in range(1, 8):
+            folder = MemoryFolder()
+            broken = Run(folder, 1, mask=ragged(), **seams)
+            broken.stop = lambda event, broken=broken, stop=stop: (
+                len(broken.told(StepDone) + broken.told(TileDone)) == stop
+            )
+            with contextlib.suppress(KeyboardInterrupt):
+                broken.by()
+            assert Run(folder, 1, mask=ragged(), **seams).by() == expected
 
 
 class TestMargin:

@@ -45,6 +45,7 @@ dreams = st.builds(
     margin=st.none() | st.just("auto") | st.integers(0, 2000),
     strength=st.floats(0, 1),
     colours=st.sampled_from(["dream", "keep"]),
+    mask=st.none() | st.sampled_from(["sky.png", {"picture": "sky.png", "sha256": "0" * 64}]),
 )
 
 
@@ -314,6 +315,7 @@ class TestDigest:
             {"margin": "auto"},
             {"strength": 0.5},
             {"colours": "keep"},
+            {"mask": "sky.png"},
         ],
     )
     def test_depends_on_every_setting(self, change):
@@ -322,7 +324,7 @@ class TestDigest:
     def test_is_that_of_the_versions_before_where_nothing_newer_is_used(self):
         """Else every set would be made anew."""
         digest = "d13dffbe9c57d7df4deee2e241d537a7d17101d5dfe7fcc15b5bb205ea2fe4ed"
-        spelled_out = Dream(size="none", margin=0, strength=1, colours="dream")
+        spelled_out = Dream(size="none", margin=0, strength=1, colours="dream", mask="none")
         assert Dream().digest() == spelled_out.digest() == digest
 
     def test_every_setting_is_tried_above(self):
