@@ -28,6 +28,8 @@ _COLUMNS = {"source", "output", *_SETTINGS}
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SEPARATOR_LINE = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 """What Excel reads at the top of a file, and some programs write for it."""
+_LISTED = {"octave_sizes"}
+"""Settings of several numbers."""
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*")
 
 _MARKS = {
@@ -190,7 +192,8 @@ def _column(name: str) -> str:
 
 def _with_point(name: str, value: str) -> str:
     """A number as much of Europe writes it, as the settings have it."""
-    is_number = name in Dream.model_fields and _DECIMAL_COMMA.fullmatch(value)
+    is_number = name in Dream.model_fields and name not in _LISTED
+    is_number = is_number and _DECIMAL_COMMA.fullmatch(value) is not None
     return value.replace(",", ".") if is_number else value
 
 

@@ -51,6 +51,12 @@ DREAM = (
     Option("step", "NUMBER", "How far each iteration goes. Default 0.01."),
     Option("octaves", "N|auto", "Sizes that the dream runs through. Default 3."),
     Option("octave_scale", "NUMBER", "Ratio of one octave's size to the one before. Default 1.4."),
+    Option(
+        "octave_sizes",
+        "N,N,…",
+        "Longer sides of the octaves in pixels, ascending, in place of these two; the picture's "
+        "own size comes last.",
+    ),
     Option("iterations", "N", "Steps in each octave, at most. Default 20."),
     Option("max_loss", "N|none", "An octave ends when its loss is over this. Default 10."),
     Option("jitter", "PIXELS", "Roll the picture randomly by up to this in each step. Default 0."),

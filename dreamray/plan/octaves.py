@@ -31,6 +31,9 @@ One more than the objective leaves out: what its cells there see lies, in the mi
 MOST_AUTO_MARGIN = 2000
 """Pixels; what a dream may be given by hand."""
 
+_NUDGE = 1e-6
+"""Pixels more than an octave is asked to have, lest rounding makes it one less."""
+
 _MOTIF = 3
 """A motif is about this many times smaller than what its layer sees, by the look of dreams."""
 
@@ -60,13 +63,25 @@ def count_octaves(shape: Shape, dream: Dream) -> int:
     return 1 + max(0, min(49, round(math.log(ratio, dream.octave_scale))))
 
 
+def growths(shape: Shape, dream: Dream) -> list[float]:
+    """How many times larger the picture is than each octave, the smallest first."""
+    if dream.octave_sizes is None:
+        return [dream.octave_scale**i for i in reversed(range(count_octaves(shape, dream)))]
+    longest = max(shape)
+    smaller = [size for size in dream.octave_sizes if size < longest]
+    return [*(longest / (size + _NUDGE) for size in smaller), 1.0]
+
+
+def _shrunk(shape: Shape, growth: float) -> Shape:
+    return Shape(*(int(side / growth) for side in shape))
+
+
 def count_margin(shape: Shape, dream: Dream) -> int:
     """Pixels of the mirrored margin, with `auto` made definite."""
     if dream.margin != "auto":
         return dream.margin or 0
-    names, count = dream.layer_names, count_octaves(shape, dream)
-    growths = [dream.octave_scale**i for i in range(count)]
-    seen = [g for g in growths if is_visible(names, Shape(*(int(side / g) for side in shape)))]
+    names = dream.layer_names
+    seen = [one for one in growths(shape, dream) if is_visible(names, _shrunk(shape, one))]
     stride = max(architecture.layer(name).columns.stride for name in names)
     frame = FRAME * stride * max(1.0, *seen, 1.0)
     return min(math.ceil(frame), max(shape), MOST_AUTO_MARGIN)
@@ -79,7 +94,7 @@ def advise(shape: Shape, dream: Dream) -> str | None:
     and only octaves make more of it. Those that begin on more than twice the pixels that `auto`
     begins on give motifs of less than half the share of the picture.
     """
-    if dream.octaves == "auto" or dream.octave_scale <= 1:
+    if dream.octaves == "auto" or dream.octave_scale <= 1 or dream.octave_sizes is not None:
         return None
     growth = dream.octave_scale ** (dream.octaves - 1)
     longest = max(shape)
@@ -104,12 +119,8 @@ def plan_octaves(shape: Shape, dream: Dream) -> OctavePlan:
 
     Raises PictureError if none is large enough, or one is beyond `MOST_PIXELS`.
     """
-    count = count_octaves(shape, dream)
     margin = count_margin(shape, dream)
-    every = [
-        Shape(*(int(side / dream.octave_scale**i) for side in shape.widened(margin)))
-        for i in reversed(range(count))
-    ]
+    every = [_shrunk(shape.widened(margin), one) for one in growths(shape, dream)]
     _check_growth(shape, dream, max(every, key=math.prod))
     names = dream.layer_names
     shapes = tuple(s for s in every if is_visible(names, s))

@@ -112,6 +112,12 @@ class Planner:
                 f"{_octaves(len(octaves.skipped))} of {skipped} skipped, too small for "
                 f"{', '.join(self._layers)}: the least is {octaves.smallest_side} pixels a side"
             )
+        larger = [size for size in self._dream.octave_sizes or () if size > max(shape)]
+        if larger:
+            sizes = ", ".join(map(str, larger))
+            notices.append(
+                f"{_octaves(len(larger))} of {sizes} pixels left out: the picture has {max(shape)}"
+            )
         if self._blends and any(self.blends(stage.tiles) for stage in stages):
             notices.append(
                 f"seams are blended over {plural(self._fade, 'pixel')}: tiles are dreamt apart, "

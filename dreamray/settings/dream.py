@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -40,11 +42,19 @@ def parse_layer_option(text: str) -> tuple[str, float]:
         ) from None
 
 
-_LATER = ("size", "margin", "strength", "colours", "mask")
+_LATER = ("size", "margin", "strength", "colours", "mask", "octave_sizes")
 """Settings that the first version had not, and that do nothing where they are at their default."""
 
 PICTURES = frozenset({"mask"})
 """Settings that name a picture."""
+
+
+def _sizes_of(value: object) -> object:
+    """Of a text such as `400,800`, or a single number; anything else as it is."""
+    value = none_as_word(value)
+    if isinstance(value, str):
+        return re.split(r"[,\s]+", value.strip().removeprefix("[").removesuffix("]").strip())
+    return [value] if isinstance(value, int) else value
 
 
 def _layers_of(value: object) -> object:
@@ -98,6 +108,18 @@ class Dream(Settings):
     """Whether the result has the source's colours, and the dream's lightness alone."""
     mask: PictureSetting = Field(default=None, description=PICTURE)
     """Grey: what is white is dreamt, what is black stays, what is between moves by so much less."""
+    octave_sizes: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=2**20)], ...] | None, BeforeValidator(_sizes_of)
+    ] = Field(
+        default=None,
+        max_length=50,
+        description="up to 50 ascending whole numbers of pixels from 1 to 1048576, as 400,800, or "
+        "none",
+    )
+    """Longer sides of the octaves, in place of `octaves` and `octave_scale`.
+
+    The picture's own comes behind them; larger ones are left out.
+    """
 
     @model_serializer(mode="wrap")
     def _without_the_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -117,6 +139,13 @@ class Dream(Settings):
         if isinstance(octaves, int) and not 1 <= octaves <= 50:
             raise ValueError
         return octaves
+
+    @field_validator("octave_sizes")
+    @classmethod
+    def _ascending(cls, sizes: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if sizes is not None and (not sizes or any(a >= b for a, b in itertools.pairwise(sizes))):
+            raise ValueError
+        return sizes
 
     @field_validator("margin")
     @classmethod

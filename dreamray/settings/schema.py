@@ -37,6 +37,8 @@ class Settings(BaseModel):
     def _no_truths(cls, value: object) -> object:
         """YAML reads `yes` and `on` as true, which would be taken for the number 1."""
         values = value.values() if isinstance(value, Mapping) else [value]
+        if isinstance(value, list | tuple):
+            values = value
         if any(isinstance(v, bool) for v in values):
             raise ValueError
         return value

@@ -36,6 +36,7 @@ OTHER_DREAM: dict[str, Any] = {
     "margin": 5,
     "strength": 0.5,
     "colours": "keep",
+    "octave_sizes": [300, 500],
     "mask": {"picture": "sky.png", "sha256": "0" * 64},
 }
 OTHER_EXECUTION = {"precision": "bfloat16", "overlap": 16, "seams": "blend"}

@@ -43,6 +43,36 @@ class TestShapes:
         assert str(Shape(2, 3)) == "3x2"
 
 
+class TestSizes:
+    """Octaves by a list of longer sides, with the picture's own behind them."""
+
+    @pytest.mark.parametrize(
+        ("shape", "expected"),
+        [
+            ((600, 900), [(266, 400), (533, 800), (600, 900)]),
+            ((900, 600), [(400, 266), (800, 533), (900, 600)]),
+            ((600, 800), [(300, 400), (600, 800)]),
+            ((300, 450), [(266, 400), (300, 450)]),
+            ((200, 300), [(200, 300)]),
+        ],
+    )
+    def test_are_the_octaves(self, shape, expected):
+        assert list(planned(shape, octave_sizes=[400, 800], octaves=7).shapes) == expected
+
+    @given(st.integers(100, 5000), st.integers(90, 5000))
+    def test_have_exactly_the_longer_side_asked_for(self, longest, size):
+        first = planned((longest, longest), octave_sizes=[size]).shapes[0]
+        assert max(first) == min(size, longest)
+
+    def test_that_are_too_small_for_the_network_are_skipped(self):
+        plan = planned((600, 900), octave_sizes=[20, 400])
+        assert plan.skipped == ((13, 20),)
+
+    def test_grow_with_a_margin(self):
+        plan = planned((600, 900), octave_sizes=[450], margin=100)
+        assert plan.shapes == ((400, 550), (800, 1100))
+
+
 class TestTooSmall:
     def test_octaves_are_skipped(self):
         plan = planned((299, 450), octave_scale=5)

@@ -46,6 +46,7 @@ dreams = st.builds(
     strength=st.floats(0, 1),
     colours=st.sampled_from(["dream", "keep"]),
     mask=st.none() | st.sampled_from(["sky.png", {"picture": "sky.png", "sha256": "0" * 64}]),
+    octave_sizes=st.none() | st.sets(st.integers(1, 2**20), min_size=1, max_size=5).map(sorted),
 )
 
 
@@ -95,6 +96,11 @@ class TestRange:
             ("seed", "from 0 to 4294967295", [-1, 2**32, 0.5, "dice", None]),
             ("strength", "a number from 0 to 1", [-0.1, 1.1, "half", None]),
             ("colours", "dream or keep", ["original", None, 1]),
+            (
+                "octave_sizes",
+                "ascending whole numbers of pixels",
+                ["", "800,400", "400,400", [0], [400, True], "a,b", [2**20 + 1], [4.5], [[]]],
+            ),
             ("layers", "at least one layer", [{}, [], "mixed4 mixed5", None, 3]),
         ],
     )
@@ -148,6 +154,15 @@ class TestRange:
         assert asked == Execution(workers=[1, 16], exchange_ports=[20000, 20063])
         assert asked == Execution(**asked.model_dump(mode="json"))
         assert Execution(workers=2, exchange_ports=20000).exchange_ports == (20000, 20000)
+
+    @pytest.mark.parametrize(
+        "sizes", ["400,800", "400 800", " [400, 800] ", [400, 800], ["400", 800]]
+    )
+    def test_sizes_may_be_text_or_a_list(self, sizes):
+        dream = Dream(octave_sizes=sizes)
+        assert dream.octave_sizes == (400, 800)
+        assert Dream.from_yaml(dream.to_yaml()) == dream
+        assert Dream(octave_sizes=[400]) == Dream(octave_sizes="400") == Dream(octave_sizes=400)
 
     @pytest.mark.parametrize("word", ["none", "None", " NONE "])
     def test_none_is_a_word(self, word):
@@ -316,6 +331,7 @@ class TestDigest:
             {"strength": 0.5},
             {"colours": "keep"},
             {"mask": "sky.png"},
+            {"octave_sizes": "400,800"},
         ],
     )
     def test_depends_on_every_setting(self, change):
@@ -324,7 +340,9 @@ class TestDigest:
     def test_is_that_of_the_versions_before_where_nothing_newer_is_used(self):
         """Else every set would be made anew."""
         digest = "d13dffbe9c57d7df4deee2e241d537a7d17101d5dfe7fcc15b5bb205ea2fe4ed"
-        spelled_out = Dream(size="none", margin=0, strength=1, colours="dream", mask="none")
+        spelled_out = Dream(
+            size="none", margin=0, strength=1, colours="dream", mask="none", octave_sizes=None
+        )
         assert Dream().digest() == spelled_out.digest() == digest
 
     def test_every_setting_is_tried_above(self):
