@@ -23,9 +23,10 @@ from dreamray.bulk.sources import entries
 from dreamray.bulk.task import Task, utc_now
 from dreamray.bulk.task_store import TaskRow, TaskStore
 from dreamray.engine.events import Notice
+from dreamray.pictures.noise import locate_source
 from dreamray.render.named_pictures import settle_pictures
 from dreamray.settings.dream import Dream
-from dreamray.storage import ListedFile, Location, locate
+from dreamray.storage import ListedFile, Location
 
 _NAMED = 3
 """Results with another name that are told."""
@@ -176,7 +177,7 @@ class BulkPlanner:
         thumbnails = thumbnails_of(wanted.destination, row.output)
         return Task(
             output=row.output,
-            source=locate(row.source),
+            source=locate_source(row.source),
             target=wanted.destination.file(row.output),
             dream=dream,
             request=row.request,

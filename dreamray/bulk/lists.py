@@ -18,9 +18,10 @@ from dreamray.base.errors import RequestError
 from dreamray.base.messages import brief, shown
 from dreamray.base.parsing import MOST_LINE, ParseError, bounded_lines, parse_json
 from dreamray.bulk.entry import Entry
+from dreamray.pictures.noise import SCHEME, locate_source
 from dreamray.settings.dream import PICTURES, Dream, parse_layers
 from dreamray.settings.schema import none_as_word
-from dreamray.storage import LocalFile, LocalFolder, Location, locate
+from dreamray.storage import LocalFile, LocalFolder, Location
 
 _SETTINGS = {"layer", *Dream.model_fields}
 _COLUMNS = {"source", "output", *_SETTINGS}
@@ -111,7 +112,7 @@ def _entry(place: Location, row: Mapping[str, Any]) -> Entry:
 def _located(place: Location, named: str) -> Location:
     """What a list names: from its folder on, if it is relative."""
     if not _is_relative(named):
-        return locate(named)
+        return locate_source(named)
     folder = place.folder
     if isinstance(folder, LocalFolder):
         return LocalFile(folder.path / named)
@@ -119,7 +120,7 @@ def _located(place: Location, named: str) -> Location:
 
 
 def _is_relative(named: str) -> bool:
-    return "://" not in named and not named.startswith(("/", "~"))
+    return "://" not in named and not named.startswith(("/", "~", SCHEME))
 
 
 def _layers(value: object) -> dict[str, float]:

@@ -34,7 +34,10 @@ Output = Annotated[
 @with_settings
 def render(
     sources: Annotated[
-        list[str], typer.Argument(metavar="INPUT…", help="Pictures: paths or s3:// URIs.")
+        list[str],
+        typer.Argument(
+            metavar="INPUT…", help="Pictures: paths or s3:// URIs; or noise:WIDTHxHEIGHT@SEED."
+        ),
     ],
     output: Annotated[
         str,

@@ -21,6 +21,7 @@ from dreamray.model.architecture import CONVOLUTIONS, convolution_flops, kernel_
 from dreamray.model.weights.arrays import Weights
 from dreamray.pictures import decode
 from dreamray.pictures.ingest import file_shape
+from dreamray.pictures.noise import locate_source
 from dreamray.plan.octaves import smallest_side
 from dreamray.plan.planner import PicturePlan, Planner
 from dreamray.plan.tiles import plan_tiles
@@ -29,7 +30,6 @@ from dreamray.raster.pixels import HELD_PIXELS
 from dreamray.render.default_layers import foresee_layers
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution, Workers
-from dreamray.storage import locate
 
 _PROBE_SIDE = 320
 _PROBE_STEPS = 4
@@ -43,7 +43,7 @@ def plan_picture(source: str, request: MergedSettings) -> tuple[PicturePlan, Dre
     """
     notes: list[str] = []
     dream = foresee_layers(request.execution.weights, request.dream, notes.append)
-    place = locate(source)
+    place = locate_source(source)
     with place.as_local_file() as path:
         shape = file_shape(path, shown(place.name))
         if shape.pixels <= HELD_PIXELS:  # Decoded, what is wrong with it is told, too.

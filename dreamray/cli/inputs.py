@@ -9,6 +9,7 @@ from dreamray.base.errors import PictureError, RequestError
 from dreamray.base.messages import shown
 from dreamray.bulk.entry import Entry
 from dreamray.bulk.naming import output_name
+from dreamray.pictures.noise import locate_source
 from dreamray.pictures.outputs import check_output_place, is_dream
 from dreamray.storage import Folder, LocalFolder, locate, locate_folder
 from dreamray.storage.identity import identity, is_folder
@@ -40,7 +41,7 @@ def pair_up(sources: list[str], output: str, *, overwrite: bool) -> list[Pair]:
     pairs: list[Pair] = []
     taken: dict[str, str] = {}
     for source in sources:
-        place = locate(source.rstrip("/") if is_folder(source) else source)
+        place = locate_source(source.rstrip("/") if is_folder(source) else source)
         if is_folder(source):
             raise RequestError(
                 f"{shown(source)}: this is a folder; `dreamray bulk` takes all of its pictures"
@@ -61,7 +62,7 @@ def pair_up(sources: list[str], output: str, *, overwrite: bool) -> list[Pair]:
 
 
 def _check(pairs: list[Pair], *, overwrite: bool) -> None:
-    inputs = {identity(locate(pair.source)): pair.source for pair in pairs}
+    inputs = {identity(locate_source(pair.source)): pair.source for pair in pairs}
     outputs: dict[Hashable, str] = {}
     for pair in pairs:
         place = locate(pair.output)
@@ -76,7 +77,7 @@ def _check(pairs: list[Pair], *, overwrite: bool) -> None:
             place,
             is_dream,
             overwrite=overwrite,
-            sources=[locate(source)] if source is not None else [],
+            sources=[locate_source(source)] if source is not None else [],
         )
 
 

@@ -14,6 +14,7 @@
 | `metadata` | the settings of a dream inside its picture |
 | `reduction` | a smaller picture |
 | `guard` | decoders held in check, and their errors in one line |
+| `noise` | a source that is made up |
 | `colour`, `rgb_space`, `exif`, `parts`, `strips`, `preview` | what these are made of |
 """
 

@@ -20,6 +20,7 @@ from dreamray.pictures.deep_zoom_placement import check_place
 from dreamray.pictures.encoding import Format, check_output, output_format
 from dreamray.pictures.export import export
 from dreamray.pictures.ingest import Source
+from dreamray.pictures.noise import locate_source
 from dreamray.pictures.outputs import OBJECT_MARK, check_not_read, check_output_place, is_dream
 from dreamray.pictures.preview import preview_of, write_preview
 from dreamray.raster.lazy import NormalizedRaster
@@ -69,7 +70,7 @@ def render_picture(
     """
     target = locate(output)
     format = output_format(target.name)
-    place = locate(source)
+    place = locate_source(source)
     fingerprint = place.fingerprint()
     _, folder = work_folder(target, renderer.execution.work)
     outputs = _Outputs(target, format, (place, *renderer.reads), folder, options)

@@ -15,6 +15,7 @@ from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.model.weights import loader
 from dreamray.model.weights.arrays import Weights
 from dreamray.pictures import Picture
+from dreamray.pictures.noise import locate_source
 from dreamray.pictures.reduction import reduce_array
 from dreamray.plan.planner import PicturePlan, Planner
 from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
@@ -271,7 +272,7 @@ class Renderer:
 
 def read_picture(source: str, on_event: Listener = ignore) -> Picture:
     """Read and decode a picture, its notes given as `Notice` events."""
-    place = locate(source)
+    place = locate_source(source)
     with place.as_local_file() as path:
         picture = pictures.decode(path.read_bytes(), place.name)
     for note in picture.notes:

@@ -16,6 +16,7 @@ from dreamray.base.messages import Aside, brief
 from dreamray.engine.events import Listener, Notice, ignore
 from dreamray.pictures import Picture
 from dreamray.pictures.encoding import PICTURE_SUFFIXES
+from dreamray.pictures.noise import locate_source
 from dreamray.pictures.outputs import check_output_place, is_dream
 from dreamray.pictures.reduction import reduce_array
 from dreamray.plan.planner import Planner
@@ -115,7 +116,7 @@ def render_sheet(
     target.check_writable()
 
     def check() -> None:
-        sources = [locate(source), *renderer.reads]
+        sources = [locate_source(source), *renderer.reads]
         check_output_place(target, is_dream, overwrite=overwrite, sources=sources)
 
     check()

@@ -77,8 +77,8 @@ class WatchedEngine(PlainEngine):
     """Computes batches too, one window after the other."""
 
     def __init__(self, watch: Watch, *layers: str) -> None:
-        self.layers = layers
         self._plain = PlainEngine(*layers)
+        self.scopes = self._plain.scopes
         self._watch = watch
 
     def gradient(self, window: Raster, owned: Any, per_cell: Any) -> tuple[float, Raster]:
@@ -903,6 +903,21 @@ class TestWholeSet:
         half_black(bench.folder / "in" / "sky.png", *(2 * side for side in shape))
         counts, _ = dreamt(bench.folder / "in" / "list.csv", bench.folder / "out")
         assert (counts.kept, counts.done) == (1, 1)
+
+    def test_by_a_list_of_noise(self, bench, dreamt):
+        bench.put("list.txt", b"noise:70x60@1\nnoise:70x60@2\nnoise:70x60@1x\n")
+        with pytest.raises(RequestError, match=r"list.txt, line 3: 'noise:70x60@1x'"):
+            dreamt(bench.folder / "in" / "list.txt", bench.folder / "out")
+        bench.put("list.txt", b"noise:70x60@1\nnoise:70x60@2\n")
+        counts, _ = dreamt(bench.folder / "in" / "list.txt", bench.folder / "out")
+        assert (counts.done, counts.failed) == (2, 0)
+        rendered = bench.folder / "rendered.png"
+        crew = LocalTileExecutor(Worker(PlainEngine(LAYER)))
+        with Renderer(DREAM, EXECUTION, weights=PLAIN, executor=crew) as dreamer:
+            render_picture("noise:70x60@2", str(rendered), dreamer)
+        assert bench.made("noise-70x60-2.png") == rendered.read_bytes()
+        counts, gradients = dreamt(bench.folder / "in" / "list.txt", bench.folder / "out")
+        assert (counts.kept, gradients) == (2, 0)
 
     def test_from_bucket_to_bucket(self, bench, bucket, dreamt):
         for name in ("colour.png", "turned.jpg"):

@@ -8,6 +8,7 @@ from typing import Any
 
 from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import Worker
+from dreamray.pictures import decode, read_metadata
 from dreamray.render.files import RenderOptions, render_picture
 from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
@@ -53,3 +54,15 @@ def test_a_source_that_was_moved_is_gone_on_with(tmp_path: Path) -> None:
         )
     assert (tmp_path / "out.png").read_bytes() == first
     assert any("all octaves are dreamt" in note for note in notes)
+
+
+def test_noise_is_a_source_as_files_are(tmp_path: Path) -> None:
+    found = [render("noise:120x90@7", tmp_path / name) for name in ("a.png", "b.png", "a.png")]
+    assert found[0] == found[1] == found[2]
+    assert render("noise:120x90@8", tmp_path / "c.png") != found[0]
+    assert decode(found[0], "a.png").pixels.shape == (90, 120, 3)
+    digests = [
+        read_metadata(data, "a.png")["source"]["sha256"]
+        for data in (found[0], render("noise:120x90@7", tmp_path / "d.tif"))
+    ]
+    assert digests[0] == digests[1]
