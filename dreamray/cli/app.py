@@ -102,6 +102,7 @@ for _command in (
     commands.sweep,
     commands.plan,
     commands.layers,
+    commands.presets,
     commands.show,
 ):
     app.command()(_command)

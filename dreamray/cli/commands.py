@@ -243,6 +243,26 @@ def layers(
             say(f"{layer.name:<26}{layer.rows.stride:>7}{sees:>14}{layer.channels:>10}")
 
 
+def presets(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The one to print, as YAML.")
+    ] = None,
+) -> None:
+    """The dreams that have a name, for --preset; of one, its settings.
+
+    Those in the folder $DREAMRAY_PRESETS, files NAME.yaml, go before the package's.
+    """
+    from dreamray.settings.named_presets import every_preset, read_preset
+
+    if name is not None:
+        say(read_preset(name).text.rstrip())
+        return
+    every = list(every_preset())
+    width = max(len(preset.name) for preset in every)
+    for preset in every:
+        say(f"{preset.name:<{width}}  {preset.about}".rstrip())
+
+
 def show(
     picture: Annotated[str, typer.Argument(metavar="OUTPUT", help="A finished picture.")],
     as_json: Annotated[

@@ -14,6 +14,7 @@ from dreamray.cli.options import CliOptions
 from dreamray.pictures import read_metadata
 from dreamray.settings.dream import Dream, parse_layers
 from dreamray.settings.execution import VISIBLE, VISIBLE_IF_USED, Execution
+from dreamray.settings.named_presets import read_preset
 from dreamray.settings.schema import read_yaml_mapping
 from dreamray.storage import locate
 
@@ -43,7 +44,7 @@ class MergedSettings:
 
 
 def merge_settings(given: CliOptions) -> MergedSettings:
-    """Merge the settings: those of --like, over them those of --config, over them the options.
+    """Merge the settings: of --like, over them of --preset, then of --config, then the options.
 
     Raises RequestError for what is not allowed, PictureError for a --like without settings.
     """
@@ -61,6 +62,8 @@ def merge_settings(given: CliOptions) -> MergedSettings:
         Execution.from_mapping(execution, f"settings in {shown(like)}")
         sha256 = _section(metadata, "weights").get("sha256")
         like_weights = sha256 if isinstance(sha256, str) else None
+    if preset := given.pop("preset", None):
+        dream.update(read_preset(preset).settings)
     if config := given.pop("config", None):
         settings = _read_config(config)
         for name, value in settings.items():

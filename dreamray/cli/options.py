@@ -152,6 +152,7 @@ FARM = (
 )
 
 FILES = (
+    Option("preset", "NAME", "Settings of a name: `dreamray presets` lists them."),
     Option("config", "FILE", "YAML file of settings, as `dreamray show` prints them."),
     Option("like", "PICTURE", "Take the settings of an earlier result."),
 )

@@ -23,6 +23,7 @@ from dreamray.plan.planner import Planner
 from dreamray.render.provenance import describe
 from dreamray.render.renderer import Renderer, read_picture
 from dreamray.settings.dream import Dream
+from dreamray.settings.named_presets import read_preset
 from dreamray.storage import locate
 
 PAPER = (
@@ -36,7 +37,11 @@ PAPER = (
 SIZE = 400
 """Longer side of each picture, where the dream has no size."""
 
-_VARIED = ("layer", *(name for name in Dream.model_fields if name not in ("layers", "size")))
+_VARIED = (
+    "layer",
+    "preset",
+    *(name for name in Dream.model_fields if name not in ("layers", "size")),
+)
 
 _MARGIN, _LABEL = 12, 26
 _COLUMNS = 6
@@ -84,12 +89,14 @@ def _row(text: str, dream: Dream) -> list[Experiment]:
             f"--vary {brief(text)} is not of the form SETTING=A,B, such as step=0.01,0.1"
         )
     if setting not in _VARIED:
-        known = ", ".join(name for name in _VARIED if name != "layer")
-        raise RequestError(f"--vary {brief(setting)}: no such setting; there are layer, {known}")
+        known = ", ".join(_VARIED)
+        raise RequestError(f"--vary {brief(setting)}: no such setting; there are {known}")
     return [_experiment(dream, setting, value.strip()) for value in _COMMA.split(values)]
 
 
 def _experiment(dream: Dream, setting: str, value: str) -> Experiment:
+    if setting == "preset":
+        return Experiment(value, dream.replace(**read_preset(value).settings))
     if setting == "layer":
         name, equals, weight = value.partition("=")
         return Experiment(value, dream.replace(layers={name: weight} if equals else name))
