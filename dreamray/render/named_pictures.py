@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from dreamray.base.errors import RequestError
+from dreamray.base.errors import PictureError, RequestError
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import Warn, shown
 from dreamray.pictures import ingest
@@ -54,8 +54,8 @@ def open_mask(
     """The mask of a settled dream, brought into a folder of a picture's work; None without one.
 
     It is read from `held`, by its digest, or else from its place; not again where the folder has
-    it. Raises RequestError where it is of another aspect than the picture, or has changed since it
-    was told by its digest; and as `ingest`.
+    it. Raises RequestError where it is no picture, or of another aspect than the one that is
+    dreamt, or has changed since it was told by its digest; else as `ingest`.
     """
     if (named := dream.mask) is None:
         return None
@@ -67,7 +67,10 @@ def open_mask(
         if data := held.get(named.content):
             place = MemoryFolder().file(place.name)
             place.write(data)
-        source = ingest.ingest(place, folder, warn=warn)
+        try:
+            source = ingest.ingest(place, folder, warn=warn)
+        except PictureError as error:
+            raise RequestError(f"the mask: {error}") from None
         _check_digest("mask", named, source.sha256)
     if not is_alike(source.shape, picture):
         raise RequestError(

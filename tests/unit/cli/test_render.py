@@ -131,11 +131,20 @@ def test_a_bad_picture_fails_in_one_line_and_leaves_nothing(
         (["--weights", "absent.h5"], ["absent.h5"]),
         (["--config", "absent.yaml"], ["absent.yaml"]),
         (["--like", "absent.png"], ["absent.png"]),
+        (["--mask", "absent.png"], ["absent.png"]),
+        (["--mask", "TALL"], ["tall.png", "50x100", "120x100", "aspect"]),
+        (["--strength", "1.5"], ["strength", "0 to 1"]),
+        (["--colours", "none"], ["colours", "dream or keep"]),
+        (["--octave-sizes", "800,400"], ["octave_sizes", "ascending"]),
+        (["--preset", "absent"], ["absent", "there are", "recipe"]),
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_is_allowed(
     options: list[str], words: list[str], run: Run, picture: Path, folder: Path
 ) -> None:
+    tall = picture.with_name("tall.png")
+    Image.fromarray(noise(100, 50, 1)).save(tall)
+    options = [str(tall) if option == "TALL" else option for option in options]
     refused(run("render", picture, folder / "out.png", "--weights", "random", *options), 2, *words)
     assert not list(folder.iterdir())
 
@@ -151,6 +160,7 @@ def test_a_wrong_setting_is_refused_with_what_is_allowed(
         ("in.png", "out/a.gif", [".gif", ".png"]),
         ("in.png", "ftp://x/a.png", ["ftp"]),
         ("s3://x", "out/a.png", ["key"]),
+        ("noise:12", "out/a.png", ["noise:12", "noise:1600x900@7"]),
         ("in.png/x.png", "out/a.png", ["not a folder"]),
     ],
 )

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from dreamray.base.errors import NotFoundError, PictureError, RequestError
+from dreamray.base.errors import NotFoundError, RequestError
 from dreamray.base.geometry import Shape
 from dreamray.cli.merge import merge_settings
 from dreamray.engine.events import Listener, StepDone, ignore
@@ -24,7 +24,7 @@ from dreamray.render.named_pictures import is_alike, open_mask, settle_pictures
 from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
-from dreamray.storage import MemoryFolder
+from dreamray.storage import MemoryFolder, locate
 from tests.support.plain_engine import PlainEngine
 from tests.unit.bulk.test_task_runner import PLAIN
 
@@ -192,7 +192,7 @@ class TestRefused:
     def test_no_picture(self, tmp_path: Path) -> None:
         (tmp_path / "mask.png").write_text("words")
         mask = str(tmp_path / "mask.png")
-        with pytest.raises(PictureError, match="mask\\.png"):
+        with pytest.raises(RequestError, match=r"the mask: mask\.png is none of JPEG"):
             render(draw(tmp_path / "in.png"), tmp_path / "out.png", mask=mask)
 
     def test_as_an_output(self, tmp_path: Path) -> None:
@@ -207,6 +207,14 @@ class TestRefused:
     def test_no_name(self, mask: Any) -> None:
         with pytest.raises(RequestError, match=r"mask: .* is not allowed; allowed: the path"):
             Dream(mask=mask)
+
+
+def test_a_mask_may_lie_in_a_bucket(tmp_path: Path, bucket: str) -> None:
+    source, mask = draw(tmp_path / "in.png"), half(tmp_path / "mask.png")
+    locate(f"s3://{bucket}/mask.png").write(Path(mask).read_bytes())
+    one = render(source, tmp_path / "one.png", mask=mask)
+    other = render(source, tmp_path / "other.png", mask=f"s3://{bucket}/mask.png")
+    np.testing.assert_array_equal(one, other)
 
 
 def test_a_mask_is_brought_in_once(tmp_path: Path) -> None:

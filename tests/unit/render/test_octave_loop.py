@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dreamray.base.errors import DreamrayError, MemoryExhaustedError
 from dreamray.base.geometry import Raster, Region, Shape
@@ -210,6 +213,42 @@ class TestMask:
             with contextlib.suppress(KeyboardInterrupt):
                 broken.by()
             assert Run(folder, 1, mask=ragged(), **seams).by() == expected
+
+
+@given(
+    settings=st.fixed_dictionaries(
+        {},
+        optional={
+            "margin": st.sampled_from([9, 37]),
+            "octave_sizes": st.sampled_from([[70], [60, 80], [20, 70]]),
+            "strength": st.sampled_from([0.0, 0.4]),
+            "colours": st.just("keep"),
+            "jitter": st.just(0),
+            "max_loss": st.just(0.03),
+        },
+    ),
+    masked=st.booleans(),
+    blends=st.booleans(),
+    count=st.integers(2, 3),
+    stop=st.integers(1, 8),
+)
+@hypothesis.settings(max_examples=12)
+def test_settings_together_have_the_same_bytes_however_they_are_dreamt(
+    settings: dict[str, Any], masked: bool, blends: bool, count: int, stop: int
+) -> None:
+    """By one worker or several, and by some after others were interrupted."""
+    dream, folder = DREAM.replace(**settings), MemoryFolder()
+    more: dict[str, Any] = {
+        "mask": ragged() if masked else None,
+        **SEAMS["blend" if blends else "exact"],
+    }
+    expected = Run(dream=dream, **more).by()
+    broken = Run(folder, 1, dream, **more)
+    broken.stop = lambda event: len(broken.told(StepDone) + broken.told(TileDone)) == stop
+    with contextlib.suppress(KeyboardInterrupt):
+        broken.by()
+    crew = Crew(lambda: PlainEngine(*LAYERS), count)
+    assert Run(folder, 1, dream, **more).by(crew) == expected
 
 
 class TestMargin:
