@@ -21,7 +21,7 @@ from dreamray.model.architecture import CONVOLUTIONS, convolution_flops, kernel_
 from dreamray.model.weights.arrays import Weights
 from dreamray.pictures import decode
 from dreamray.pictures.ingest import file_shape
-from dreamray.pictures.noise import locate_source
+from dreamray.pictures.noise import NoisePicture, locate_source
 from dreamray.plan.octaves import smallest_side
 from dreamray.plan.planner import PicturePlan, Planner
 from dreamray.plan.tiles import plan_tiles
@@ -30,6 +30,7 @@ from dreamray.raster.pixels import HELD_PIXELS
 from dreamray.render.default_layers import foresee_layers
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution, Workers
+from dreamray.storage import Location
 
 _PROBE_SIDE = 320
 _PROBE_STEPS = 4
@@ -43,14 +44,20 @@ def plan_picture(source: str, request: MergedSettings) -> tuple[PicturePlan, Dre
     """
     notes: list[str] = []
     dream = foresee_layers(request.execution.weights, request.dream, notes.append)
-    place = locate_source(source)
+    shape = _shape_of(locate_source(source))
+    plan = Planner(dream, request.execution).plan(shape.within(dream.size))
+    advice = [plan.advice] if plan.advice else []
+    return replace(plan, notices=(*notes, *plan.notices, *advice)), dream
+
+
+def _shape_of(place: Location) -> Shape:
+    if isinstance(place, NoisePicture):  # It takes a while to be made.
+        return place.shape
     with place.as_local_file() as path:
         shape = file_shape(path, shown(place.name))
         if shape.pixels <= HELD_PIXELS:  # Decoded, what is wrong with it is told, too.
             shape = Shape(*decode(path.read_bytes(), place.name).pixels.shape[:2])
-    plan = Planner(dream, request.execution).plan(shape.within(dream.size))
-    advice = [plan.advice] if plan.advice else []
-    return replace(plan, notices=(*notes, *plan.notices, *advice)), dream
+    return shape
 
 
 def measure_speed(dream: Dream, execution: Execution) -> float:
