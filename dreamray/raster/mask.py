@@ -16,7 +16,10 @@ from dreamray.base.geometry import Raster, Shape
 from dreamray.raster.chunked import ChunkedRaster
 from dreamray.raster.lazy import Indices, LazyRaster
 
-_READ_PIXELS = 1 << 22
+_STRIP = 256
+"""Rows that are looked at at a time, to need little memory beside the result."""
+
+_READ_PIXELS = 1 << 20
 """Of the source of a filtered mask that are read at a time."""
 
 _RED, _GREEN, _BLUE, _ALL = 2126, 7152, 722, 10_000
@@ -39,12 +42,19 @@ class GreyRaster:
 
     def points(self, rows: Indices, columns: Indices) -> Raster:
         """See `LazyRaster`."""
+        grey = np.empty((len(rows), len(columns), 1), np.float32)
+        for start in range(0, len(rows), _STRIP):
+            strip = slice(start, start + _STRIP)
+            grey[strip, :, 0] = self._strip(rows[strip], columns)
+        return grey
+
+    def _strip(self, rows: Indices, columns: Indices) -> npt.NDArray[np.floating]:
         most = np.iinfo(self.colour.dtype).max
-        red, green, blue = np.moveaxis(self.colour.points(rows, columns).astype(np.int64), -1, 0)
+        red, green, blue = np.moveaxis(self.colour.points(rows, columns).astype(np.int32), -1, 0)
         grey = (_RED * red + _GREEN * green + _BLUE * blue) / (_ALL * most)
         if self.alpha is not None:
             grey *= self.alpha.points(rows, columns)[..., 0] / most
-        return np.asarray(grey[..., None], np.float32)
+        return grey
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,11 @@ class KeptRaster:
 
     def points(self, rows: Indices, columns: Indices) -> Raster:
         """See `LazyRaster`."""
-        dreamt, mask = (one.points(rows, columns) for one in (self.dreamt, self.mask))
-        if mask.all():
-            return dreamt
-        return np.where(mask == 0, self.source.points(rows, columns), dreamt)
+        dreamt = self.dreamt.points(rows, columns)
+        for start in range(0, len(rows), _STRIP):
+            strip = slice(start, start + _STRIP)
+            mask = self.mask.points(rows[strip], columns)
+            if not mask.all():
+                kept = self.source.points(rows[strip], columns)
+                np.copyto(dreamt[strip], kept, where=mask == 0)
+        return dreamt
