@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dreamray.render.renderer import Renderer
     from dreamray.settings.dream import Dream
     from dreamray.settings.execution import Execution
+    from dreamray.settings.named_presets import preset
 
 __all__ = [
     "BulkOptions",
@@ -37,6 +38,7 @@ __all__ = [
     "__version__",
     "dream",
     "dream_set",
+    "preset",
     "render_picture",
 ]
 
@@ -50,6 +52,7 @@ _HOMES = {
     "Renderer": "dreamray.render.renderer",
     "dream": "dreamray.render.api",
     "dream_set": "dreamray.bulk.job",
+    "preset": "dreamray.settings.named_presets",
     "render_picture": "dreamray.render.files",
 }
 

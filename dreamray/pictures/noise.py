@@ -153,7 +153,7 @@ def noise_rows(shape: Shape, seed: int, start: int, stop: int) -> Pixels:
         total += _clouds(shape, seed, layer, start, stop)
     total *= np.float32(_CONTRAST / (_SPREAD * layers**0.5 * _LONGEST_COLUMN))
     one, two, three = np.moveaxis(total, -1, 0)
-    colours = np.float32(_COLOURS)
+    colours = np.array(_COLOURS, np.float32)
     light = np.stack([a * one + b * two + c * three for a, b, c in colours], axis=-1)
     light /= 1 + np.abs(light)
     return (light * 127.5 + 128).astype(np.uint8)

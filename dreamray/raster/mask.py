@@ -48,10 +48,11 @@ class GreyRaster:
             grey[strip, :, 0] = self._strip(rows[strip], columns)
         return grey
 
-    def _strip(self, rows: Indices, columns: Indices) -> npt.NDArray[np.floating]:
+    def _strip(self, rows: Indices, columns: Indices) -> npt.NDArray[np.float64]:
         most = np.iinfo(self.colour.dtype).max
         red, green, blue = np.moveaxis(self.colour.points(rows, columns).astype(np.int32), -1, 0)
-        grey = (_RED * red + _GREEN * green + _BLUE * blue) / (_ALL * most)
+        light = _RED * red + _GREEN * green + _BLUE * blue
+        grey = np.asarray(light / (_ALL * most), np.float64)
         if self.alpha is not None:
             grey *= self.alpha.points(rows, columns)[..., 0] / most
         return grey

@@ -51,6 +51,15 @@ class Preset:
         return Dream(**self.settings)
 
 
+def preset(name: str) -> Dream:
+    """The dream of a preset, the package's or a user's own.
+
+    What it leaves open stays so: without layers, those that suit the weights are taken. Raises
+    RequestError for a name that there is not, and for a file that is not right.
+    """
+    return read_preset(name).dream
+
+
 def read_preset(name: str) -> Preset:
     """The preset of a name. Raises RequestError for one that is not there, or not right."""
     for folder in _folders():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
@@ -36,8 +36,10 @@ class Settings(BaseModel):
     @classmethod
     def _no_truths(cls, value: object) -> object:
         """YAML reads `yes` and `on` as true, which would be taken for the number 1."""
-        values = value.values() if isinstance(value, Mapping) else [value]
-        if isinstance(value, list | tuple):
+        values: Iterable[object] = [value]
+        if isinstance(value, Mapping):
+            values = value.values()
+        elif isinstance(value, list | tuple):
             values = value
         if any(isinstance(v, bool) for v in values):
             raise ValueError
