@@ -290,7 +290,7 @@ class TaskRunner:
         pixels = sum(stage.shape.pixels for stage in plan.stages)
         builder.work = pixels * task.dream.iterations
         about = renderer.executor(plan).about()
-        return dreamt, describe(renderer, original.sha256, plan, about)
+        return dreamt, describe(renderer, original.sha256, plan, about, task.source)
 
     def _network(self, dream: Dream) -> _Network:
         """The network for a dream's layers, loaded when it is first asked for."""

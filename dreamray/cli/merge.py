@@ -117,9 +117,14 @@ def describe_picture(picture: str, *, as_json: bool) -> str:
     comments = [
         f"{place}, made by dreamray {metadata.get('version')}",
         f"weights: {weights.get('name')}, sha256 {weights.get('sha256')}",
-        f"source: sha256 {source.get('sha256')}",
+        " ".join(["source:", *_noise_of(source), f"sha256 {source.get('sha256')}"]),
         *(f"{name}: {value}" for name, value in execution.items()),
         *(f"amplifies {weight:g} times {term.describe()}" for term, weight in dream.terms.items()),
     ]
     lines = [f"# {shown(comment)}" for comment in comments]
     return "\n".join([*lines, dream.to_yaml().rstrip()])
+
+
+def _noise_of(source: dict[str, Any]) -> list[str]:
+    noise = source.get("noise")
+    return [f"{noise},"] if isinstance(noise, str) else []

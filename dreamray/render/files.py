@@ -102,7 +102,7 @@ def render_picture(
             handle = _with_previews(on_event, outputs) if options.preview else on_event
             picture = NormalizedRaster(original.colour)
             dreamt = renderer.dream_raster(picture, plan, store, handle, mask=mask)
-            metadata = describe(renderer, original.sha256, plan, store.environment)
+            metadata = describe(renderer, original.sha256, plan, store.environment, place)
             export(
                 DreamtPixels(dreamt, original),
                 extras_of(original, renderer.execution),

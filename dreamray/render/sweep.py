@@ -23,7 +23,7 @@ from dreamray.plan.planner import Planner
 from dreamray.render.provenance import describe
 from dreamray.render.renderer import Renderer, read_picture
 from dreamray.settings.dream import Dream
-from dreamray.settings.named_presets import read_preset
+from dreamray.settings.named_presets import every_preset, read_preset
 from dreamray.storage import locate
 
 PAPER = (
@@ -91,6 +91,8 @@ def _row(text: str, dream: Dream) -> list[Experiment]:
     if setting not in _VARIED:
         known = ", ".join(_VARIED)
         raise RequestError(f"--vary {brief(setting)}: no such setting; there are {known}")
+    if (setting, values.strip()) == ("preset", "all"):
+        values = ",".join(preset.name for preset in every_preset())
     return [_experiment(dream, setting, value.strip()) for value in _COMMA.split(values)]
 
 
@@ -157,7 +159,8 @@ def render_sheet(
         with renderer.with_dream(cell.dream) as one:
             if not metadata:
                 plan = one.plan(shape)
-                metadata = describe(one, picture.sha256, plan, one.executor(plan).about())
+                about = one.executor(plan).about()
+                metadata = describe(one, picture.sha256, plan, about, locate_source(source))
             try:
                 dreams[digest] = one.dream_pixels(small)
             except MemoryExhaustedError as error:

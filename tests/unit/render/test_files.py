@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from dreamray.cli.merge import describe_picture
 from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import Worker
 from dreamray.pictures import decode, read_metadata
@@ -61,8 +62,11 @@ def test_noise_is_a_source_as_files_are(tmp_path: Path) -> None:
     assert found[0] == found[1] == found[2]
     assert render("noise:120x90@8", tmp_path / "c.png") != found[0]
     assert decode(found[0], "a.png").pixels.shape == (90, 120, 3)
-    digests = [
-        read_metadata(data, "a.png")["source"]["sha256"]
+    sources = [
+        read_metadata(data, "a.png")["source"]
         for data in (found[0], render("noise:120x90@7", tmp_path / "d.tif"))
     ]
-    assert digests[0] == digests[1]
+    assert sources[0] == sources[1]
+    assert sources[0]["noise"] == "noise:120x90@7"
+    shown = describe_picture(str(tmp_path / "a.png"), as_json=False)
+    assert f"# source: noise:120x90@7, sha256 {sources[0]['sha256']}\n" in shown

@@ -99,3 +99,5 @@ def test_may_be_varied_on_a_sheet() -> None:
     (row,) = parse_experiments(["preset=recipe,whisper"], Dream(seed=3))
     assert [cell.label for cell in row] == ["recipe", "whisper"]
     assert row[1].dream == Dream(seed=3, margin="auto", strength=0.5, colours="keep")
+    (every,) = parse_experiments(["preset=all"], Dream())
+    assert [cell.label for cell in every] == OURS
