@@ -41,9 +41,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, scene: np.ndarray) -> Path:
-    """A picture, and the settings of its dream."""
+    """A picture, a mask, and the settings of a dream."""
     path = tmp_path_factory.mktemp("render")
     Image.fromarray(scene[:200, :290]).save(path / "in.png")
+    Image.fromarray(scene[:100, :145, 1]).save(path / "mask.png")
     (path / "dream.yaml").write_text(SETTINGS)
     return path
 
@@ -110,14 +111,16 @@ def test_three_workers_make_the_file_that_one_process_makes(folder, shared_weigh
 @pytest.fixture(scope="module")
 def local(folder: Path) -> str:
     """What the command with an engine in NumPy makes in its own process."""
-    return Command(plain_dreamray(), folder, "plain.png", *RANDOM, cluster=None).finish()
+    options = *RANDOM, "--mask", str(folder / "mask.png")
+    return Command(plain_dreamray(), folder, "plain.png", *options, cluster=None).finish()
 
 
 class TestFailures:
     """The command whole, with an engine in NumPy: the files are the same whatever happens."""
 
     def start(self, folder: Path, output: str, every: int, cluster: Cluster) -> Command:
-        options = "--workers", "2", "--checkpoint-every", str(every), *RANDOM
+        mask = str(folder / "mask.png")
+        options = "--workers", "2", "--checkpoint-every", str(every), "--mask", mask, *RANDOM
         return Command(plain_dreamray(PACE), folder, output, *options, cluster=cluster)
 
     def test_a_worker_is_killed_and_then_the_driver(self, folder, cluster, local):
