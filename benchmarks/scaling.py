@@ -76,9 +76,9 @@ class Sleeper:
         """One array of a grid of parts."""
         return np.concatenate([np.concatenate(row, axis=1) for row in parts])
 
-    def zeros(self, height: int, width: int) -> Raster:
+    def zeros(self, height: int, width: int, channels: int) -> Raster:
         """Zeros."""
-        return np.zeros((height, width, 3), np.float32)
+        return np.zeros((height, width, channels), np.float32)
 
     def add(self, target: Raster, region: Region, values: Raster) -> Raster:
         """In place."""

@@ -27,6 +27,7 @@ from dreamray.engine.worker import EngineSpec
 from dreamray.model.weights import loader
 from dreamray.pictures.encoding import Format
 from dreamray.render.default_layers import settle_layers
+from dreamray.render.guide import open_guide
 from dreamray.render.named_pictures import read_pictures, settle_pictures
 from dreamray.render.workspace import WORK
 from dreamray.settings.dream import Dream
@@ -98,6 +99,7 @@ def dream_set(
         thumbnails=options.report,
         weights_name=loaded.name,
     )
+    open_guide(dream)  # What is wrong with it is so for all.
     base = EngineSpec(dream, loaded, execution.precision, execution.threads)
     spec = TaskRunnerSpec(base, execution, options.batch, read_pictures(dream))
     work = folder.folder(WORK)

@@ -40,10 +40,11 @@ from dreamray.pictures.export import export
 from dreamray.pictures.ingest import Source, file_shape, ingest_file
 from dreamray.plan.memory_model import window_pixels
 from dreamray.plan.octaves import plan_octaves
-from dreamray.plan.planner import budget_of
+from dreamray.plan.planner import beside, budget_of
 from dreamray.raster.lazy import LazyRaster, NormalizedRaster
 from dreamray.raster.pixels import HELD_PIXELS
 from dreamray.render.checkpoint import CheckpointStore
+from dreamray.render.guide import open_guide
 from dreamray.render.named_pictures import open_mask
 from dreamray.render.provenance import describe, extras_of
 from dreamray.render.renderer import Renderer
@@ -151,7 +152,7 @@ class TaskRunner:
         self._named = named
         self._activity = activity or Activity()
         self._name = f"{socket.gethostname()}/{os.getpid()}"
-        self._networks: dict[tuple[tuple[str, float], ...], _Network] = {}
+        self._networks: dict[tuple[object, ...], _Network] = {}
         self._in_use: weakref.WeakSet[SharedObjective[Any]] = weakref.WeakSet()
         """Also those that had to go, while a picture still needs them."""
         self._loading = threading.Lock()
@@ -294,16 +295,20 @@ class TaskRunner:
 
     def _network(self, dream: Dream) -> _Network:
         """The network for a dream's layers, loaded when it is first asked for."""
-        key = tuple(dream.layers.items())
+        key = dream.engine_key
         with self._loading:
             if self._stopped:
                 raise StoppedError("stopped")
             if key not in self._networks:
                 while len(self._networks) >= _MOST_NETWORKS:
                     del self._networks[next(iter(self._networks))]
-                spec = dataclasses.replace(self._spec, dream=dream)
+                guide = open_guide(dream, self._named)
+                spec = dataclasses.replace(self._spec, dream=dream, guide=guide)
                 pixels = window_pixels(
-                    budget_of(self._execution), dream.layer_names, self._execution.precision
+                    budget_of(self._execution),
+                    dream.layer_names,
+                    self._execution.precision,
+                    beside(dream),
                 )
                 self._networks[key] = _Network.shared(spec.engine(), self._batch, pixels)
                 self._in_use.add(self._networks[key].objective)

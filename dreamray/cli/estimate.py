@@ -69,11 +69,14 @@ def measure_speed(dream: Dream, execution: Execution) -> float:
     side = _probe_side(dream)
     plan = plan_tiles(Shape(side, side), dream.layer_names)
     noise = np.random.default_rng(0).uniform(-1, 1, (side, side, 3)).astype(np.float32)
-    tools = EngineSpec(dream, _noise_weights(), execution.precision, execution.threads)
+    tools = EngineSpec(dream, _noise_weights(), execution.precision, execution.threads, noise)
     executor = LocalTileExecutor(Worker(tools.engine()))
     probe = dream.replace(iterations=1 + _PROBE_STEPS, max_loss=None)
     seconds, started = [], time.perf_counter()
-    for told in executor.dream(Octave(plan, ArrayRaster(noise), probe)):
+    image = ArrayRaster(noise)
+    for told in executor.dream(
+        Octave(plan, image, probe, source=image if dream.compares else None)
+    ):
         if not isinstance(told, Step):
             break
         seconds.append(time.perf_counter() - started)

@@ -88,6 +88,29 @@ DREAM = (
         "A path or s3:// URI: what is white in it is dreamt, what is black stays to the bit; of "
         "any size, but the aspect of the picture.",
     ),
+    Option(
+        "guide",
+        "PICTURE",
+        "A path or s3:// URI: layers grow what in each place is most like something in it.",
+    ),
+    Option(
+        "smooth",
+        "PIXELS",
+        "Smooth the gradient by Gaussians that narrow to this within an octave. Default 0: not.",
+    ),
+    Option(
+        "laplacian",
+        "N",
+        "Normalise so many bands of the gradient apart, and what is coarser than they. Default 0.",
+    ),
+    Option(
+        "optimizer",
+        "NAME",
+        "normalized, momentum or adam: what a step follows. Default normalized.",
+    ),
+    Option(
+        "schedule", "NAME", "constant, linear or cosine: steps become shorter. Default constant."
+    ),
 )
 
 EXECUTION = (

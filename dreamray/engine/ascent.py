@@ -7,10 +7,11 @@ they are, is the matter of `dreamray.engine.lockstep`.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,6 +23,16 @@ from dreamray.settings.dream import Dream
 
 SMALLEST_MEAN = 1e-7
 """The mean gradient is not taken smaller than this: a picture without detail stays as it is."""
+
+
+class Checkpoints(Protocol):
+    """Where an octave is stored on its way."""
+
+    def __call__(self, step: int) -> ChunkedRaster:
+        """The image after so many steps."""
+
+    def remembered(self, step: int, slot: str) -> ChunkedRaster:
+        """What the optimizer remembers then."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +53,15 @@ class Octave:
     """Bytes of tiles that may be in memory a worker; the rest waits in `scratch`."""
     scratch: Path | None = None
     """A folder of each worker's machine."""
-    checkpoint: Callable[[int], ChunkedRaster] | None = None
+    checkpoint: Checkpoints | None = None
     """Where the image is stored after so many steps."""
     result: ChunkedRaster | None = None
     """Where it is stored at the end, with `added` added."""
     added: LazyRaster | None = None
+    source: LazyRaster | None = None
+    """The picture at this size, where the objective compares with it."""
+    remembered: Mapping[str, LazyRaster] = field(default_factory=dict)
+    """What the optimizer has remembered at `first`: see `dreamray.plan.refinement.slots`."""
     mask: LazyRaster | None = None
     """How much of each pixel's steps is made: see `dreamray.raster.mask`; all of it if None."""
 
@@ -79,10 +94,10 @@ class StepMeasure:
 
     losses: tuple[float, ...]
     """The parts of the whole loss."""
-    sums: tuple[float, ...]
-    """Of the absolute gradient over each core."""
+    sums: tuple[tuple[float, ...], ...]
+    """Of the absolute gradient over each core; of several bands, of the squares of each."""
     values: int
-    """How many numbers the whole gradient has."""
+    """How many numbers the whole gradient, or a band of it, has."""
 
     @property
     def loss(self) -> float:
@@ -91,8 +106,14 @@ class StepMeasure:
 
     @property
     def mean(self) -> float:
-        """The mean absolute gradient of the whole picture."""
-        return sum(self.sums) / self.values
+        """The mean absolute gradient of the whole picture, where it has no bands."""
+        return self.scales[0]
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """The mean absolute gradient of the whole picture, or the root mean square of each band."""
+        means = [sum(band) / self.values for band in zip(*self.sums, strict=True)]
+        return tuple(means) if len(means) == 1 else tuple(map(math.sqrt, means))
 
 
 @dataclass(frozen=True)
@@ -133,8 +154,8 @@ class Decision(NamedTuple):
     """What all do after a gradient."""
 
     loss: float
-    mean: float
-    """What the gradient is divided by."""
+    scales: tuple[float, ...]
+    """What the gradient, or each band of it, is divided by."""
     moves: bool
     ends: bool
     """Whether it is the octave's last step."""
@@ -145,17 +166,28 @@ class Decision(NamedTuple):
 
 
 def decide(
-    octave: Octave, number: int, loss: float, mean: float, wish: Wish = Wish.GO_ON
+    octave: Octave,
+    number: int,
+    loss: float,
+    scales: tuple[float, ...],
+    wish: Wish = Wish.GO_ON,
 ) -> Decision:
-    """What follows from the loss and the mean absolute gradient of the whole picture."""
+    """What follows from the loss and the size of the gradient of the whole picture."""
     dream, reached = octave.dream, number + 1
     over = dream.max_loss is not None and loss > dream.max_loss
     ends = over or reached == dream.iterations
     due = octave.every is not None and reached % octave.every == 0
     leaves = not ends and wish >= (Wish.LEAVE_AT_CHECKPOINT if due else Wish.LEAVE)
-    return Decision(
-        loss, max(mean, SMALLEST_MEAN), not over, ends, not ends and (due or leaves), leaves
-    )
+    stores = not ends and (due or leaves)
+    return Decision(loss, divisors(scales), not over, ends, stores, leaves)
+
+
+def divisors(scales: Sequence[float]) -> tuple[float, ...]:
+    """What a gradient of that size is divided by, so that what is left is of size 1.
+
+    Bands, of which several add up, each count for so much less.
+    """
+    return tuple(math.sqrt(len(scales)) * max(scale, SMALLEST_MEAN) for scale in scales)
 
 
 def roll(dream: Dream, octave: int, number: int) -> Roll:

@@ -7,7 +7,8 @@ to one at every pixel, whatever the sizes.
 Tiles that normalise their gradients apart would make a flat sky as loud as detail. So the
 octave begins with one exact gradient of the whole picture, and each tile keeps the share of it
 that its core has: it moves by `step * share * gradient / mean(abs(gradient in its core))` with
-`share = mean(abs(exact gradient in its core)) / mean(abs(exact gradient))`.
+`share = mean(abs(exact gradient in its core)) / mean(abs(exact gradient))`. Where a gradient is
+told apart in bands, each of them has a share, of root mean squares.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from dreamray.base.geometry import Interval, Raster, Region, Shape
-from dreamray.engine.ascent import SMALLEST_MEAN, roll
+from dreamray.engine.ascent import StepMeasure, divisors, roll
 from dreamray.engine.halo_exchange import HaloExchange
 from dreamray.engine.interfaces import A, Engine
-from dreamray.engine.subdomain import Subdomain
+from dreamray.engine.subdomain import Follow, Subdomain
 from dreamray.plan import tiles
+from dreamray.plan.refinement import refinement, step_length
 from dreamray.plan.tiles import TilePlan
 from dreamray.raster.chunked import ChunkedRaster
 from dreamray.raster.lazy import Indices, LazyRaster, read
@@ -44,8 +46,8 @@ class TileTask:
     """The tile's place in the plan."""
     core: Region
     window: Region
-    share: float
-    """Mean of the exact gradient over the core, relative to that over the whole picture."""
+    shares: tuple[float, ...]
+    """Mean of the exact gradient over the core, relative to that over the picture; by band."""
     whole_loss: float
     """Of the picture at the octave's start."""
     octave: int
@@ -54,6 +56,8 @@ class TileTask:
     """The whole octave at its start."""
     result: ChunkedRaster
     """Of the window's shape."""
+    source: LazyRaster | None = None
+    """Of the whole octave: see `dreamray.engine.ascent.Octave`."""
     mask: LazyRaster | None = None
     """Of the whole octave: see `dreamray.engine.ascent.Octave`."""
 
@@ -66,7 +70,7 @@ class TileTask:
         shape = self.window.shape
         plan = tiles.plan_tiles(shape, self.dream.layer_names)
         buffer: SpillBuffer[A] = SpillBuffer(None)
-        alone = Subdomain(plan, (0,), 0, engine, buffer)
+        alone = Subdomain(plan, (0,), 0, engine, buffer, self._read_source())
         alone.put(0, read(self.image, self.window))
         if self.mask is not None:
             alone.put_mask(0, read(self.mask, self.window))
@@ -77,17 +81,33 @@ class TileTask:
         steps, first_loss = 0, math.nan
         for number in range(self.dream.iterations):
             rolled = roll(self.dream, self.octave, number)
-            alone.begin(HaloExchange(plan, (0,), rolled))
+            alone.begin(HaloExchange(plan, (0,), rolled), refinement(self.dream, number))
             loss, _ = alone.compute(0)
             if number == 0:
                 first_loss = loss
             if self._is_over(loss, first_loss):
                 break
-            mean = float(np.mean(np.abs(alone.gradient(0)[core.slices]), dtype=np.float64))
-            alone.move(0, self.dream.step * self.share, max(mean, SMALLEST_MEAN))
+            step, scales = self._size(number, alone.gradient(0)[core.slices])
+            alone.move(0, step, scales, Follow(self.dream.optimizer, number))
             steps += 1
         self.result.write(Region.whole(shape), alone.image(0))
         return steps
+
+    def _read_source(self) -> Callable[[Region], Raster] | None:
+        """Of the source, where it is compared with, all of the window: that has one tile."""
+        source = self.source
+        return None if source is None else lambda _: read(source, self.window)
+
+    def _size(self, number: int, gradient: Raster) -> tuple[float, tuple[float, ...]]:
+        """The length of a step, and what the core's gradient, or each band of it, is divided by."""
+        step = step_length(self.dream, number)
+        if len(self.shares) == 1:
+            mean = float(np.mean(np.abs(gradient), dtype=np.float64))
+            return step * self.shares[0], divisors([mean])
+        bands = np.split(gradient, len(self.shares), axis=2)
+        sizes = [math.sqrt(np.mean(np.square(band), dtype=np.float64)) for band in bands]
+        scales = zip(divisors(sizes), self.shares, strict=True)
+        return step, tuple(size / share if share else math.inf for size, share in scales)
 
     def _is_over(self, loss: float, first_loss: float) -> bool:
         if self.dream.max_loss is None:
@@ -96,8 +116,16 @@ class TileTask:
         return self.whole_loss * grown > self.dream.max_loss
 
 
-def shares(plan: TilePlan, sums: Sequence[float]) -> list[float]:
-    """Each tile's mean relative to the whole picture's, of absolute sums over the cores."""
+def shares(plan: TilePlan, measure: StepMeasure) -> list[tuple[float, ...]]:
+    """Each tile's part in the whole picture's gradient, or in each band of it."""
+    bands = [_means(plan, band) for band in zip(*measure.sums, strict=True)]
+    if len(bands) > 1:
+        bands = [[math.sqrt(mean) for mean in band] for band in bands]
+    return [*zip(*bands, strict=True)]
+
+
+def _means(plan: TilePlan, sums: Sequence[float]) -> list[float]:
+    """Each tile's mean relative to the whole picture's, of sums over the cores."""
     whole = sum(sums) / plan.shape.pixels
     if whole == 0:
         return [1.0] * len(plan.tiles)

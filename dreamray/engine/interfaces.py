@@ -18,7 +18,10 @@ from dreamray.model.terms import Scope
 
 
 class DeviceArray(Protocol):
-    """A float32 array [height, width, 3]; where it lies is its own matter."""
+    """A float32 array [height, width, channels]; where it lies is its own matter.
+
+    There is arithmetic of two of one shape, and with numbers, by element and in float32.
+    """
 
     @property
     def shape(self) -> Any:
@@ -26,9 +29,18 @@ class DeviceArray(Protocol):
 
     def __getitem__(self, key: Any) -> Any: ...
 
+    def __add__(self, other: Any) -> Any: ...
+
+    def __mul__(self, other: Any) -> Any: ...
+
+    def __truediv__(self, other: Any) -> Any: ...
+
 
 A = TypeVar("A", bound=DeviceArray)
 """The kind of array."""
+
+Kernels = npt.NDArray[np.float32]
+"""[kernels, taps], with the middle tap at the place itself."""
 
 CellRanges = npt.NDArray[np.int32]
 """[scopes, 2, 2]: first and behind the last row, and column, of the cells that are counted."""
@@ -45,7 +57,10 @@ class Objective(Protocol[A]):
         """What it counts the cells of, in the network's order."""
 
     def gradient(self, window: A, owned: CellRanges, per_cell: PerCell) -> tuple[float, A]:
-        """Loss and gradient of a window. Raises MemoryExhaustedError."""
+        """Loss and gradient of a window. Raises MemoryExhaustedError.
+
+        Where a dream compares with the source, that one's window is there as three more channels.
+        """
 
 
 class BatchObjective(Objective[A], Protocol):
@@ -75,7 +90,10 @@ class ArrayBackend(Protocol[A]):
     def join(self, parts: Sequence[Sequence[A]]) -> A:
         """One array of a grid of parts."""
 
-    def zeros(self, height: int, width: int) -> A:
+    def pair(self, one: A, other: A) -> A:
+        """One array with the channels of both."""
+
+    def zeros(self, height: int, width: int, channels: int) -> A:
         """An array of zeros."""
 
     def add(self, target: A, region: Region, values: A) -> A:
@@ -83,6 +101,22 @@ class ArrayBackend(Protocol[A]):
 
     def absolute_sum(self, values: A) -> float:
         """Of all elements, in float64."""
+
+    def smooth(self, values: A, kernels: Kernels) -> A:
+        """The mean of what each kernel gives that is run along both axes; edges are drawn out."""
+
+    def bands(self, values: A, levels: int) -> A:
+        """The bands of a Laplacian pyramid at full size, fine to coarse, [h, w, 3 * (levels + 1)].
+
+        They add up to the array. Cells of the pyramid lie on multiples of their distance from the
+        array's corner; beyond its edges there are zeros.
+        """
+
+    def square_sums(self, values: A) -> Sequence[float]:
+        """Of each three channels in turn the sum of the squares, in float64."""
+
+    def balance(self, values: A, scales: Sequence[float]) -> A:
+        """Each three channels divided by their scale, and added up: [height, width, 3]."""
 
     def move(self, image: A, gradient: A, step: float, mean: float) -> A:
         """`image + step * (gradient / mean)`, in float32."""

@@ -13,17 +13,30 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Generic
+from typing import Generic, NamedTuple
 
 import numpy as np
 
 from dreamray.base.geometry import Raster, Region
 from dreamray.engine.halo_exchange import HaloExchange, Piece
 from dreamray.engine.interfaces import A, CellRanges, Engine, PerCell
+from dreamray.engine.optimizer import direction
 from dreamray.model.terms import Scope
 from dreamray.plan import tiles
+from dreamray.plan.refinement import PLAIN, SLOTS, Refinement
 from dreamray.plan.tiles import Tile, TilePlan
 from dreamray.raster.spill import SpillBuffer
+
+
+class Follow(NamedTuple):
+    """How a step follows the gradient."""
+
+    optimizer: str = "normalized"
+    number: int = 0
+    """Of the step, from 0 in each octave."""
+
+
+DIRECTLY = Follow()
 
 
 class Subdomain(Generic[A]):
@@ -36,17 +49,24 @@ class Subdomain(Generic[A]):
         me: int,
         engine: Engine[A],
         buffer: SpillBuffer[A],
+        source: Callable[[Region], Raster] | None = None,
     ) -> None:
-        """`owners` has the owner of each tile of the plan; `me` is the one that this is."""
+        """`owners` has the owner of each tile of the plan; `me` is the one that this is.
+
+        `source` gives parts of the source at the octave's size, where the objective compares with
+        it; each is read once.
+        """
         self._plan = plan
         self._owners = owners
         self._me = me
         self._objective, self._arrays = engine.objective, engine.arrays
         self._buffer = buffer
+        self._source = source
         self._sums: dict[int, _OrderedSum[A]] = {}
         self._foreign: dict[int, tuple[Region, A]] = {}
         self._cells: dict[int, tuple[CellRanges, PerCell]] = {}
         self._exchange = HaloExchange(plan, owners, me=me)
+        self._refinement = PLAIN
         self.tiles = self._exchange.tiles_of(me)
 
     def put(self, tile: int, image: Raster) -> None:
@@ -66,9 +86,21 @@ class Subdomain(Generic[A]):
         """What the last step's contributions to a core add up to; not normalised."""
         return self._arrays.store(self._buffer["gradient", tile])
 
-    def begin(self, exchange: HaloExchange) -> None:
-        """Begin a step with this exchange; what an earlier one has left is let go."""
+    def put_remembered(self, tile: int, slot: str, values: Raster) -> None:
+        """Take over what the optimizer has remembered of a core, float32 [height, width, 3]."""
+        self._buffer[slot, tile] = self._arrays.load(values)
+
+    def remembered(self, tile: int, slot: str) -> Raster:
+        """What the optimizer remembers of a core."""
+        return self._arrays.store(self._buffer[slot, tile])
+
+    def begin(self, exchange: HaloExchange, refinement: Refinement = PLAIN) -> None:
+        """Begin a step with this exchange; what an earlier one has left is let go.
+
+        `refinement` is what is done to the gradients of its windows.
+        """
         self._exchange = exchange
+        self._refinement = refinement
         self._foreign = {}
         for key in [key for key in self._buffer if not _stays(key)]:
             del self._buffer[key]
@@ -121,17 +153,37 @@ class Subdomain(Generic[A]):
             loaded = [(piece.inside, self._arrays.load(values[piece])) for piece in group]
             self._sums[source].put(window, loaded)
 
-    def sums(self) -> list[float]:
-        """The sum of the absolute gradient over each core, when all contributions are there."""
+    def sums(self) -> list[tuple[float, ...]]:
+        """The sum of the absolute gradient over each core, when all contributions are there.
+
+        Where it is told apart in bands, the sum of the squares of each.
+        """
         assert all(total.complete for total in self._sums.values())
         self._foreign = {}
-        return [self._arrays.absolute_sum(self._buffer["gradient", tile]) for tile in self.tiles]
+        gradients = (self._buffer["gradient", tile] for tile in self.tiles)
+        if self._refinement.levels:
+            return [tuple(self._arrays.square_sums(gradient)) for gradient in gradients]
+        return [(self._arrays.absolute_sum(gradient),) for gradient in gradients]
 
-    def move(self, tile: int, step: float, mean: float) -> None:
-        """Move a core's image by `step * gradient / mean`, or by what its mask lets through."""
+    def move(
+        self, tile: int, step: float, scales: Sequence[float], follow: Follow = DIRECTLY
+    ) -> None:
+        """Move a core's image by `step * gradient / scale`, or as an optimizer has it.
+
+        By no more of it than its mask lets through.
+        """
         gradient = self._buffer.pop(("gradient", tile))
         image = self._buffer["image", tile]
-        moved = self._arrays.move(image, gradient, step, mean)
+        if len(scales) > 1:
+            gradient, scales = self._arrays.balance(gradient, scales), [1.0]
+        if slots := SLOTS[follow.optimizer]:
+            states = {slot: self._buffer[slot, tile] for slot in slots if follow.number}
+            gradient = gradient / scales[0]
+            gradient = direction(follow.optimizer, gradient, states, follow.number)
+            scales = [1.0]
+            for slot in slots:
+                self._buffer[slot, tile] = states[slot]
+        moved = self._arrays.move(image, gradient, step, scales[0])
         if ("mask", tile) in self._buffer:
             moved = self._arrays.fade(image, moved, self._buffer["mask", tile])
         self._buffer["image", tile] = moved
@@ -143,11 +195,27 @@ class Subdomain(Generic[A]):
                 return _part(values, piece.inside, known)
             return _part(self._buffer["image", piece.source], piece.inside)
 
+        def source(piece: Piece) -> A:
+            key = "source", piece.source
+            if key not in self._buffer:
+                core = self._plan.tiles[piece.source].core
+                assert self._source is not None
+                self._buffer[key] = self._arrays.load(self._source(core))
+            return _part(self._buffer[key], piece.inside)
+
         window = self._arrays.join([[pixels(piece) for piece in row] for row in pieces])
+        if self._source is not None:
+            before = self._arrays.join([[source(piece) for piece in row] for row in pieces])
+            window = self._arrays.pair(window, before)
         if number not in self._cells:
             tile = self._plan.tiles[number]
             self._cells[number] = _owned_cells(self._plan, tile, self._objective.scopes)
-        return self._objective.gradient(window, *self._cells[number])
+        loss, gradient = self._objective.gradient(window, *self._cells[number])
+        if self._refinement.kernels is not None:
+            gradient = self._arrays.smooth(gradient, self._refinement.kernels)
+        if self._refinement.levels:
+            gradient = self._arrays.bands(gradient, self._refinement.levels)
+        return loss, gradient
 
     def _add(self, tile: int, values: _Parts[A]) -> None:
         """Add to a core's gradient."""
@@ -159,12 +227,14 @@ class Subdomain(Generic[A]):
                 # Nobody else will add to it.
                 self._buffer[key] = values[0][1]
                 return
-            self._buffer[key] = self._arrays.zeros(*core.shape)
+            self._buffer[key] = self._arrays.zeros(*core.shape, values[0][1].shape[2])
         gradient = self._buffer[key]
         for at, part in values:
             gradient = self._arrays.add(gradient, at, part)
         self._buffer[key] = gradient
 
+
+_KEPT = {"image", "mask", "source", *itertools.chain.from_iterable(SLOTS.values())}
 
 _Parts = Sequence[tuple[Region, A]]
 """Where in a core, and the gradient there."""
@@ -224,7 +294,7 @@ class _Shelf(Generic[A]):
 
 def _stays(key: object) -> bool:
     """Whether it is kept from step to step."""
-    return isinstance(key, tuple) and key[0] in ("image", "mask")
+    return isinstance(key, tuple) and key[0] in _KEPT
 
 
 def _part(values: A, region: Region, of: Region | None = None) -> A:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic
 
+from dreamray.base.geometry import Raster
 from dreamray.engine.activity import Activity
 from dreamray.engine.ascent import Octave, Wish
 from dreamray.engine.blending import TileTask
@@ -28,6 +29,8 @@ class EngineSpec:
     weights: Weights
     precision: Precision
     threads: int | None
+    guide: Raster | None = None
+    """The picture that the dream follows, float32 [height, width, 3], if it does one."""
 
     def engine(self) -> Engine[Any]:
         """The network. TensorFlow is imported here, and its threads are set."""
@@ -38,7 +41,7 @@ class EngineSpec:
         from dreamray.model.arithmetic import TensorFlowArrays
         from dreamray.model.objective import TileObjective
 
-        objective = TileObjective(self.dream.terms, self.weights, self.precision)
+        objective = TileObjective(self.dream.terms, self.weights, self.precision, self.guide)
         return Engine(objective, TensorFlowArrays())
 
 

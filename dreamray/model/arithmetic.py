@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from dreamray.base.errors import MemoryExhaustedError
@@ -15,6 +18,7 @@ from dreamray.base.geometry import Raster, Region, Shape
 from dreamray.model.device import used_threads
 
 IMAGE = tf.TensorSpec([None, None, 3], tf.float32)
+MANY = tf.TensorSpec([None, None, None], tf.float32)
 SHARE = tf.TensorSpec([None, None, 1], tf.float32)
 NUMBER = tf.TensorSpec([], tf.float32)
 
@@ -45,9 +49,13 @@ class TensorFlowArrays:
         rows = [row[0] if len(row) == 1 else tf.concat(row, 1) for row in parts]
         return rows[0] if len(rows) == 1 else tf.concat(rows, 0)
 
-    def zeros(self, height: int, width: int) -> tf.Variable:
+    def pair(self, one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        """One array with the channels of both."""
+        return tf.concat([one, other], 2)
+
+    def zeros(self, height: int, width: int, channels: int) -> tf.Variable:
         """An array of zeros."""
-        return tf.Variable(tf.zeros((height, width, 3)), trainable=False)
+        return tf.Variable(tf.zeros((height, width, channels)), trainable=False)
 
     def add(
         self, target: tf.Variable | tf.Tensor, region: Region, values: tf.Tensor
@@ -63,6 +71,27 @@ class TensorFlowArrays:
         """The sum of the absolute values, in float64."""
         return float(_absolute_sum(tf.convert_to_tensor(values)))
 
+    def smooth(self, values: tf.Tensor, kernels: npt.NDArray[np.float32]) -> tf.Tensor:
+        """The mean of what each kernel gives that is run along both axes; edges are drawn out."""
+        return _smooth(tf.convert_to_tensor(values), tf.constant(kernels))
+
+    def bands(self, values: tf.Tensor, levels: int) -> tf.Tensor:
+        """The bands of a Laplacian pyramid: see `ArrayBackend.bands`."""
+        return _bands(levels)(tf.convert_to_tensor(values))
+
+    def square_sums(self, values: tf.Tensor) -> list[float]:
+        """Of each three channels in turn the sum of the squares, in float64."""
+        sums = _square_sums(tf.convert_to_tensor(values)).numpy()
+        return [float(band) for band in sums.reshape(-1, 3).sum(axis=1)]
+
+    def balance(self, values: tf.Tensor, scales: Sequence[float]) -> tf.Tensor:
+        """Each three channels divided by their scale, and added up: [height, width, 3]."""
+        parts = tf.split(tf.convert_to_tensor(values), len(scales), axis=2)
+        found = parts[0] / scales[0]
+        for part, scale in zip(parts[1:], scales[1:], strict=True):
+            found += part / scale
+        return found
+
     def move(self, image: tf.Tensor, gradient: tf.Tensor, step: float, mean: float) -> tf.Tensor:
         """`image + step * (gradient / mean)`, in float32."""
         step, mean = tf.constant(step, tf.float32), tf.constant(mean, tf.float32)
@@ -76,6 +105,73 @@ class TensorFlowArrays:
 @tf.function(autograph=False, input_signature=[IMAGE])
 def _absolute_sum(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.cast(tf.abs(values), tf.float64))
+
+
+@tf.function(autograph=False, input_signature=[MANY])
+def _square_sums(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.square(tf.cast(values, tf.float64)), axis=[0, 1])
+
+
+@tf.function(autograph=False, input_signature=[IMAGE, tf.TensorSpec([None, None], tf.float32)])
+def _smooth(values: tf.Tensor, kernels: tf.Tensor) -> tf.Tensor:
+    pictures = tf.transpose(values, [2, 0, 1])[..., None]
+    radius = tf.shape(kernels)[1] // 2
+
+    def along(axis: int, pictures: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        # A gather, as there may be fewer pixels than taps.
+        length = tf.shape(pictures)[axis]
+        at = tf.clip_by_value(tf.range(-radius, length + radius), 0, length - 1)
+        shape = [-1, 1, 1, 1] if axis == 1 else [1, -1, 1, 1]
+        drawn_out = tf.gather(pictures, at, axis=axis)
+        return tf.nn.conv2d(drawn_out, tf.reshape(kernel, shape), 1, "VALID")
+
+    def by(kernel: tf.Tensor) -> tf.Tensor:
+        return along(2, along(1, pictures, kernel), kernel)
+
+    total = tf.foldl(lambda total, kernel: total + by(kernel), kernels, tf.zeros_like(pictures))
+    mean = total / tf.cast(tf.shape(kernels)[0], tf.float32)
+    return tf.transpose(mean[..., 0], [1, 2, 0])
+
+
+@functools.cache
+def _bands(levels: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    @tf.function(autograph=False, input_signature=[IMAGE])
+    def bands(values: tf.Tensor) -> tf.Tensor:
+        coarse = [tf.transpose(values, [2, 0, 1])[..., None]]
+        for _ in range(levels):
+            coarse.append(_halve(coarse[-1]))
+        shapes = [tf.shape(one) for one in coarse]
+        for level in range(1, levels + 1):
+            for finer in reversed(shapes[:level]):
+                coarse[level] = _double(coarse[level], finer)
+        found = [fine - rough for fine, rough in itertools.pairwise(coarse)]
+        return tf.transpose(tf.concat([*found, coarse[-1]], 0)[..., 0], [1, 2, 0])
+
+    return bands
+
+
+_BINOMIAL = np.float32([1, 4, 6, 4, 1]) / 16
+"""Burt and Adelson's filter, along each axis."""
+
+
+def _halve(pictures: tf.Tensor) -> tf.Tensor:
+    """Cell k from what lies around 2k: [n, h, w, 1] to [n, (h + 1) // 2, (w + 1) // 2, 1]."""
+    shape = tf.shape(pictures)
+    after = [2 - (shape[axis] + 1) % 2 for axis in (1, 2)]
+    padded = tf.pad(pictures, [[0, 0], [2, after[0]], [2, after[1]], [0, 0]])
+    down = tf.nn.conv2d(padded, _BINOMIAL.reshape(-1, 1, 1, 1), [2, 1], "VALID")
+    return tf.nn.conv2d(down, _BINOMIAL.reshape(1, -1, 1, 1), [1, 2], "VALID")
+
+
+def _double(pictures: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """The other way, to a shape: what `_halve` made of cell 2k lies there again."""
+    rows = tf.stack([pictures, tf.zeros_like(pictures)], axis=2)
+    old = tf.shape(pictures)
+    rows = tf.reshape(rows, [old[0], 2 * old[1], old[2], 1])[:, : shape[1]]
+    apart = tf.stack([rows, tf.zeros_like(rows)], axis=3)
+    apart = tf.reshape(apart, [old[0], shape[1], 2 * old[2], 1])[:, :, : shape[2]]
+    down = tf.nn.conv2d(apart, 2 * _BINOMIAL.reshape(-1, 1, 1, 1), 1, "SAME")
+    return tf.nn.conv2d(down, 2 * _BINOMIAL.reshape(1, -1, 1, 1), 1, "SAME")
 
 
 @tf.function(autograph=False, input_signature=[IMAGE, IMAGE, NUMBER, NUMBER])

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from dreamray.model import architecture
-from dreamray.model.terms import DAMPERS, SQUARE, Scope, Term
+from dreamray.model.terms import DAMPERS, GUIDE, SQUARE, Scope, Term
 
 _Vector = npt.NDArray[np.float32]
 
@@ -30,22 +30,34 @@ class Measure(Protocol):
     def of_picture(self) -> bool:
         """Whether it takes the picture, float32, in place of a layer's activations."""
 
-    def __call__(self, values: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:
+    @property
+    def compares(self) -> bool:
+        """Whether it takes the source's activations, too."""
+
+    def __call__(
+        self, values: tf.Tensor, owned: tf.Tensor, source: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """The sum, float32.
 
-        `values` are [1, h, w, c]; `owned` is int32 [2, 2]: start and stop of rows and columns.
+        `values` are [1, h, w, c], and so is `source`; `owned` is int32 [2, 2]: start and stop of
+        rows and columns.
         """
 
 
-def measures_of(terms: Mapping[Term, float], layers: Sequence[str]) -> list[Measure]:
-    """What sums up these terms. Mean squares of the same cells are one: channels with weights."""
+def measures_of(
+    terms: Mapping[Term, float], layers: Sequence[str], guide: Mapping[str, tf.Tensor] = {}
+) -> list[Measure]:
+    """What sums up these terms. Mean squares of the same cells are one: channels with weights.
+
+    `guide` has the guide's activations by layer, where terms follow one.
+    """
     squares: dict[Scope, dict[Term, float]] = {}
     others: list[Measure] = []
     for term, weight in terms.items():
         if term.kind == SQUARE:
             squares.setdefault(term.scope, {})[term] = weight
         else:
-            others.append(_measure(term, weight))
+            others.append(_measure(term, weight, guide))
     found: list[Measure] = [
         _Squares(scope, _weigh_channels(scope.layer, of)) for scope, of in squares.items()
     ]
@@ -53,10 +65,16 @@ def measures_of(terms: Mapping[Term, float], layers: Sequence[str]) -> list[Meas
     return sorted([*found, *others], key=lambda one: order.index(one.scope.layer))
 
 
-def _measure(term: Term, weight: float) -> Measure:
+def _measure(term: Term, weight: float, guide: Mapping[str, tf.Tensor]) -> Measure:
     if term.kind in DAMPERS:
         return _Damper(term.scope, term.kind, weight)
     name = term.scope.layer
+    if term.kind == GUIDE:
+        return _Guided(term.scope, _weigh_channels(name, {term: weight}), _cells(guide[name]))
+    if term.compares:
+        chosen = _weigh_channels(name, {term: 1.0}) > 0
+        compare = _Accent if term.kind == "accent" else _Unlike
+        return compare(term.scope, np.float32(chosen), weight)
     if term.of.mix is None:
         return _Linear(term.scope, _weigh_channels(name, {term: weight}))
     direction = np.zeros(architecture.layer(name).channels)
@@ -73,28 +91,112 @@ class _OfCells:
     """Of each channel; one number where all have the same."""
 
     of_picture = False
+    compares = False
 
 
 class _Squares(_OfCells):
     """Squares of the activations, weighted by channel."""
 
-    def __call__(self, values: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self, values: tf.Tensor, owned: tf.Tensor, source: tf.Tensor | None = None
+    ) -> tf.Tensor:
         return sum_squares(values, owned, self.weights)
 
 
 class _Linear(_OfCells):
     """The activations, weighted by channel: so also those along a direction."""
 
-    def __call__(self, values: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self, values: tf.Tensor, owned: tf.Tensor, source: tf.Tensor | None = None
+    ) -> tf.Tensor:
         return sum_cells(_dot(tf.cast(values, tf.float32), self.weights), owned)
 
 
 class _Cosine(_OfCells):
     """The cosine of each cell's activations with a direction; its length is the weight."""
 
-    def __call__(self, values: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self, values: tf.Tensor, owned: tf.Tensor, source: tf.Tensor | None = None
+    ) -> tf.Tensor:
         a = tf.cast(values, tf.float32)
         return sum_cells(_dot(a, self.weights) / length(a), owned)
+
+
+@dataclass(frozen=True, eq=False)
+class _Guided(_OfCells):
+    """The dot product of each cell's activations with the best-matching cell's of a guide."""
+
+    features: npt.NDArray[np.float32]
+    """[cells, channels]"""
+
+    def __call__(
+        self, values: tf.Tensor, owned: tf.Tensor, source: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        a = tf.cast(values, tf.float32)
+        with tf.init_scope():
+            features = tf.constant(self.features)
+        # Channels that have no weight have no say in what matches best.
+        chosen = tf.cast(self.weights != 0, tf.float32)
+        matches = tf.linalg.matmul(_flat(a) * chosen, features, transpose_b=True)
+        best = tf.gather(features, tf.argmax(matches, axis=1))
+        best = tf.stop_gradient(tf.reshape(best, tf.shape(a)))
+        return sum_cells(_dot(a * best, self.weights), owned)
+
+
+def _flat(a: tf.Tensor) -> tf.Tensor:
+    """[cells, channels]"""
+    return tf.reshape(a, [-1, a.shape[-1]])
+
+
+def _cells(activations: tf.Tensor) -> npt.NDArray[np.float32]:
+    """[cells, channels]"""
+    found: npt.NDArray[np.float32] = _flat(tf.cast(activations, tf.float32)).numpy()
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _OfBoth:
+    """What becomes of the angle between each cell's activations and the source's."""
+
+    scope: Scope
+    chosen: npt.NDArray[np.float32] | np.float32
+    """1 for channels that are looked at, else 0."""
+    weight: float
+
+    of_picture = False
+    compares = True
+
+    def __call__(
+        self, values: tf.Tensor, owned: tf.Tensor, source: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        assert source is not None
+        a, b = (tf.cast(one, tf.float32) * self.chosen for one in (values, source))
+        along = tf.reduce_sum(a * b, -1, keepdims=True)
+        return self.weight * sum_cells(self.of_each(along, length(a), length(b)), owned)
+
+    def of_each(self, along: tf.Tensor, here: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
+        """Of the dot products and the lengths."""
+        raise NotImplementedError
+
+
+class _Accent(_OfBoth):
+    """Dot product times cosine, over the channels: at the source the mean square.
+
+    The dot product gives it a slope there, which the cosine alone has not: it grows what is there.
+    """
+
+    def of_each(self, along: tf.Tensor, here: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
+        channels = np.sum(
+            np.broadcast_to(self.chosen, architecture.layer(self.scope.layer).channels)
+        )
+        return tf.square(along) / (here * there) / channels
+
+
+class _Unlike(_OfBoth):
+    """One minus the cosine: 0 at the source."""
+
+    def of_each(self, along: tf.Tensor, here: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
+        return 1 - along / (here * there)
 
 
 @dataclass(frozen=True)
@@ -106,8 +208,11 @@ class _Damper:
     weight: float
 
     of_picture = True
+    compares = False
 
-    def __call__(self, values: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self, values: tf.Tensor, owned: tf.Tensor, source: tf.Tensor | None = None
+    ) -> tf.Tensor:
         of_each = total_variation(values) if self.kind == "tv" else tf.square(values)
         return self.weight / 3 * sum_cells(tf.reduce_sum(of_each, -1, keepdims=True), owned)
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from dreamray.base.geometry import Shape
-from dreamray.model.arithmetic import IMAGE, NUMBER, tell_memory_errors
+from dreamray.base.geometry import Raster, Shape
+from dreamray.model.arithmetic import IMAGE, MANY, NUMBER, tell_memory_errors
 from dreamray.model.layers import Precision
 from dreamray.model.measures import Measure, measures_of
 from dreamray.model.network import Network
@@ -25,12 +25,13 @@ from dreamray.model.weights.arrays import Weights
 _Vector = npt.NDArray[np.float32]
 
 _STEP = [
-    IMAGE,
+    MANY,
     tf.TensorSpec([None, 2, 2], tf.int32),
     tf.TensorSpec([None], tf.float32),
 ]
-_BATCH_STEP = [tf.TensorSpec([None, None, None, 3], tf.float32), *_STEP[1:]]
+_BATCH_STEP = [tf.TensorSpec([None, None, None, None], tf.float32), *_STEP[1:]]
 _FOUND = (NUMBER, IMAGE)
+_RGB = [1, None, None, 3]
 _SIDE_BY_SIDE = 64
 """Windows of a batch that are computed at a time, at most."""
 
@@ -47,10 +48,14 @@ class TileObjective:
         terms: Mapping[Term, float],
         weights: Weights,
         precision: Precision = "float32",
+        guide: Raster | None = None,
     ) -> None:
+        """`guide` is the picture that terms follow, float32 [height, width, 3], where any do."""
         layers = [term.of.name for term in terms if not term.damps]
         self.network = Network(weights, layers, precision)
-        self._measures: Sequence[Measure] = measures_of(terms, self.network.layers)
+        seen = {} if guide is None else _activations(self.network, guide)
+        self._measures: Sequence[Measure] = measures_of(terms, self.network.layers, seen)
+        self._compares = any(measure.compares for measure in self._measures)
 
     @property
     def scopes(self) -> Sequence[Scope]:
@@ -63,11 +68,12 @@ class TileObjective:
         """The loss of a window, and its gradient.
 
         Args:
-            window: float32 [height, width, 3].
+            window: float32 [height, width, 3]; where terms compare it with the source, [height,
+                width, 6], with the source's window as the last three channels.
             owned: int32 [scopes, 2, 2], the cells to count, in the window's feature maps.
             per_cell: float32 [scopes], what each of these cells counts.
 
-        Returns: the loss, and its gradient, shaped as the window. Raises MemoryExhaustedError.
+        Returns: the loss, and its gradient [height, width, 3]. Raises MemoryExhaustedError.
         """
         with tell_memory_errors(Shape(*window.shape[:2])):
             loss, gradient = self._window_step(window, tf.constant(owned), tf.constant(per_cell))
@@ -91,14 +97,18 @@ class TileObjective:
     def _window_step(
         self, window: tf.Tensor, owned: tf.Tensor, per_cell: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        picture = window[None]
+        picture = tf.ensure_shape(window[None, ..., :3] if self._compares else window[None], _RGB)
+        source = {}
+        if self._compares:
+            source = self.network(tf.ensure_shape(window[None, ..., 3:], _RGB))
         with tf.GradientTape() as tape:
             tape.watch(picture)
             activations = self.network(picture)
             sums = []
             for i, measure in enumerate(self._measures):
                 seen = picture if measure.of_picture else activations[measure.scope.layer]
-                sums.append(measure(seen, owned[i]) * per_cell[i])
+                before = source[measure.scope.layer] if measure.compares else None
+                sums.append(measure(seen, owned[i], before) * per_cell[i])
             loss = tf.add_n(sums)
         return loss, tape.gradient(loss, picture)[0]
 
@@ -116,3 +126,11 @@ class TileObjective:
             fn_output_signature=_FOUND,
         )
         return losses, gradients
+
+
+def _activations(network: Network, picture: Raster) -> dict[str, tf.Tensor]:
+    with tell_memory_errors(Shape(*picture.shape[:2])):
+        found: dict[str, tf.Tensor] = tf.function(network, autograph=False)(
+            tf.constant(picture[None])
+        )
+        return found

@@ -21,14 +21,21 @@ from dreamray.model import architecture
 from dreamray.model.layers import LayerChoice, number
 
 SQUARE = "square"
+GUIDE = "guide"
 
 KINDS: Mapping[str, str] = {
     SQUARE: "the mean square of {of}",
     "mean": "the mean of {of}",
     "direction": "the mean of {of} along {direction}",
     "cosine": "the mean cosine of {of} with {direction}",
+    GUIDE: "what in {of} is like the best match in the guide",
+    "accent": "what in {of} is like the source's own",
+    "unlike": "what in {of} is not like the source's own",
 }
 """What may be made of a layer's cells, in words."""
+
+_COMPARING = ("accent", "unlike")
+"""Kinds that compare a cell with the source's."""
 
 _MIXED = ("direction", "cosine")
 """Kinds that give channels parts in a direction, as in [12:1,40:-0.5]."""
@@ -88,6 +95,11 @@ class Term:
     def damps(self) -> bool:
         """Whether it looks at the picture itself, and not at what the network sees there."""
         return self.kind in DAMPERS
+
+    @property
+    def compares(self) -> bool:
+        """Whether it takes what the network sees in the source."""
+        return self.kind in _COMPARING
 
     def __str__(self) -> str:
         text = str(self.of)
@@ -197,6 +209,11 @@ def check_layers(layers: Mapping[str, float]) -> dict[str, float]:
         chosen[term] = weight
     if chosen and all(term.damps for term in chosen):
         raise RequestError(f"layers: {' and '.join(map(str, chosen))} only damp; add a layer")
+    if chosen and all(term.damps or term.kind == "unlike" for term in chosen):
+        raise RequestError(
+            f"layers: {' and '.join(map(str, chosen))} has nowhere to begin, as the source is most "
+            "like itself; add a layer, such as 0.1*mixed4"
+        )
     return {str(term): chosen[term] for term in sorted(chosen, key=_rank)}
 
 

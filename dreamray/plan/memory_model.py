@@ -29,6 +29,8 @@ WINDOW_PIXEL = 56
 OCTAVE_PIXEL = 24
 """Bytes for each pixel of an octave's tiles that are held: image and gradient."""
 
+GUIDE_SIDE = 320
+"""Longer side in pixels that a guide is reduced to: what layers see is of a size of its own."""
 MASK_PIXEL = 4
 """Bytes for each of these pixels where a dream has a mask."""
 
@@ -63,12 +65,16 @@ def predict_peak(
     layers: Iterable[str],
     precision: str,
     shapes: int = 1,
+    treatment: int = 0,
+    beside: float = 0,
 ) -> int:
     """Bytes that a process holds at its peak in an octave.
 
     `window` is the number of pixels of the largest window; `held` the bytes of the octave's
     tiles that are in memory at a time; `picture` the size of the original; `shapes` how many
-    different shapes of window the process has seen by the octave's end.
+    different shapes of window the process has seen by the octave's end; `treatment` the bytes for
+    each pixel of a window in which its gradient is treated, when the network has let go of its own;
+    `beside` those that are held beside the network's: see `beside_pixel`.
     """
     layers = tuple(layers)
     number = _BYTES[precision]
@@ -79,18 +85,52 @@ def predict_peak(
             PROCESS
             + PARAMETER * number * _parameters(convolutions)
             + WINDOW_SHAPE * len(convolutions) * min(shapes, _MOST_SHAPES)
-            + (WINDOW_PIXEL + KEPT * number * _kept_activations(layers)) * window
+            + (WINDOW_PIXEL + max(treatment, beside + KEPT * number * _kept_activations(layers)))
+            * window
             + GAPS * held
             + PICTURE_PIXEL * min(picture.pixels, HELD_PIXELS)
         )
     )
 
 
-def window_pixels(budget: int, layers: Iterable[str], precision: str) -> int:
+def octave_pixel(
+    bands: int = 1, slots: int = 0, *, compares: bool = False, masked: bool = False
+) -> int:
+    """Bytes for each pixel of an octave's tiles that are held.
+
+    The gradient has so many bands, the optimizer remembers so many numbers of each, and the source
+    is there where it is compared with, and so may be a mask.
+    """
+    return OCTAVE_PIXEL + 12 * (bands - 1 + slots + compares) + MASK_PIXEL * masked
+
+
+def treatment_pixel(bands: int = 1, *, smooths: bool = False) -> int:
+    """Bytes for each pixel of a window while its gradient is smoothed, and told apart in bands."""
+    return max(60 if smooths else 0, 36 * bands if bands > 1 else 0)
+
+
+def beside_pixel(followed: Iterable[str], compared: Iterable[str]) -> float:
+    """Bytes for each pixel of a window that terms take.
+
+    For layers that follow a guide how well each cell matches each of its cells, and the best of
+    them; for those that are compared with the source what that one shows, and the angles between.
+    """
+    taken = 0.0
+    for name in followed:
+        layer = architecture.layer(name)
+        cells = math.prod(architecture.feature_shape(name, GUIDE_SIDE, GUIDE_SIDE))
+        taken += (2 * cells + 3 * layer.channels) / (layer.rows.stride * layer.columns.stride)
+    for name in compared:
+        layer = architecture.layer(name)
+        taken += 5 * layer.channels / (layer.rows.stride * layer.columns.stride)
+    return 4 * taken
+
+
+def window_pixels(budget: int, layers: Iterable[str], precision: str, beside: float = 0) -> int:
     """Pixels of windows that may be computed at a time within a budget, beside all else."""
     layers = tuple(layers)
     bare = predict_peak(0, 0, Shape(0, 0), layers, precision, _MOST_SHAPES)
-    pixel = WINDOW_PIXEL + KEPT * _BYTES[precision] * _kept_activations(layers)
+    pixel = WINDOW_PIXEL + beside + KEPT * _BYTES[precision] * _kept_activations(layers)
     return max(0, int((budget - bare) / MARGIN / pixel))
 
 

@@ -16,8 +16,10 @@ from dreamray.base.errors import RequestError
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import plural, show_size
 from dreamray.model import architecture
+from dreamray.model.terms import GUIDE
 from dreamray.plan import memory_model, tiles
 from dreamray.plan.octaves import advise, plan_octaves
+from dreamray.plan.refinement import bands, reach, slots
 from dreamray.plan.tiles import TilePlan
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
@@ -90,7 +92,8 @@ class Planner:
         self._dream = dream
         self._execution = execution
         self._layers = dream.layer_names
-        self._align = tiles.alignment(self._layers)
+        self._reach = reach(dream)
+        self._align = tiles.alignment(self._layers, self._reach)
         self._blends = execution.seams == "blend"
         given = None if execution.overlap == "exact" else execution.overlap
         self._fade = BLEND_OVERLAP if given is None else given
@@ -124,7 +127,7 @@ class Planner:
                 "and differ from the exact dream"
             )
         if not all(stage.tiles.exact for stage in stages):
-            halo = tiles.exact_halo(self._layers, 0)
+            halo = tiles.exact_halo(self._layers, 0, self._reach)
             exact = max(halo.before, halo.after)
             notices.append(
                 f"an overlap of {plural(self._overlap or 0, 'pixel')} is approximate: seams may "
@@ -149,7 +152,7 @@ class Planner:
 
     def cut(self, octave: Shape, core: int) -> TilePlan:
         """The tiles of an octave with cores of at most that many pixels a side."""
-        return tiles.plan_tiles(octave, self._layers, core, self._overlap)
+        return tiles.plan_tiles(octave, self._layers, core, self._overlap, self._reach)
 
     def blends(self, plan: TilePlan) -> bool:
         """Whether these tiles are dreamt by themselves and blended."""
@@ -157,7 +160,7 @@ class Planner:
 
     def blend_tiles(self, plan: TilePlan) -> TilePlan:
         """The same cores with the windows that they are dreamt on by themselves."""
-        return tiles.other_windows(plan, self._layers, self._fade)
+        return tiles.other_windows(plan, self._layers, self._fade, self._reach)
 
     def smaller_core(self, plan: TilePlan) -> int | None:
         """The side of cores to `cut` the same octave with next; None if there is none smaller."""
@@ -245,12 +248,18 @@ class Planner:
             self._layers,
             self._execution.precision,
             shapes,
+            memory_model.treatment_pixel(bands(self._dream), smooths=bool(self._dream.smooth)),
+            beside(self._dream),
         )
 
     def _held(self, octave: Shape, picture: Shape) -> int:
         """Bytes of an octave that a worker holds: all, or so much that its windows get as much."""
-        masked = self._dream.mask is not None
-        pixel = memory_model.OCTAVE_PIXEL + memory_model.MASK_PIXEL * masked
+        pixel = memory_model.octave_pixel(
+            bands(self._dream),
+            len(slots(self._dream)),
+            compares=self._dream.compares,
+            masked=self._dream.mask is not None,
+        )
         everything = pixel * octave.pixels
         bare = memory_model.predict_peak(0, 0, picture, self._layers, self._execution.precision, 0)
         half = max(0, self._budget - bare) / 2 / memory_model.MARGIN / memory_model.GAPS
@@ -261,7 +270,15 @@ class Planner:
         return -(-side // (count * self._align)) * self._align
 
     def _sizes(self, octave: Shape, core: int) -> tiles.WindowSizes:
-        return tiles.window_sizes(octave, self._layers, core, self._overlap)
+        return tiles.window_sizes(octave, self._layers, core, self._overlap, self._reach)
+
+
+def beside(dream: Dream) -> float:
+    """Bytes for each pixel of a window that a dream's terms take beside the network."""
+    return memory_model.beside_pixel(
+        [term.of.name for term in dream.terms if term.kind == GUIDE],
+        [term.of.name for term in dream.terms if term.compares],
+    )
 
 
 def budget_of(execution: Execution) -> int:

@@ -17,17 +17,30 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dreamray.base.errors import RequestError
 from dreamray.base.geometry import Interval, Region, Shape
 from dreamray.model import architecture
 from dreamray.model.terms import Scope
+from dreamray.plan.refinement import WITHIN, Reach
 
 MOST_TILES = 1 << 18
 """Of an octave: each is a value in memory, and a few messages a step."""
 
 _AlongAxes = Sequence[Sequence[Interval]]
 """Intervals along the rows, and along the columns."""
+
+
+class _Seen(NamedTuple):
+    """What windows have to show."""
+
+    layers: tuple[str, ...]
+    reach: Reach
+
+    def along(self, axis: int) -> tuple[tuple[str, ...], int, Reach]:
+        """As `exact_halo` takes it."""
+        return self.layers, axis, self.reach
 
 
 @dataclass(frozen=True)
@@ -92,54 +105,69 @@ class TilePlan:
         return sum(t.window.pixels for t in self.tiles) / self.shape.pixels
 
 
-def alignment(layers: Iterable[str]) -> int:
-    """What window origins are multiples of: the stride of the deepest layer.
+def alignment(layers: Iterable[str], reach: Reach = WITHIN) -> int:
+    """What window origins are multiples of: the stride of the deepest layer, or a coarser grid.
 
-    Every stride of the network is a power of two, so the largest is a multiple of the others.
+    Every stride of the network is a power of two, and so are grids: the largest is a multiple of
+    the others.
     """
     axes = [axis for name in layers for axis in _axes(name)]
-    return max(axis.stride for axis in axes)
+    return max(reach.grid, *(axis.stride for axis in axes))
 
 
-def exact_halo(layers: Iterable[str], axis: int) -> Halo:
+def exact_halo(layers: Iterable[str], axis: int, reach: Reach = WITHIN) -> Halo:
     """The halo that covers the receptive field of all layers along `axis` (0 rows, 1 columns).
+
+    And beyond that as far as the gradient is spread.
 
     Cores start at multiples of the alignment, so the last cell that a core owns lies at least
     one stride before the core's end.
     """
     fields = [_axes(name)[axis] for name in layers]
     return Halo(
-        before=max(0, *(-field.first for field in fields)),
-        after=max(0, *(field.last + 1 - field.stride for field in fields)),
+        before=max(0, *(-field.first for field in fields)) + reach.spread,
+        after=max(0, *(field.last + 1 - field.stride for field in fields)) + reach.spread,
     )
 
 
 def plan_tiles(
-    shape: Shape, layers: Iterable[str], core: int | None = None, overlap: int | None = None
+    shape: Shape,
+    layers: Iterable[str],
+    core: int | None = None,
+    overlap: int | None = None,
+    reach: Reach = WITHIN,
 ) -> TilePlan:
     """Cut a picture into equal tiles.
 
     `core` is the largest side of a core in pixels (rounded down to the alignment, but never
     below it), None for one tile; `overlap` a halo in pixels that is smaller than the exact
-    one, None for the exact one. Raises RequestError for more than `MOST_TILES` tiles.
+    one, None for the exact one; `reach` what is done to gradients. Raises RequestError for more
+    than `MOST_TILES` tiles.
     """
-    layers = tuple(layers)
-    return _with_windows(shape, layers, _core_axes(shape, layers, core), overlap)
+    seen = _Seen(tuple(layers), reach)
+    return _with_windows(shape, seen, _core_axes(shape, seen, core), overlap)
 
 
-def other_windows(plan: TilePlan, layers: Iterable[str], overlap: int | None) -> TilePlan:
+def other_windows(
+    plan: TilePlan, layers: Iterable[str], overlap: int | None, reach: Reach = WITHIN
+) -> TilePlan:
     """The same cores with the windows that another overlap gives them; see `plan_tiles`."""
-    return _with_windows(plan.shape, tuple(layers), [plan.core_rows, plan.core_columns], overlap)
+    seen = _Seen(tuple(layers), reach)
+    return _with_windows(plan.shape, seen, [plan.core_rows, plan.core_columns], overlap)
 
 
 @functools.lru_cache(maxsize=4096)
 def window_sizes(
-    shape: Shape, layers: Iterable[str], core: int | None = None, overlap: int | None = None
+    shape: Shape,
+    layers: Iterable[str],
+    core: int | None = None,
+    overlap: int | None = None,
+    reach: Reach = WITHIN,
 ) -> WindowSizes:
     """The sizes of the windows that `plan_tiles` makes of the same, without making the tiles."""
-    layers = tuple(layers)
-    halos = _limit([exact_halo(layers, axis) for axis in (0, 1)], overlap)
-    windows = _window_axes(shape, layers, _core_axes(shape, layers, core), halos)
+    seen = _Seen(tuple(layers), reach)
+    halos = _limit([exact_halo(*seen.along(axis)) for axis in (0, 1)], overlap)
+    windows = _window_axes(shape, seen, _core_axes(shape, seen, core), halos)
     rows, columns = ({window.length for window in along} for along in windows)
     return WindowSizes(Shape(max(rows), max(columns)), len(rows) * len(columns))
 
@@ -195,12 +223,10 @@ def _limit(halos: list[Halo], overlap: int | None) -> list[Halo]:
     return [Halo(min(overlap, halo.before), min(overlap, halo.after)) for halo in halos]
 
 
-def _with_windows(
-    shape: Shape, layers: tuple[str, ...], cores: _AlongAxes, overlap: int | None
-) -> TilePlan:
-    exact = [exact_halo(layers, axis) for axis in (0, 1)]
+def _with_windows(shape: Shape, seen: _Seen, cores: _AlongAxes, overlap: int | None) -> TilePlan:
+    exact = [exact_halo(*seen.along(axis)) for axis in (0, 1)]
     halos = _limit(exact, overlap)
-    windows = _window_axes(shape, layers, cores, halos)
+    windows = _window_axes(shape, seen, cores, halos)
     rows, columns = (zip(*along, strict=True) for along in zip(cores, windows, strict=True))
     tiles = tuple(
         Tile(Region(core_rows, core_columns), Region(window_rows, window_columns))
@@ -212,8 +238,8 @@ def _with_windows(
     return TilePlan(shape, halos[0], halos[1], is_exact, tiles)
 
 
-def _core_axes(shape: Shape, layers: tuple[str, ...], core: int | None) -> _AlongAxes:
-    align = alignment(layers)
+def _core_axes(shape: Shape, seen: _Seen, core: int | None) -> _AlongAxes:
+    align = alignment(*seen)
     side = max(shape) if core is None else core
     count = math.prod(-(-length // max(align, side)) for length in shape)
     if count > MOST_TILES:
@@ -224,13 +250,11 @@ def _core_axes(shape: Shape, layers: tuple[str, ...], core: int | None) -> _Alon
     return [_cores(length, side, align) for length in shape]
 
 
-def _window_axes(
-    shape: Shape, layers: tuple[str, ...], cores: _AlongAxes, halos: list[Halo]
-) -> _AlongAxes:
-    align = alignment(layers)
+def _window_axes(shape: Shape, seen: _Seen, cores: _AlongAxes, halos: list[Halo]) -> _AlongAxes:
+    align = alignment(*seen)
     axes = []
     for axis, (length, along, halo) in enumerate(zip(shape, cores, halos, strict=True)):
-        least = _least_window(layers, axis)
+        least = _least_window(seen.layers, axis)
         axes.append(_even([_window(c, halo, length, align, least) for c in along], length))
     return axes
 

@@ -52,12 +52,17 @@ class Stored:
         """A raster cut by a grid."""
         return cls(name, grid.to_json())
 
+    def beside(self, slot: str) -> Stored:
+        """Another raster that goes with it, cut as it is."""
+        return Stored(f"{self.name}/{slot}", self.grid)
+
 
 @dataclass(frozen=True)
 class AloneTiles:
     """How far an octave of blended tiles is."""
 
-    shares: tuple[float, ...]
+    shares: tuple[tuple[float, ...], ...]
+    """Of each tile, by band."""
     whole_loss: float
     done: tuple[int, ...]
 
@@ -94,6 +99,10 @@ class StepRasters:
     def __call__(self, step: int) -> ChunkedRaster:
         """Its raster."""
         return _raster(self.folder, self.stored(step))
+
+    def remembered(self, step: int, slot: str) -> ChunkedRaster:
+        """That of what the optimizer remembers; it goes with the checkpoint."""
+        return _raster(self.folder, self.stored(step).beside(slot))
 
 
 class CheckpointStore:
@@ -235,7 +244,9 @@ def _grid(plan: TilePlan) -> ChunkGrid:
 
 
 def _raster(folder: Folder, stored: Stored) -> ChunkedRaster:
-    return ChunkedRaster(folder.folder(stored.name), ChunkGrid.from_json(stored.grid), "float32")
+    for part in stored.name.split("/"):
+        folder = folder.folder(part)
+    return ChunkedRaster(folder, ChunkGrid.from_json(stored.grid), "float32")
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -271,5 +282,5 @@ def _parse_stored(record: Mapping[str, Any]) -> Stored:
 
 
 def _parse_alone(record: Mapping[str, Any]) -> AloneTiles:
-    shares: Sequence[float] = record["shares"]
-    return AloneTiles(tuple(shares), float(record["whole_loss"]), tuple(record["done"]))
+    shares = tuple(tuple(map(float, of_tile)) for of_tile in record["shares"])
+    return AloneTiles(shares, float(record["whole_loss"]), tuple(record["done"]))

@@ -36,12 +36,17 @@ def read_pictures(dream: Dream) -> dict[str, bytes]:
 
     For workers who may not reach their places. Raises as `open_mask`.
     """
-    found = {}
-    for setting, named in dream.named_pictures.items():
-        data = locate(named.picture).read()
-        _check_digest(setting, named, hashlib.sha256(data).hexdigest())
-        found[named.content] = data
-    return found
+    return {
+        named.content: read_picture(setting, named)
+        for setting, named in dream.named_pictures.items()
+    }
+
+
+def read_picture(setting: str, named: NamedPicture) -> bytes:
+    """The bytes of a picture that a setting of a settled dream names. Raises as `open_mask`."""
+    data = locate(named.picture).read()
+    _check_digest(setting, named, hashlib.sha256(data).hexdigest())
+    return data
 
 
 def open_mask(

@@ -16,6 +16,7 @@ from dreamray.engine.blending import BlendedRaster, TileTask, shares
 from dreamray.engine.events import Listener, Notice, OctaveDone, OctaveStarted, StepDone, TileDone
 from dreamray.engine.tile_executor import TileExecutor, WorkersLostError
 from dreamray.plan.planner import PicturePlan, Planner, Stage
+from dreamray.plan.refinement import slots
 from dreamray.plan.tiles import TilePlan
 from dreamray.raster.finish import MixedRaster
 from dreamray.raster.lazy import (
@@ -163,8 +164,23 @@ class OctaveLoop:
             StepRasters(self._store.folder, number, tiles),
             self._store.raster(self._store.place(f"octave-{number + 1}", tiles)),
             detail,
-            self._mask_at(tiles.shape),
+            mask=self._mask_at(tiles.shape),
+            source=self._source_at(tiles.shape, original),
+            remembered=self._remembered(),
         )
+
+    def _source_at(self, shape: Shape, original: LazyRaster) -> LazyRaster | None:
+        """The source at an octave's size, if the dream compares with it."""
+        return ResizedRaster(original, shape) if self._dream.compares else None
+
+    def _remembered(self) -> dict[str, LazyRaster]:
+        """What the optimizer has remembered at the checkpoint that an octave goes on from."""
+        checkpoint = self._store.checkpoint
+        if not checkpoint.step or checkpoint.image is None:
+            return {}
+        return {
+            slot: self._store.raster(checkpoint.image.beside(slot)) for slot in slots(self._dream)
+        }
 
     def _mask_at(self, octave: Shape) -> LazyRaster | None:
         return None if self._mask is None else FilteredRaster(self._mask, octave)
@@ -177,7 +193,7 @@ class OctaveLoop:
         alone = self._store.checkpoint.alone
         if alone is None:
             found = self._executor.measure(self._octave_of(number, stage, tiles, image, original))
-            alone = AloneTiles(tuple(shares(tiles, found.sums)), found.loss, ())
+            alone = AloneTiles(tuple(shares(tiles, found)), found.loss, ())
             self._store.remove_windows(number)
             self._store.go_on(alone=alone)
         windows = self._planner.blend_tiles(tiles)
@@ -196,7 +212,8 @@ class OctaveLoop:
                 self._dream,
                 image,
                 rasters[place],
-                self._mask_at(tiles.shape),
+                mask=self._mask_at(tiles.shape),
+                source=self._source_at(tiles.shape, original),
             )
             for place, tile in enumerate(windows.tiles)
             if place not in alone.done

@@ -24,6 +24,7 @@ from dreamray.raster.mask import FilteredRaster, KeptRaster
 from dreamray.raster.pixels import Pixels, from_tensor
 from dreamray.render.checkpoint import BLOCK, CheckpointStore
 from dreamray.render.default_layers import settle_layers
+from dreamray.render.guide import open_guide
 from dreamray.render.named_pictures import open_mask, settle_pictures
 from dreamray.render.octave_loop import OctaveLoop, finished_raster
 from dreamray.settings.dream import Dream
@@ -38,6 +39,7 @@ class _Loaded(NamedTuple):
     weights: Weights
     dream: Dream
     planner: Planner
+    guide: Raster | None
 
 
 class Renderer:
@@ -98,7 +100,8 @@ class Renderer:
                 f"--like was made with other weights than {weights.name}: the dream will differ"
             )
         dream = settle_pictures(settle_layers(self._asked, weights, self._warn))
-        self._loaded = _Loaded(weights, dream, Planner(dream, self.execution))
+        guide = open_guide(dream)
+        self._loaded = _Loaded(weights, dream, Planner(dream, self.execution), guide)
 
     @property
     def reads(self) -> list[Location]:
@@ -134,7 +137,7 @@ class Renderer:
         self.load()
         other = Renderer(dream, self.execution, self._on_event, weights=self.weights)
         other.load()
-        if other.dream.layers == self.dream.layers:
+        if other.dream.engine_key == self.dream.engine_key:
             other._lender = self
         elif self.execution.on_ray:
             self.close()  # Its workers would keep the room that the other's need.
@@ -154,7 +157,11 @@ class Renderer:
             return self._lender.executor(plan)
         if self._executor is None:
             spec = EngineSpec(
-                self.dream, self.weights, self.execution.precision, self.execution.threads
+                self.dream,
+                self.weights,
+                self.execution.precision,
+                self.execution.threads,
+                self._after_load.guide,
             )
             if self.execution.on_ray:
                 from dreamray.farm import ray_tile_executor

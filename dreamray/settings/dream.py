@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 import yaml
@@ -20,7 +21,7 @@ from pydantic import (
 
 from dreamray.base.errors import RequestError
 from dreamray.base.messages import brief
-from dreamray.model.terms import Objective, Term, check_layers
+from dreamray.model.terms import GUIDE, SQUARE, Objective, Term, check_layers
 from dreamray.settings.named_picture import PICTURE, NamedPicture, PictureSetting
 from dreamray.settings.schema import Settings, none_as_word, read_yaml_mapping
 
@@ -42,10 +43,22 @@ def parse_layer_option(text: str) -> tuple[str, float]:
         ) from None
 
 
-_LATER = ("size", "margin", "strength", "colours", "mask", "octave_sizes")
+_LATER = (
+    "size",
+    "margin",
+    "strength",
+    "colours",
+    "mask",
+    "octave_sizes",
+    "guide",
+    "smooth",
+    "laplacian",
+    "optimizer",
+    "schedule",
+)
 """Settings that the first version had not, and that do nothing where they are at their default."""
 
-PICTURES = frozenset({"mask"})
+PICTURES = frozenset({"mask", "guide"})
 """Settings that name a picture."""
 
 
@@ -121,6 +134,20 @@ class Dream(Settings):
     The picture's own comes behind them; larger ones are left out.
     """
 
+    guide: PictureSetting = Field(default=None, description=PICTURE)
+    """What the dream follows: its best-matching features grow."""
+    smooth: float = Field(default=0.0, ge=0, le=20, description="a number of pixels from 0 to 20")
+    """Width of the Gaussians that smooth the gradient, at the last step; 0 for none."""
+    laplacian: int = Field(default=0, ge=0, le=6, description="a whole number of bands from 0 to 6")
+    """How often the gradient is halved, to normalise coarse and fine each by itself."""
+    optimizer: Literal["normalized", "momentum", "adam"] = Field(
+        default="normalized", description="normalized, momentum or adam"
+    )
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        default="constant", description="constant, linear or cosine"
+    )
+    """How steps become shorter within an octave."""
+
     @model_serializer(mode="wrap")
     def _without_the_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """What came later is written only where it is used: older dreams keep their digests."""
@@ -152,7 +179,7 @@ class Dream(Settings):
     def _none_for_nothing(cls, margin: int | str | None) -> int | str | None:
         return margin or None
 
-    @field_validator("max_loss", "strength")
+    @field_validator("max_loss", "strength", "smooth")
     @classmethod
     def _one_zero(cls, max_loss: float | None) -> float | None:
         """Zero without a sign: both zeros are equal, and so are to be the digests."""
@@ -160,13 +187,32 @@ class Dream(Settings):
 
     @property
     def terms(self) -> dict[Term, float]:
-        """What is amplified, with weights, in the network's order."""
-        return {Term.parse(text): weight for text, weight in self.layers.items()}
+        """What is amplified, with weights, in the network's order.
+
+        With a guide, layers as such follow it, unless the layers themselves say what does.
+        """
+        terms = {Term.parse(text): weight for text, weight in self.layers.items()}
+        if self.guide is None or any(term.kind == GUIDE for term in terms):
+            return terms
+        return {
+            replace(term, kind=GUIDE) if term.kind == SQUARE else term: weight
+            for term, weight in terms.items()
+        }
 
     @property
     def layer_names(self) -> tuple[str, ...]:
         """The names of the layers that are looked at, each once, in the network's order."""
         return tuple(dict.fromkeys(term.of.name for term in self.terms if not term.damps))
+
+    @property
+    def engine_key(self) -> tuple[object, ...]:
+        """Equal for dreams that one engine computes."""
+        return (*self.terms.items(), self.guide)
+
+    @property
+    def compares(self) -> bool:
+        """Whether any of it takes what the network sees in the source."""
+        return any(term.compares for term in self.terms)
 
     @property
     def shown_layers(self) -> str:

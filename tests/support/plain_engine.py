@@ -56,6 +56,8 @@ class PlainEngine:
         `a` is linear in the pixels. Only what rounds the same in arrays of any size is used.
         """
         self.gradients += 1
+        if window.shape[2] == 6:  # The source is there to be compared with.
+            window = window[..., :3] - window[..., 3:] / np.float32(4)
         loss, gradient = 0.0, np.zeros_like(window)
         for scope, cells, weight in zip(self.scopes, owned, per_cell, strict=True):
             taps = _taps(scope.layer, tuple(map(tuple, cells.tolist())), window.shape[:2])
@@ -82,9 +84,13 @@ class PlainEngine:
         """One array of a grid of parts."""
         return np.concatenate([np.concatenate(row, 1) for row in parts], 0)
 
-    def zeros(self, height: int, width: int) -> Raster:
+    def pair(self, one: Raster, other: Raster) -> Raster:
+        """One array with the channels of both."""
+        return np.concatenate([one, other], 2)
+
+    def zeros(self, height: int, width: int, channels: int) -> Raster:
         """An array of zeros."""
-        return np.zeros((height, width, 3), np.float32)
+        return np.zeros((height, width, channels), np.float32)
 
     def add(self, target: Raster, region: Region, values: Raster) -> Raster:
         """The array with something added in a region, in place."""
@@ -94,6 +100,48 @@ class PlainEngine:
     def absolute_sum(self, values: Raster) -> float:
         """In an order that depends on the shape alone."""
         return float(np.sum(np.abs(np.ascontiguousarray(values)), dtype=np.float64))
+
+    def smooth(self, values: Raster, kernels: Raster) -> Raster:
+        """The mean of what each kernel gives that is run along both axes; edges are drawn out."""
+        total = np.zeros_like(values)
+        for kernel in kernels:
+            radius = len(kernel) // 2
+            down = np.pad(values, [(radius, radius), (0, 0), (0, 0)], "edge")
+            down = sum(w * down[i : len(down) - 2 * radius + i] for i, w in enumerate(kernel))
+            across = np.pad(down, [(0, 0), (radius, radius), (0, 0)], "edge")
+            stop = across.shape[1] - 2 * radius
+            total += sum(w * across[:, i : stop + i] for i, w in enumerate(kernel))
+        return total / np.float32(len(kernels))
+
+    def bands(self, values: Raster, levels: int) -> Raster:
+        """The bands of a Laplacian pyramid at full size: see `ArrayBackend.bands`."""
+        blur = functools.partial(self.smooth, kernels=np.float32([[1, 4, 6, 4, 1]]) / 16)
+        coarse = [values]
+        for level in range(1, levels + 1):
+            found, shapes = values, []
+            for _ in range(level):
+                shapes.append(found.shape)
+                found = _without_edges(blur, found)[::2, ::2]
+            for shape in reversed(shapes):
+                apart = np.zeros(shape, np.float32)
+                apart[::2, ::2] = found
+                found = 4 * _without_edges(blur, apart)
+            coarse.append(found)
+        fine = [one - other for one, other in itertools.pairwise(coarse)]
+        return np.concatenate([*fine, coarse[-1]], axis=2)
+
+    def square_sums(self, values: Raster) -> list[float]:
+        """Of each three channels in turn."""
+        bands = np.split(values, values.shape[2] // 3, axis=2)
+        return [float(np.sum(np.square(np.ascontiguousarray(b), dtype=np.float64))) for b in bands]
+
+    def balance(self, values: Raster, scales: Sequence[float]) -> Raster:
+        """Each three channels divided by their scale, and added up."""
+        bands = np.split(values, len(scales), axis=2)
+        total = np.zeros_like(bands[0])
+        for band, scale in zip(bands, scales, strict=True):
+            total += band / np.float32(scale)
+        return total
 
     def move(self, image: Raster, gradient: Raster, step: float, mean: float) -> Raster:
         """`image + step * (gradient / mean)`, in float32."""
@@ -137,6 +185,11 @@ class SlowEngine(PlainEngine):
         """See `PlainEngine.gradient`."""
         self._spend(next(self._takes))
         return super().gradient(window, owned, per_cell)
+
+
+def _without_edges(blur: Any, values: Raster) -> Raster:
+    """Blurred as if zeros lay around it."""
+    return blur(np.pad(values, [(2, 2), (2, 2), (0, 0)]))[2:-2, 2:-2]
 
 
 @functools.lru_cache(maxsize=256)

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from dreamray.base.geometry import Raster
-from dreamray.engine.ascent import StepMeasure
+from dreamray.engine.ascent import StepMeasure, divisors
 from dreamray.engine.halo_exchange import HaloExchange, Roll
 from dreamray.engine.interfaces import Engine
-from dreamray.engine.subdomain import Subdomain
+from dreamray.engine.subdomain import Follow, Subdomain
+from dreamray.plan.refinement import PLAIN, Refinement
 from dreamray.plan.tiles import TilePlan
 from dreamray.raster.spill import SpillBuffer
 
@@ -29,6 +30,8 @@ class Tiled:
         *,
         held: int | None = None,
         order: int | None = None,
+        refinement: Refinement = PLAIN,
+        source: Raster | None = None,
     ) -> None:
         """One owner has all tiles if `owners` is left out; `held` bytes are in memory for each.
 
@@ -36,6 +39,7 @@ class Tiled:
         """
         self.plan = plan
         self.owners = owners or (0,) * len(plan.tiles)
+        self._refinement = refinement
         self._random = None if order is None else Random(order)
         self._subdomains = {
             me: Subdomain(
@@ -44,6 +48,7 @@ class Tiled:
                 me,
                 engine,
                 SpillBuffer(held, None, engine.arrays.load, engine.arrays.store),
+                None if source is None else lambda region: source[region.slices],
             )
             for me in sorted(set(self.owners))
         }
@@ -64,7 +69,7 @@ class Tiled:
         """Compute the gradient of the rolled image."""
         exchange = HaloExchange(self.plan, self.owners, roll)
         for me in self._turns(self._subdomains):
-            self._subdomains[me].begin(exchange)
+            self._subdomains[me].begin(exchange, self._refinement)
         for me in self._turns(self._subdomains):
             for other in self._turns(exchange.receivers(me)):
                 halos = self._subdomains[me].halos(exchange, other)
@@ -76,7 +81,7 @@ class Tiled:
                 for other in self._turns(outgoing):
                     assert me not in outgoing
                     self._subdomains[other].add(tile, outgoing[other])
-        sums: dict[int, float] = {}
+        sums: dict[int, tuple[float, ...]] = {}
         for one in self._subdomains.values():
             sums |= zip(one.tiles, one.sums(), strict=True)
         numbers = range(len(self.plan.tiles))
@@ -86,11 +91,19 @@ class Tiled:
             3 * math.prod(self.plan.shape),
         )
 
-    def move(self, step: float, mean: float) -> None:
+    def move(
+        self, step: float, mean: float, optimizer: str = "normalized", number: int = 0
+    ) -> None:
         """Move the image along the gradient."""
         for one in self._subdomains.values():
             for tile in one.tiles:
-                one.move(tile, step, mean)
+                one.move(tile, step, (mean,), Follow(optimizer, number))
+
+    def move_by(self, step: float, scales: tuple[float, ...]) -> None:
+        """The same along the bands of the gradient."""
+        for one in self._subdomains.values():
+            for tile in one.tiles:
+                one.move(tile, step, divisors(scales))
 
     @property
     def image(self) -> Raster:
@@ -103,7 +116,8 @@ class Tiled:
         return self._whole("gradient")
 
     def _whole(self, what: str) -> Raster:
-        whole = np.full((*self.plan.shape, 3), np.nan, np.float32)
+        channels = 3 * (1 + self._refinement.levels) if what == "gradient" else 3
+        whole = np.full((*self.plan.shape, channels), np.nan, np.float32)
         for one in self._subdomains.values():
             for tile in one.tiles:
                 whole[self.plan.tiles[tile].core.slices] = getattr(one, what)(tile)

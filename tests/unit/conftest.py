@@ -73,10 +73,13 @@ class Networks:
             self._kind = objective.TileObjective
             monkeypatch.setattr(objective, "TileObjective", self)
 
-    def __call__(self, terms: Any, weights: Weights, precision: str = "float32") -> Any:
-        key = (tuple(terms.items()), id(weights), precision)
+    def __call__(
+        self, terms: Any, weights: Weights, precision: str = "float32", guide: Any = None
+    ) -> Any:
+        of_guide = None if guide is None else guide.tobytes()
+        key = (tuple(terms.items()), id(weights), precision, of_guide)
         if key not in self._made:
-            self._made[key] = weights, self._kind(terms, weights, precision)
+            self._made[key] = weights, self._kind(terms, weights, precision, guide)
         return self._made[key][1]
 
 

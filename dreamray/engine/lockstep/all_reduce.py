@@ -14,8 +14,8 @@ from dreamray.engine.lockstep.stopwatch import Stopwatch
 from dreamray.engine.lockstep.tree import Tree
 from dreamray.engine.lockstep.wire import Key, Kind, pack_decision, unpack_decision
 
-Found = dict[int, tuple[float, float]]
-"""Loss and sum of the absolute gradient, by tile."""
+Found = dict[int, tuple[float, ...]]
+"""Loss and sum of the absolute gradient, or of the squares of each of its bands, by tile."""
 
 
 class AllReduce:
@@ -41,8 +41,8 @@ class AllReduce:
                 key, (values, effort) = self._mail.take(missing)
             missing.remove(key)
             tiles = self.tree.tiles_below(key.sender, self._owners)
-            losses, sums = np.frombuffer(values, np.float64).reshape(-1, 2).T.tolist()
-            found |= zip(tiles, zip(losses, sums, strict=True), strict=True)
+            numbers = np.frombuffer(values, np.float64).reshape(len(tiles), -1).tolist()
+            found |= zip(tiles, map(tuple, numbers), strict=True)
             efforts.append(Effort(*np.frombuffer(effort, np.float64).tolist()))
         kinds = zip(*(vars(one).values() for one in efforts), strict=True)
         self.effort = Effort(*map(math.fsum, kinds))

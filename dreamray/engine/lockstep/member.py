@@ -6,6 +6,7 @@ A worker alone does the same; it has nobody to hear from.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple
@@ -31,7 +32,8 @@ from dreamray.engine.lockstep.mailbox import Mailbox
 from dreamray.engine.lockstep.transport import Alone
 from dreamray.engine.lockstep.tree import ROOT
 from dreamray.engine.lockstep.wire import Frame, Key, Kind, expected_messages
-from dreamray.engine.subdomain import Subdomain
+from dreamray.engine.subdomain import Follow, Subdomain
+from dreamray.plan import refinement
 from dreamray.raster.chunked import ChunkedRaster
 from dreamray.raster.lazy import LazyRaster, read
 from dreamray.raster.spill import SpillBuffer
@@ -79,7 +81,8 @@ class Member(Generic[A]):
         buffer: SpillBuffer[A] = SpillBuffer(
             octave.held, octave.scratch, engine.arrays.load, engine.arrays.store
         )
-        self._subdomain = Subdomain(plan, self._owners, self._me, engine, buffer)
+        source = None if octave.source is None else functools.partial(read, octave.source)
+        self._subdomain = Subdomain(plan, self._owners, self._me, engine, buffer, source)
         self._pixels = sum(plan.tiles[tile].core.pixels for tile in self._subdomain.tiles)
         # Others may be ready, and send what is for the first step, before it begins here.
         self._mail.begin(octave.first - 1, {})
@@ -87,6 +90,8 @@ class Member(Generic[A]):
             for tile in self._subdomain.tiles:
                 core = plan.tiles[tile].core
                 self._subdomain.put(tile, read(octave.image, core))
+                for slot, values in octave.remembered.items():
+                    self._subdomain.put_remembered(tile, slot, read(values, core))
                 if octave.mask is not None:
                     self._subdomain.put_mask(tile, read(octave.mask, core))
 
@@ -111,7 +116,10 @@ class Member(Generic[A]):
             if decision.stores:
                 assert octave.checkpoint is not None
                 with self._all_reduce.stopwatch.lap("storing"):
-                    self._store(octave.checkpoint(number), None)
+                    self._store(octave.checkpoint(number), self._subdomain.image)
+                    for slot in refinement.slots(octave.dream):
+                        remembered = functools.partial(self._subdomain.remembered, slot=slot)
+                        self._store(octave.checkpoint.remembered(number, slot), remembered)
                 self._all_reduce.stored(number - 1, leaves=decision.leaves)
                 yield Stored(number, last=decision.leaves)
             if decision.leaves:
@@ -119,7 +127,7 @@ class Member(Generic[A]):
         if number == octave.first:
             self._begin(number, exchange)
         if octave.result is not None:
-            self._store(octave.result, octave.added)
+            self._store(octave.result, self._subdomain.image, octave.added)
         self._all_reduce.stored(max(number - 1, octave.first), leaves=True)
         yield Stored(number, last=True, finished=True)
 
@@ -146,10 +154,11 @@ class Member(Generic[A]):
     def _begin(self, number: int, exchange: HaloExchange) -> None:
         """A step begins: what was sent for it already is heard."""
         if exchange is not self._expected[0]:
-            expected = expected_messages(exchange, self._all_reduce.tree, self._me)
+            bands = refinement.bands(self._octave.dream)
+            expected = expected_messages(exchange, self._all_reduce.tree, self._me, bands)
             self._expected = exchange, expected
         self._mail.begin(number, self._expected[1])
-        self._subdomain.begin(exchange)
+        self._subdomain.begin(exchange, refinement.refinement(self._octave.dream, number))
 
     def _send_halos(self, number: int, exchange: HaloExchange) -> None:
         """Send what others' windows wait for in a step."""
@@ -173,7 +182,7 @@ class Member(Generic[A]):
                 self._subdomain.add(key.tile, _rasters(frames, regions))
         with self._doing("sums"):
             sums = zip(self._subdomain.tiles, self._subdomain.sums(), strict=True)
-        return self._all_reduce.gather({tile: (losses[tile], total) for tile, total in sums})
+        return self._all_reduce.gather({tile: (losses[tile], *total) for tile, total in sums})
 
     def _windows(self, number: int, exchange: HaloExchange) -> Iterator[tuple[int, float]]:
         """The losses of all windows.
@@ -218,38 +227,46 @@ class Member(Generic[A]):
     def _agree(self, number: int, found: Found) -> Decision:
         def by_root() -> Decision:
             whole = self._whole(found)
-            return decide(self._octave, number, whole.loss, whole.mean, self._wish())
+            return decide(self._octave, number, whole.loss, whole.scales, self._wish())
 
         return self._all_reduce.agree(number, found, by_root)
 
     def _whole(self, found: Found) -> StepMeasure:
-        losses, sums = zip(*(found[tile] for tile in range(len(self._owners))), strict=True)
+        tiles = [found[tile] for tile in range(len(self._owners))]
+        losses, sums = (tuple(part) for part in zip(*((t[0], t[1:]) for t in tiles), strict=True))
         return StepMeasure(losses, sums, 3 * self._octave.plan.shape.pixels)
 
     def _go_on(self, number: int, decision: Decision) -> HaloExchange:
         """Move, and send halos as soon as what others need has moved; what comes next."""
         if decision.ends or decision.leaves:
-            self._move(self._subdomain.tiles, decision)
+            self._move(self._subdomain.tiles, number, decision)
             return self._known
         exchange = self._exchange(number + 1)
         receivers = exchange.receivers(self._me)
         near = {tile for other in receivers for tile in exchange.needed(self._me, other)}
-        self._move(near, decision)
+        self._move(near, number, decision)
         self._send_halos(number + 1, exchange)
-        self._move([tile for tile in self._subdomain.tiles if tile not in near], decision)
+        self._move([tile for tile in self._subdomain.tiles if tile not in near], number, decision)
         return exchange
 
-    def _move(self, tiles: Iterable[int], decision: Decision) -> None:
+    def _move(self, tiles: Iterable[int], number: int, decision: Decision) -> None:
+        dream = self._octave.dream
+        step, follow = refinement.step_length(dream, number), Follow(dream.optimizer, number)
         with self._doing("step"):
             for tile in tiles if decision.moves else ():
-                self._subdomain.move(tile, self._octave.dream.step, decision.mean)
+                self._subdomain.move(tile, step, decision.scales, follow)
 
-    def _store(self, raster: ChunkedRaster, added: LazyRaster | None) -> None:
-        """Write the images of the tiles into a raster, with another one added to them."""
+    def _store(
+        self,
+        raster: ChunkedRaster,
+        values: Callable[[int], Raster],
+        added: LazyRaster | None = None,
+    ) -> None:
+        """Write what the tiles have into a raster, with another one added to it."""
         with self._doing("storing of its tiles"):
             for tile in self._subdomain.tiles:
                 core = self._octave.plan.tiles[tile].core
-                image = self._subdomain.image(tile)
+                image = values(tile)
                 raster.write(core, image if added is None else image + read(added, core))
 
     def _doing(self, kind: str) -> contextlib.AbstractContextManager[None]:
@@ -262,6 +279,6 @@ def _frames(rasters: Iterable[Raster]) -> list[Raster]:
 
 def _rasters(frames: Sequence[Frame], regions: Sequence[Region]) -> list[Raster]:
     return [
-        np.frombuffer(frame, np.float32).reshape(*region.shape, 3)
+        np.frombuffer(frame, np.float32).reshape(*region.shape, -1)
         for frame, region in zip(frames, regions, strict=True)
     ]

@@ -24,8 +24,8 @@ Frame = Any
 PIXEL_BYTES = 12
 
 _HEAD = struct.Struct("<16sIIIIB3xQ")
-_DECISION = struct.Struct("<dd????4x")
-_MEASURE_BYTES = 16
+_DECISION = struct.Struct("<d????4x")
+_NUMBER_BYTES = 8
 _EFFORT_BYTES = 8 * len(Effort.__dataclass_fields__)
 
 _LARGE_FRAME = 1 << 16
@@ -43,7 +43,7 @@ class Kind(enum.IntEnum):
     GRADIENT = 2
     """Of one of the sender's windows the parts in the receiver's cores, float32."""
     MEASURE = 3
-    """Losses and sums of the tiles below the sender, float64 [tiles, 2]; what its step took."""
+    """Losses and sums of the tiles below the sender, float64 [tiles, 1 + bands]; its effort."""
     DECISION = 4
     STORED = 5
     """All below the sender have stored their tiles."""
@@ -95,36 +95,46 @@ def unpack(frames: Sequence[Frame]) -> tuple[Head, Sequence[Frame]] | None:
     return Head(run, epoch, step, Key(known, sender, tile)), payload
 
 
-def expected_messages(exchange: HaloExchange, tree: Tree, me: int) -> dict[Key, tuple[int, ...]]:
-    """All that a worker gets in a step, with the lengths of the frames in bytes."""
+def expected_messages(
+    exchange: HaloExchange, tree: Tree, me: int, bands: int = 1
+) -> dict[Key, tuple[int, ...]]:
+    """All that a worker gets in a step, with the lengths of the frames in bytes.
+
+    Gradients have so many bands.
+    """
     lengths = {
         Key(Kind.HALOS, sender): _sizes(exchange.needed(sender, me).values())
         for sender in exchange.senders(me)
     }
     for window, parts in exchange.contributions(me).items():
         key = Key(Kind.GRADIENT, exchange.owners[window], window)
-        lengths[key] = _sizes(piece.inside for piece in parts)
+        lengths[key] = _sizes((piece.inside for piece in parts), bands)
     for child in tree.children(me):
         tiles = tree.tiles_below(child, exchange.owners)
-        lengths[Key(Kind.MEASURE, child)] = (_MEASURE_BYTES * len(tiles), _EFFORT_BYTES)
+        numbers = len(tiles) * (1 + bands)
+        lengths[Key(Kind.MEASURE, child)] = (_NUMBER_BYTES * numbers, _EFFORT_BYTES)
         lengths[Key(Kind.STORED, child)] = ()
     if (parent := tree.parent(me)) is not None:
-        lengths[Key(Kind.DECISION, parent)] = (_DECISION.size,)
+        lengths[Key(Kind.DECISION, parent)] = (_DECISION.size + _NUMBER_BYTES * bands,)
     return lengths
 
 
 def pack_decision(decision: Decision) -> bytes:
     """A frame."""
-    return _DECISION.pack(*decision)
+    loss, scales, *words = decision
+    return _DECISION.pack(loss, *words) + np.array(scales, np.float64).tobytes()
 
 
 def unpack_decision(frame: Frame) -> Decision:
     """Of a frame."""
-    return Decision(*_DECISION.unpack(frame))
+    data = bytes(frame)
+    loss, *words = _DECISION.unpack_from(data)
+    scales = np.frombuffer(data, np.float64, offset=_DECISION.size).tolist()
+    return Decision(loss, tuple(scales), *words)
 
 
-def _sizes(regions: Iterable[Any]) -> tuple[int, ...]:
-    return tuple(PIXEL_BYTES * region.pixels for region in regions)
+def _sizes(regions: Iterable[Any], bands: int = 1) -> tuple[int, ...]:
+    return tuple(PIXEL_BYTES * bands * region.pixels for region in regions)
 
 
 def _seal(frames: Iterable[Frame]) -> int:

@@ -37,6 +37,11 @@ OTHER_DREAM: dict[str, Any] = {
     "strength": 0.5,
     "colours": "keep",
     "octave_sizes": [300, 500],
+    "guide": {"picture": "flowers.png", "sha256": "1" * 64},
+    "smooth": 0.5,
+    "laplacian": 4,
+    "optimizer": "adam",
+    "schedule": "cosine",
     "mask": {"picture": "sky.png", "sha256": "0" * 64},
 }
 OTHER_EXECUTION = {"precision": "bfloat16", "overlap": 16, "seams": "blend"}
@@ -82,7 +87,7 @@ def test_every_option_goes_over_config_and_config_over_like(tmp_path, monkeypatc
     merged = merge_settings(given)
     assert merged.dream == Dream(**OTHER_DREAM | {"seed": 5, "jitter": 8})
     assert merged.execution == Execution(precision="float32", overlap=9, seams="blend")
-    known = {*Dream.model_fields, *Execution.model_fields, "layer"}
+    known = {*Dream.model_fields, *Execution.model_fields, "layer", "objective"}
     assert {option.setting for option in (*DREAM, *EXECUTION, *FARM)} <= known
 
 

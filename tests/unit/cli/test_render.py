@@ -595,3 +595,23 @@ def test_a_replaced_file_keeps_its_rights(run: Run, picture: Path, folder: Path)
     (folder / "a.png").chmod(0o640)
     assert run("render", picture, folder / "a.png", *LITTLE).code == 0
     assert (folder / "a.png").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_dream_follows_a_guide_that_its_result_tells_of(
+    run: Run, picture: Path, folder: Path, tmp_path: Path
+) -> None:
+    """--like takes it over, whatever it is called by then, if it has the same bytes."""
+    guide = tmp_path / "guide.png"
+    Image.fromarray(noise(90, 100)[::-1]).save(guide)
+    plain, out, again = (folder / name for name in ("plain.png", "out.png", "again.png"))
+    assert run("render", picture, plain, *LITTLE).code == 0
+    assert run("render", picture, out, *LITTLE, "--guide", guide).code == 0
+    one, other = (np.asarray(Image.open(path)) for path in (out, plain))
+    assert (one != other).mean() > 0.2
+    shown = run("show", out).out
+    assert "what in mixed0 is like the best match in the guide" in shown
+    assert run("render", picture, again, "--like", out, "--weights", "random").code == 0
+    assert again.read_bytes() == out.read_bytes()
+    Image.fromarray(noise(90, 100)).save(guide)
+    ended = run("render", picture, folder / "late.png", "--like", out, "--weights", "random")
+    refused(ended, 2, "guide.png", "another picture")

@@ -166,7 +166,7 @@ class TestDecision:
     def test_is_a_checkpoint_when_it_is_due_or_somebody_leaves(
         self, every, number, wish, stores, leaves
     ):
-        found = decide(octave(iterations=9, every=every), number, 1.0, 1.0, wish)
+        found = decide(octave(iterations=9, every=every), number, 1.0, (1.0,), wish)
         assert (found.stores, found.leaves) == (stores, leaves)
         assert found.moves
         assert not found.ends
@@ -174,15 +174,16 @@ class TestDecision:
     @pytest.mark.parametrize("wish", Wish)
     @pytest.mark.parametrize(("number", "loss"), [(3, 1.0), (1, 11.0)])
     def test_with_the_octaves_end_nothing_else_is_stored(self, wish, number, loss):
-        found = decide(octave(iterations=4, every=1), number, loss, 1.0, wish)
+        found = decide(octave(iterations=4, every=1), number, loss, (1.0,), wish)
         assert found.ends
         assert not found.stores
         assert not found.leaves
 
     def test_travels_as_it_is(self):
         for number, loss, wish in (0, 0.1 + 0.2, Wish.LEAVE), (3, math.inf, Wish.GO_ON):
-            found = decide(octave(iterations=4, max_loss=None), number, loss, 1 / 3, wish)
-            assert unpack_decision(pack_decision(found)) == found
+            for scales in (1 / 3,), (0.1, 2 / 3, 5.0):
+                found = decide(octave(iterations=4, max_loss=None), number, loss, scales, wish)
+                assert unpack_decision(pack_decision(found)) == found
 
 
 def rolls(iterations=8, octave=0, first=0, **options):

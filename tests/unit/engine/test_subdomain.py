@@ -232,5 +232,5 @@ class TestMemory:
             owned.compute(tile)
         owned.sums()
         for tile in owned.tiles:
-            owned.move(tile, 0.1, 1.0)
+            owned.move(tile, 0.1, (1.0,))
         assert set(shelf) == {("image", tile) for tile in owned.tiles}

@@ -30,13 +30,19 @@ def photo(bear: np.ndarray) -> np.ndarray:
     return resize(to_tensor(bear), Shape(152, 229))
 
 
-def ours(weights: Any, layers: str, image: np.ndarray) -> Found:
+def ours(
+    weights: Any,
+    layers: str,
+    image: np.ndarray,
+    guide: np.ndarray | None = None,
+    source: np.ndarray | None = None,
+) -> Found:
     from dreamray.model.arithmetic import TensorFlowArrays
     from dreamray.model.objective import TileObjective
 
-    objective = TileObjective(Dream(layers=layers).terms, weights)
+    objective = TileObjective(Dream(layers=layers).terms, weights, guide=guide)
     plan = plan_tiles(Shape(*image.shape[:2]), objective.network.layers)
-    whole = Tiled(plan, Engine(objective, TensorFlowArrays()))
+    whole = Tiled(plan, Engine(objective, TensorFlowArrays()), source=source)
     whole.put(image)
     return whole.compute().loss, whole.gradient
 
@@ -130,6 +136,89 @@ def test_is_that_of_keras_and_numpy(trained_twin: Any, photo: np.ndarray, layers
     our_loss, found = ours(trained_twin.weights, layers, photo)
     assert our_loss == pytest.approx(their_loss, rel=2e-5)
     assert relative_error(found, theirs) < 1e-5
+
+
+def guided(features: np.ndarray, channels: list[int]) -> Plain:
+    """By dot product the best-matching cell of the guide, for each cell."""
+
+    def plain(a: np.ndarray) -> Found:
+        theirs = features.reshape(-1, features.shape[2])[:, channels]
+        best = theirs[np.argmax(a[..., channels] @ theirs.T, axis=-1)]
+        slope = np.zeros(a.shape)
+        slope[..., channels] = inside(a) * best / (a.shape[0] * a.shape[1] * len(channels))
+        return float((a * slope).sum()), slope
+
+    return plain
+
+
+@pytest.mark.parametrize("text", ["mixed4", "mixed3[3,12,700]"])
+def test_follows_a_guide_as_keras_and_numpy_do(
+    trained_twin: Any, photo: np.ndarray, text: str
+) -> None:
+    """With the guide a part of the picture that is turned around, of another size."""
+    import keras
+
+    guide = np.ascontiguousarray(photo[20:140, 60:190][::-1, ::-1])
+    name, model = text.partition("[")[0], trained_twin.model
+    features = keras.Model(model.input, model.get_layer(name).output)(guide[None])[0].numpy()
+    channels = [3, 12, 700] if "[" in text else list(range(768))
+    their_loss, theirs = of_keras(model, {name: guided(features, channels)}, photo)
+    our_loss, found = ours(trained_twin.weights, f"guide({text})", photo, guide)
+    assert our_loss == pytest.approx(their_loss, rel=2e-5)
+    assert relative_error(found, theirs) < 1e-5
+
+
+def accent(source: np.ndarray, channels: list[int]) -> Plain:
+    def plain(a: np.ndarray) -> Found:
+        b = np.zeros(a.shape)
+        b[..., channels] = source[..., channels]
+        a = np.where(np.isin(range(a.shape[2]), channels), a, 0).astype(np.float64)
+        along = (a * b).sum(-1, keepdims=True)
+        here, there = (np.linalg.norm(one, axis=-1, keepdims=True) for one in (a, b))
+        share = inside(a) / (a.shape[0] * a.shape[1] * len(channels))
+        slope = share * (2 * along * b / (here * there) - along**2 * a / (here**3 * there))
+        return float((share * along**2 / (here * there)).sum()), slope
+
+    return plain
+
+
+def unlike(source: np.ndarray) -> Plain:
+    def plain(a: np.ndarray) -> Found:
+        a, b = a.astype(np.float64), source / np.linalg.norm(source, axis=-1, keepdims=True)
+        here, along = np.linalg.norm(a, axis=-1, keepdims=True), (a * b).sum(-1, keepdims=True)
+        share = inside(a) / (a.shape[0] * a.shape[1])
+        slope = -share * (b / here - along * a / here**3)
+        return float((share * (1 - along / here)).sum()), slope
+
+    return plain
+
+
+@pytest.mark.parametrize("text", ["accent(mixed4)", "accent(mixed3[3,12,700])", "unlike(mixed4)"])
+def test_compares_with_the_source_as_keras_and_numpy_do(
+    trained_twin: Any, photo: np.ndarray, text: str
+) -> None:
+    import keras
+
+    name, model = ("mixed3" if "mixed3" in text else "mixed4"), trained_twin.model
+    source = np.ascontiguousarray(photo[:, ::-1])
+    seen = keras.Model(model.input, model.get_layer(name).output)(source[None])[0].numpy()
+    channels = [3, 12, 700] if "[" in text else list(range(768))
+    plain = unlike(seen) if "unlike" in text else accent(seen, channels)
+    their_loss, theirs = of_keras(model, {name: plain}, photo)
+    our_loss, found = ours(trained_twin.weights, text + " + 1e-9*mixed0", photo, source=source)
+    assert our_loss == pytest.approx(their_loss, rel=2e-5)
+    assert relative_error(found, theirs) < 1e-5
+
+
+def test_of_the_source_itself_accents_grow_what_is_there(trained: Any, photo: np.ndarray) -> None:
+    """Its loss is the mean square's, and its slope half of that one's; what is unlike has none."""
+    square, slope = ours(trained, "mixed4", photo)
+    loss, found = ours(trained, "accent(mixed4)", photo, source=photo)
+    assert loss == pytest.approx(square, rel=1e-5)
+    assert relative_error(2 * found, slope) < 1e-4
+    loss, found = ours(trained, "unlike(mixed4) + 1e-30*mixed0", photo, source=photo)
+    assert abs(loss) < 1e-5
+    assert np.abs(found).max() < 1e-3 * np.abs(slope).max()
 
 
 def test_the_picture_is_damped(trained: Any, photo: np.ndarray) -> None:

@@ -45,6 +45,11 @@ dreams = st.builds(
     margin=st.none() | st.just("auto") | st.integers(0, 2000),
     strength=st.floats(0, 1),
     colours=st.sampled_from(["dream", "keep"]),
+    guide=st.none() | st.sampled_from(["flowers.png", {"picture": "f", "sha256": "1" * 64}]),
+    smooth=st.floats(0, 20),
+    laplacian=st.integers(0, 6),
+    optimizer=st.sampled_from(["normalized", "momentum", "adam"]),
+    schedule=st.sampled_from(["constant", "linear", "cosine"]),
     mask=st.none() | st.sampled_from(["sky.png", {"picture": "sky.png", "sha256": "0" * 64}]),
     octave_sizes=st.none() | st.sets(st.integers(1, 2**20), min_size=1, max_size=5).map(sorted),
 )
@@ -101,6 +106,10 @@ class TestRange:
                 "ascending whole numbers of pixels",
                 ["", "800,400", "400,400", [0], [400, True], "a,b", [2**20 + 1], [4.5], [[]]],
             ),
+            ("smooth", "from 0 to 20", [-0.1, 20.1, "soft", None]),
+            ("laplacian", "from 0 to 6", [-1, 7, 0.5, None]),
+            ("optimizer", "momentum or adam", ["sgd", None, 1]),
+            ("schedule", "linear or cosine", ["exponential", None, 1]),
             ("layers", "at least one layer", [{}, [], "mixed4 mixed5", None, 3]),
         ],
     )
@@ -330,6 +339,11 @@ class TestDigest:
             {"margin": "auto"},
             {"strength": 0.5},
             {"colours": "keep"},
+            {"guide": "flowers.png"},
+            {"smooth": 0.5},
+            {"laplacian": 4},
+            {"optimizer": "adam"},
+            {"schedule": "linear"},
             {"mask": "sky.png"},
             {"octave_sizes": "400,800"},
         ],
@@ -341,7 +355,17 @@ class TestDigest:
         """Else every set would be made anew."""
         digest = "d13dffbe9c57d7df4deee2e241d537a7d17101d5dfe7fcc15b5bb205ea2fe4ed"
         spelled_out = Dream(
-            size="none", margin=0, strength=1, colours="dream", mask="none", octave_sizes=None
+            size="none",
+            margin=0,
+            strength=1,
+            colours="dream",
+            mask="none",
+            octave_sizes=None,
+            guide="none",
+            smooth=0,
+            laplacian=0,
+            optimizer="normalized",
+            schedule="constant",
         )
         assert Dream().digest() == spelled_out.digest() == digest
 

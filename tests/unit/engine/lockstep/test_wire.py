@@ -69,14 +69,22 @@ def test_rubbish_is_no_message() -> None:
         assert unpack(frames) is None
 
 
-@given(st.integers(40, 150), st.integers(40, 150), st.integers(1, 6), st.integers(-40, 40))
-def test_all_expect_what_others_send(height: int, width: int, count: int, roll: int) -> None:
+@given(
+    st.integers(40, 150),
+    st.integers(40, 150),
+    st.integers(1, 6),
+    st.integers(-40, 40),
+    st.integers(1, 5),
+)
+def test_all_expect_what_others_send(
+    height: int, width: int, count: int, roll: int, bands: int
+) -> None:
     """Halos and parts of gradients, by their lengths, and a word each along the tree."""
     plan = plan_tiles(Shape(height, width), ["max_pooling2d"], 32)
     owners = assign_tiles(plan, count)
     exchange, tree = HaloExchange(plan, owners, (roll, roll)), Tree(max(owners) + 1)
     for me in range(tree.count):
-        expected = expected_messages(exchange, tree, me)
+        expected = expected_messages(exchange, tree, me, bands)
         halos = {key.sender: sum(n) for key, n in expected.items() if key.kind == Kind.HALOS}
         assert halos == {
             other: sum(PIXEL_BYTES * r.pixels for r in exchange.needed(other, me).values())
@@ -91,7 +99,7 @@ def test_all_expect_what_others_send(height: int, width: int, count: int, roll: 
                 assert found is None
                 assert owner == me or me not in exchange.reached(window)
             else:
-                assert found == tuple(PIXEL_BYTES * piece.inside.pixels for piece in mine)
+                assert found == tuple(PIXEL_BYTES * bands * piece.inside.pixels for piece in mine)
                 assert me in exchange.reached(window)
                 assert me in exchange.senders(owner)
         told = [key.sender for key in expected if key.kind == Kind.MEASURE]
