@@ -99,9 +99,10 @@ def dream_set(
         thumbnails=options.report,
         weights_name=loaded.name,
     )
-    open_guide(dream)  # What is wrong with it is so for all.
+    named = read_pictures(dream)
+    open_guide(dream, named)  # What is wrong with it is so for all.
     base = EngineSpec(dream, loaded, execution.precision, execution.threads)
-    spec = TaskRunnerSpec(base, execution, options.batch, read_pictures(dream))
+    spec = TaskRunnerSpec(base, execution, options.batch, named)
     work = folder.folder(WORK)
     with (
         _remove_if_empty(work, folder),

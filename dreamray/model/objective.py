@@ -19,7 +19,7 @@ from dreamray.model.arithmetic import IMAGE, MANY, NUMBER, tell_memory_errors
 from dreamray.model.layers import Precision
 from dreamray.model.measures import Measure, measures_of
 from dreamray.model.network import Network
-from dreamray.model.terms import Scope, Term
+from dreamray.model.terms import GUIDE, Scope, Term
 from dreamray.model.weights.arrays import Weights
 
 _Vector = npt.NDArray[np.float32]
@@ -53,7 +53,10 @@ class TileObjective:
         """`guide` is the picture that terms follow, float32 [height, width, 3], where any do."""
         layers = [term.of.name for term in terms if not term.damps]
         self.network = Network(weights, layers, precision)
-        seen = {} if guide is None else _activations(self.network, guide)
+        followed = [term.of.name for term in terms if term.kind == GUIDE]
+        seen = {}
+        if guide is not None and followed:  # It may be too small for deeper layers.
+            seen = _activations(Network(weights, followed, precision), guide)
         self._measures: Sequence[Measure] = measures_of(terms, self.network.layers, seen)
         self._compares = any(measure.compares for measure in self._measures)
 

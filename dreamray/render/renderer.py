@@ -100,7 +100,8 @@ class Renderer:
                 f"--like was made with other weights than {weights.name}: the dream will differ"
             )
         dream = settle_pictures(settle_layers(self._asked, weights, self._warn))
-        guide = open_guide(dream)
+        # An executor that is given has seen it already.
+        guide = open_guide(dream) if self._executor is None else None
         self._loaded = _Loaded(weights, dream, Planner(dream, self.execution), guide)
 
     @property
