@@ -23,10 +23,10 @@ def direction(name: str, gradient: A, states: MutableMapping[str, A], number: in
     slots = SLOTS[name]
     if not slots:
         return gradient
-    first = _average(states, slots[0], gradient, MOMENTUM, number)
+    first: A = _average(states, slots[0], gradient, MOMENTUM, number)
     if len(slots) == 1:
         return first
-    second = _average(states, slots[1], _any(gradient) * gradient, SECOND_MOMENT, number)
+    second = _average(states, slots[1], gradient * gradient, SECOND_MOMENT, number)
     found: A = first / (second**0.5 + SMALLEST_ROOT)
     return found
 
@@ -37,10 +37,6 @@ def _average(
     """The running mean, corrected; none is there before the first step."""
     mean = value * (1 - decay)
     if number > 0:
-        mean = _any(states[slot]) * decay + mean
+        mean = states[slot] * decay + mean
     states[slot] = mean
     return mean / (1 - decay ** (number + 1))
-
-
-def _any(values: A) -> Any:
-    return values

@@ -7,6 +7,7 @@ whole picture's treated gradient, where windows reach further by what the treatm
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,7 +25,11 @@ WIDER_AT_FIRST = 2.0
 MOMENTUM, SECOND_MOMENT, SMALLEST_ROOT = 0.9, 0.999, 1e-8
 """Decays, and what Adam adds to the root: those of Kingma and Ba, arXiv:1412.6980."""
 
-SLOTS = {"normalized": (), "momentum": ("first",), "adam": ("first", "second")}
+SLOTS: Mapping[str, tuple[str, ...]] = {
+    "normalized": (),
+    "momentum": ("first",),
+    "adam": ("first", "second"),
+}
 """What an optimizer remembers of each pixel from step to step."""
 
 

@@ -106,11 +106,13 @@ class PlainEngine:
         total = np.zeros_like(values)
         for kernel in kernels:
             radius = len(kernel) // 2
-            down = np.pad(values, [(radius, radius), (0, 0), (0, 0)], "edge")
-            down = sum(w * down[i : len(down) - 2 * radius + i] for i, w in enumerate(kernel))
-            across = np.pad(down, [(0, 0), (radius, radius), (0, 0)], "edge")
-            stop = across.shape[1] - 2 * radius
-            total += sum(w * across[:, i : stop + i] for i, w in enumerate(kernel))
+            padded = np.pad(values, [(radius, radius), (0, 0), (0, 0)], "edge")
+            down = np.zeros_like(values)
+            for i, weight in enumerate(kernel):
+                down += weight * padded[i : i + values.shape[0]]
+            padded = np.pad(down, [(0, 0), (radius, radius), (0, 0)], "edge")
+            for i, weight in enumerate(kernel):
+                total += weight * padded[:, i : i + values.shape[1]]
         return total / np.float32(len(kernels))
 
     def bands(self, values: Raster, levels: int) -> Raster:
