@@ -99,6 +99,7 @@ class PlainTools:
     weights: Weights = PLAIN
     precision: str = "float32"
     threads: int | None = 1
+    guide: Any = None
     watch: Watch = field(default_factory=Watch)
 
     def engine(self) -> Any:
@@ -312,16 +313,23 @@ class TestSameBytesAsRender:
             assert bench.made(name) == bench.rendered(name, name)
 
     @pytest.mark.slow
-    def test_with_the_real_network(self, tensorflow, untrained, tmp_path):
+    @pytest.mark.parametrize("guided", [False, True])
+    def test_with_the_real_network(self, tensorflow, untrained, tmp_path, guided):
+        """Also where a process cannot reach the guide that the dream follows."""
+        guide = tmp_path / "guide.png"
+        guide.write_bytes(saved(noise(70, 60)))
         dream = Dream(layers={"mixed0": 1.0}, octaves=1, iterations=2)
+        if guided:
+            dream = settle_pictures(dream.replace(guide=str(guide)))
         execution = Execution(weights="random", memory="4GiB")
         bench = Bench(tmp_path, dream, execution)
         bench.put("a.png", saved(noise(80, 90, 4)))
-        tools = EngineSpec(dream, untrained, "float32", None)
-        real = TaskRunnerSpec(tools, execution).runner()
-        assert real.make(bench.task("a.png", "a.png")).record.state is State.DONE
         with Renderer(dream, execution, weights=untrained) as dreamer:
             render_picture(str(tmp_path / "in/a.png"), str(tmp_path / "rendered/a.png"), dreamer)
+        tools, named = EngineSpec(dream, untrained, "float32", None), read_pictures(dream)
+        guide.unlink()
+        real = TaskRunnerSpec(tools, execution, 1, named).runner()
+        assert real.make(bench.task("a.png", "a.png")).record.state is State.DONE
         assert bench.made("a.png") == (tmp_path / "rendered/a.png").read_bytes()
 
 
