@@ -18,7 +18,7 @@ from dreamray.storage import Folder, LocalFolder, MemoryFolder
 REQUEST = {"source": "a1", "dream": "b2", "tiles": "c3"}
 SHAPE = Shape(60, 70)
 PLAN = plan_tiles(SHAPE, ["conv2d"], 32)
-ALONE = AloneTiles((0.1, 1 / 3, 2.0), 5.25, (2, 0))
+ALONE = AloneTiles(((0.1, 4.0), (1 / 3, 0.0), (2.0, 0.5)), 5.25, (2, 0))
 
 
 @pytest.fixture(params=["local", "memory"])
