@@ -103,13 +103,16 @@ class ArrayBackend(Protocol[A]):
         """Of all elements, in float64."""
 
     def smooth(self, values: A, kernels: Kernels) -> A:
-        """The mean of what each kernel gives that is run along both axes; edges are drawn out."""
+        """The mean of what each kernel gives that is run along both axes; edges are drawn out.
+
+        Raises MemoryExhaustedError.
+        """
 
     def bands(self, values: A, levels: int) -> A:
         """The bands of a Laplacian pyramid at full size, fine to coarse, [h, w, 3 * (levels + 1)].
 
         They add up to the array. Cells of the pyramid lie on multiples of their distance from the
-        array's corner; beyond its edges there are zeros.
+        array's corner; beyond its edges there are zeros. Raises MemoryExhaustedError.
         """
 
     def square_sums(self, values: A) -> Sequence[float]:

@@ -73,11 +73,13 @@ class TensorFlowArrays:
 
     def smooth(self, values: tf.Tensor, kernels: npt.NDArray[np.float32]) -> tf.Tensor:
         """The mean of what each kernel gives that is run along both axes; edges are drawn out."""
-        return _smooth(tf.convert_to_tensor(values), tf.constant(kernels))
+        with tell_memory_errors(Shape(*values.shape[:2])):
+            return _smooth(tf.convert_to_tensor(values), tf.constant(kernels))
 
     def bands(self, values: tf.Tensor, levels: int) -> tf.Tensor:
         """The bands of a Laplacian pyramid: see `ArrayBackend.bands`."""
-        return _bands(levels)(tf.convert_to_tensor(values))
+        with tell_memory_errors(Shape(*values.shape[:2])):
+            return _bands(levels)(tf.convert_to_tensor(values))
 
     def square_sums(self, values: tf.Tensor) -> list[float]:
         """Of each three channels in turn the sum of the squares, in float64."""
