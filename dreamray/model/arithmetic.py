@@ -149,10 +149,11 @@ def _bands(levels: int) -> Callable[[tf.Tensor], tf.Tensor]:
         found = [fine - rough for fine, rough in itertools.pairwise(coarse)]
         return tf.transpose(tf.concat([*found, coarse[-1]], 0)[..., 0], [1, 2, 0])
 
-    return bands
+    compiled: Callable[[tf.Tensor], tf.Tensor] = bands
+    return compiled
 
 
-_BINOMIAL = np.float32([1, 4, 6, 4, 1]) / 16
+_BINOMIAL = np.array([1, 4, 6, 4, 1], np.float32) / 16
 """Burt and Adelson's filter, along each axis."""
 
 

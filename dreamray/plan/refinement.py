@@ -114,4 +114,5 @@ def _gaussian(sigma: float, radius: int) -> npt.NDArray[np.float32]:
     """Cut off at three widths; its sum is 1."""
     at = np.arange(-radius, radius + 1)
     values = np.exp(-0.5 * (at / sigma) ** 2) * (np.abs(at) <= math.ceil(3 * sigma))
-    return (values / values.sum()).astype(np.float32)
+    kernel: npt.NDArray[np.float32] = (values / values.sum()).astype(np.float32)
+    return kernel

@@ -175,6 +175,7 @@ def accent(source: np.ndarray, channels: list[int]) -> Plain:
         a = np.where(np.isin(range(a.shape[2]), channels), a, 0).astype(np.float64)
         along = (a * b).sum(-1, keepdims=True)
         here, there = (np.linalg.norm(one, axis=-1, keepdims=True) for one in (a, b))
+        here, there = (np.where(one > 0, one, 1) for one in (here, there))  # Cells without any.
         share = inside(a) / (a.shape[0] * a.shape[1] * len(channels))
         slope = share * (2 * along * b / (here * there) - along**2 * a / (here**3 * there))
         return float((share * along**2 / (here * there)).sum()), slope
