@@ -123,12 +123,19 @@ class _Network(NamedTuple):
     objective: SharedObjective[Any]
     engine: Engine[Any]
     """With that objective."""
+    bare: Engine[Any]
+    """That for one thread, which it is around."""
 
     @classmethod
-    def shared(cls, engine: Engine[Any], batch: int, pixels: float) -> _Network:
+    def shared(cls, bare: Engine[Any], batch: int, pixels: float) -> _Network:
         """Around an engine for one thread; see `SharedObjective`."""
-        objective = SharedObjective(cast(BatchObjective[Any], engine.objective), batch, pixels)
-        return cls(objective, Engine(objective, engine.arrays))
+        objective = SharedObjective(cast(BatchObjective[Any], bare.objective), batch, pixels)
+        return cls(objective, Engine(objective, bare.arrays), bare)
+
+    def aimed_at(self, dream: Dream) -> Engine[Any] | None:
+        """The engine of another dream, if it is of nothing but other channels."""
+        objective = cast(BatchObjective[Any], self.bare.objective).aimed_at(dream.terms)
+        return None if objective is None else Engine(objective, self.bare.arrays)
 
 
 class TaskRunner:
@@ -300,20 +307,28 @@ class TaskRunner:
             if self._stopped:
                 raise StoppedError("stopped")
             if key not in self._networks:
+                bare = self._aimed_at(dream)
                 while len(self._networks) >= _MOST_NETWORKS:
                     del self._networks[next(iter(self._networks))]
-                guide = open_guide(dream, self._named)
-                spec = dataclasses.replace(self._spec, dream=dream, guide=guide)
+                if bare is None:
+                    guide = open_guide(dream, self._named)
+                    spec = dataclasses.replace(self._spec, dream=dream, guide=guide)
+                    bare = spec.engine()
                 pixels = window_pixels(
                     budget_of(self._execution),
                     dream.layer_names,
                     self._execution.precision,
                     beside(dream),
                 )
-                self._networks[key] = _Network.shared(spec.engine(), self._batch, pixels)
+                self._networks[key] = _Network.shared(bare, self._batch, pixels)
                 self._in_use.add(self._networks[key].objective)
             self._networks[key] = self._networks.pop(key)  # The last one is the last to go.
             return self._networks[key]
+
+    def _aimed_at(self, dream: Dream) -> Engine[Any] | None:
+        """With the graph of an earlier dream; None where that is another one."""
+        found = (network.aimed_at(dream) for network in self._networks.values())
+        return next((engine for engine in found if engine is not None), None)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dreamray.base.geometry import Raster, Region
-from dreamray.model.terms import Scope
+from dreamray.model.terms import Scope, Term
 
 
 class DeviceArray(Protocol):
@@ -73,6 +73,9 @@ class BatchObjective(Objective[A], Protocol):
 
         Raises MemoryExhaustedError.
         """
+
+    def aimed_at(self, terms: Mapping[Term, float]) -> BatchObjective[A] | None:
+        """The objective of other terms, if it needs nothing but this one's network; else None."""
 
 
 class ArrayBackend(Protocol[A]):

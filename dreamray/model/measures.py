@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -33,6 +33,17 @@ class Measure(Protocol):
     @property
     def compares(self) -> bool:
         """Whether it takes the source's activations, too."""
+
+    @property
+    def channels(self) -> _Vector | None:
+        """What each channel counts, where that may change without another graph; else None."""
+
+    @property
+    def form(self) -> object:
+        """Equal for measures that differ in their `channels` alone."""
+
+    def of_channels(self, channels: tf.Tensor) -> Measure:
+        """The same with these, float32 [c], in place of its own; where it has any."""
 
     def __call__(
         self, values: tf.Tensor, owned: tf.Tensor, source: tf.Tensor | None = None
@@ -93,6 +104,33 @@ class _OfCells:
     of_picture = False
     compares = False
 
+    @property
+    def channels(self) -> _Vector | None:
+        return self.weights if isinstance(self.weights, np.ndarray) else None
+
+    @property
+    def form(self) -> object:
+        shared = None if self.channels is not None else float(self.weights)
+        return type(self), self.scope, shared
+
+    def of_channels(self, channels: tf.Tensor) -> Measure:
+        return replace(self, weights=channels)
+
+
+class _OfItsOwn:
+    """A measure whose graph is like no other's."""
+
+    @property
+    def channels(self) -> _Vector | None:
+        return None
+
+    @property
+    def form(self) -> object:
+        return self
+
+    def of_channels(self, channels: tf.Tensor) -> Measure:
+        raise NotImplementedError
+
 
 class _Squares(_OfCells):
     """Squares of the activations, weighted by channel."""
@@ -123,7 +161,7 @@ class _Cosine(_OfCells):
 
 
 @dataclass(frozen=True, eq=False)
-class _Guided(_OfCells):
+class _Guided(_OfItsOwn, _OfCells):
     """The dot product of each cell's activations with the best-matching cell's of a guide."""
 
     features: npt.NDArray[np.float32]
@@ -155,7 +193,7 @@ def _cells(activations: tf.Tensor) -> npt.NDArray[np.float32]:
 
 
 @dataclass(frozen=True, eq=False)
-class _OfBoth:
+class _OfBoth(_OfItsOwn):
     """What becomes of the angle between each cell's activations and the source's."""
 
     scope: Scope
@@ -200,7 +238,7 @@ class _Unlike(_OfBoth):
 
 
 @dataclass(frozen=True)
-class _Damper:
+class _Damper(_OfItsOwn):
     """Something of the picture itself."""
 
     scope: Scope

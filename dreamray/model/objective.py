@@ -8,7 +8,8 @@ core owns; the sum over the windows and their gradients are those of the whole p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +25,8 @@ from dreamray.model.weights.arrays import Weights
 
 _Vector = npt.NDArray[np.float32]
 
-_STEP = [
-    MANY,
-    tf.TensorSpec([None, 2, 2], tf.int32),
-    tf.TensorSpec([None], tf.float32),
-]
+_NUMBERS = tf.TensorSpec([None], tf.float32)
+_STEP = [MANY, tf.TensorSpec([None, 2, 2], tf.int32), _NUMBERS, _NUMBERS]
 _BATCH_STEP = [tf.TensorSpec([None, None, None, None], tf.float32), *_STEP[1:]]
 _FOUND = (NUMBER, IMAGE)
 _RGB = [1, None, None, 3]
@@ -39,8 +37,9 @@ _SIDE_BY_SIDE = 64
 class TileObjective:
     """The objective of a `dreamray.engine.subdomain.Subdomain`: arrays are TensorFlow's.
 
-    One traced function serves windows of every size. Gradients must not be asked for by two
-    threads at a time (`dreamray.engine.batching` sees to that); the rest may be.
+    One traced function serves windows of every size, and other channels of the same layers: see
+    `aimed_at`. Gradients must not be asked for by two threads at a time (`dreamray.engine.batching`
+    sees to that); the rest may be.
     """
 
     def __init__(
@@ -58,7 +57,23 @@ class TileObjective:
         if guide is not None and followed:  # It may be too small for deeper layers.
             seen = _activations(Network(weights, followed, precision), guide)
         self._measures: Sequence[Measure] = measures_of(terms, self.network.layers, seen)
-        self._compares = any(measure.compares for measure in self._measures)
+        self._channels = _channels_of(self._measures)
+        self.steps = TracedSteps(self.network, self._measures)
+
+    def aimed_at(self, terms: Mapping[Term, float]) -> TileObjective | None:
+        """The objective of other terms with this one's graph, if they differ in channels alone.
+
+        Tracing a graph takes longer than a small dream. None where it would be another one.
+        """
+        layers = {term.of.name for term in terms if not term.damps}
+        if layers != {*self.network.layers} or any(term.kind == GUIDE for term in terms):
+            return None
+        measures = measures_of(terms, self.network.layers)
+        if [one.form for one in measures] != [one.form for one in self._measures]:
+            return None
+        other = copy.copy(self)
+        other._measures, other._channels = measures, _channels_of(measures)
+        return other
 
     @property
     def scopes(self) -> Sequence[Scope]:
@@ -79,7 +94,9 @@ class TileObjective:
         Returns: the loss, and its gradient [height, width, 3]. Raises MemoryExhaustedError.
         """
         with tell_memory_errors(Shape(*window.shape[:2])):
-            loss, gradient = self._window_step(window, tf.constant(owned), tf.constant(per_cell))
+            loss, gradient = self.steps.window(
+                window, tf.constant(owned), tf.constant(per_cell), tf.constant(self._channels)
+            )
             return float(loss), gradient
 
     def gradients(
@@ -91,24 +108,40 @@ class TileObjective:
         size. Raises MemoryExhaustedError.
         """
         with tell_memory_errors(Shape(*windows[0].shape[:2])):
-            losses, gradients = self._batch_step(
-                tf.stack(windows), tf.constant(owned), tf.constant(per_cell)
+            losses, gradients = self.steps.batch(
+                tf.stack(windows),
+                tf.constant(owned),
+                tf.constant(per_cell),
+                tf.constant(self._channels),
             )
             return list(zip(losses.numpy().tolist(), tf.unstack(gradients), strict=True))
 
+
+class TracedSteps:
+    """A network with measures as functions that are traced once.
+
+    What each channel counts is told with each call, as one array: see `_channels_of`.
+    """
+
+    def __init__(self, network: Network, measures: Sequence[Measure]) -> None:
+        self._network = network
+        self._measures = measures
+        self._compares = any(measure.compares for measure in measures)
+
     @tf.function(autograph=False, input_signature=_STEP)
-    def _window_step(
-        self, window: tf.Tensor, owned: tf.Tensor, per_cell: tf.Tensor
+    def window(
+        self, window: tf.Tensor, owned: tf.Tensor, per_cell: tf.Tensor, channels: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Loss and gradient of a window: see `TileObjective.gradient`."""
         picture = tf.ensure_shape(window[None, ..., :3] if self._compares else window[None], _RGB)
         source = {}
         if self._compares:
-            source = self.network(tf.ensure_shape(window[None, ..., 3:], _RGB))
+            source = self._network(tf.ensure_shape(window[None, ..., 3:], _RGB))
         with tf.GradientTape() as tape:
             tape.watch(picture)
-            activations = self.network(picture)
+            activations = self._network(picture)
             sums = []
-            for i, measure in enumerate(self._measures):
+            for i, measure in enumerate(self._aimed(channels)):
                 seen = picture if measure.of_picture else activations[measure.scope.layer]
                 before = source[measure.scope.layer] if measure.compares else None
                 sums.append(measure(seen, owned[i], before) * per_cell[i])
@@ -116,19 +149,36 @@ class TileObjective:
         return loss, tape.gradient(loss, picture)[0]
 
     @tf.function(autograph=False, input_signature=_BATCH_STEP)
-    def _batch_step(
-        self, windows: tf.Tensor, owned: tf.Tensor, per_cell: tf.Tensor
+    def batch(
+        self, windows: tf.Tensor, owned: tf.Tensor, per_cell: tf.Tensor, channels: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Losses and gradients of windows: see `TileObjective.gradients`."""
         # Not as one array of four dimensions: convolutions of that divide their work otherwise
         # among the threads, and round some sums otherwise, in bfloat16 so few that it may stay
         # unseen for long.
         losses, gradients = tf.map_fn(
-            lambda window: self._window_step(window, owned, per_cell),
+            lambda window: self.window(window, owned, per_cell, channels),
             windows,
             parallel_iterations=_SIDE_BY_SIDE,
             fn_output_signature=_FOUND,
         )
         return losses, gradients
+
+    def _aimed(self, channels: tf.Tensor) -> Iterator[Measure]:
+        start = 0
+        for measure in self._measures:
+            if measure.channels is None:
+                yield measure
+            else:
+                stop = start + len(measure.channels)
+                yield measure.of_channels(tf.ensure_shape(channels[start:stop], [stop - start]))
+                start = stop
+
+
+def _channels_of(measures: Sequence[Measure]) -> _Vector:
+    """What each channel counts, of all measures that tell it, one behind the other."""
+    found = [measure.channels for measure in measures if measure.channels is not None]
+    return np.concatenate(found) if found else np.zeros(0, np.float32)
 
 
 def _activations(network: Network, picture: Raster) -> dict[str, tf.Tensor]:

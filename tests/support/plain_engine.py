@@ -72,6 +72,9 @@ class PlainEngine:
                 gradient[seen] += slope[seeing][..., None] * mix
         return loss, gradient
 
+    def aimed_at(self, terms: Any) -> None:
+        """There is no network to share."""
+
     def load(self, array: Raster) -> Raster:
         """A copy, as on a GPU: what happens to it does not happen to the original."""
         return np.array(array)

@@ -376,6 +376,30 @@ class TestRecord:
         assert record.state is State.DONE
         assert "no thumbnails: " in record.note
 
+    def test_channels_of_a_layer_share_its_network(self, tmp_path):
+        made = []
+
+        class Sharing(WatchedEngine):
+            def aimed_at(self, terms):
+                same = [term.of.name for term in terms] == [one.layer for one in self.scopes]
+                return self if same else None
+
+        class Counting(PlainTools):
+            def engine(self):
+                made.append(self.dream.layer_names)
+                return Sharing(self.watch, *self.dream.layer_names)
+
+        bench = Bench(tmp_path)
+        bench.runner = TaskRunner(Counting(DREAM), EXECUTION, 1)
+        bench.put("a.png", PICTURES["colour.png"])
+        wanted = ["mixed0[1]", "mixed0[2]", "mixed1[0]", "mixed1[1]", "mixed1[2]"]
+        for number, layers in enumerate(wanted):
+            dream = DREAM.replace(layers=layers)
+            bench.make("a.png", f"{number}.png", dream)
+            name = f"{number}.png"
+            assert bench.made(name) == bench.rendered("a.png", name, dream)
+        assert made == [("mixed0",), ("mixed1",)]
+
     def test_its_own_time_is_without_the_loading_of_the_network(self, tmp_path, monkeypatch):
         now = [0.0]
 

@@ -401,7 +401,7 @@ class TestNetwork:
                 alone = network.gradient(one, owned, per_cell)
                 assert loss == alone[0]
                 np.testing.assert_array_equal(gradient, alone[1])
-        assert network._batch_step.experimental_get_tracing_count() == 1
+        assert network.steps.batch.experimental_get_tracing_count() == 1
 
     def test_dreams_in_threads_are_those_dreamt_alone(self, network: Any) -> None:
         """Each picture leaves its octaves at another step."""

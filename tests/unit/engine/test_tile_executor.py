@@ -19,7 +19,7 @@ from dreamray.engine.interfaces import Engine
 from dreamray.engine.subdomain import Subdomain
 from dreamray.model import arithmetic
 from dreamray.model.arithmetic import TensorFlowArrays
-from dreamray.model.objective import TileObjective
+from dreamray.model.objective import TileObjective, TracedSteps
 from dreamray.plan.octaves import smallest_side
 from dreamray.plan.tiles import alignment, exact_halo, plan_tiles
 from dreamray.raster.pixels import from_tensor, to_tensor
@@ -316,7 +316,7 @@ def test_one_trace_serves_all_steps_and_sizes(untrained, image):
             tiled = gradient.tiled(part, core)
             for step in 0.01, 0.5:
                 tiled.move(step, tiled.compute(roll=(core or 0, 3)).mean)
-    assert gradient.engine.objective._window_step.experimental_get_tracing_count() == 1
+    assert gradient.engine.objective.steps.window.experimental_get_tracing_count() == 1
     after = [
         f.experimental_get_tracing_count() for f in (arithmetic._absolute_sum, arithmetic._move)
     ]
@@ -365,15 +365,15 @@ class TestMemory:
     @staticmethod
     def exhaust(monkeypatch, times, error=None):
         """Let the compiled step run out of memory so many times, in its second window each."""
-        step, calls = TileObjective._window_step, []
+        step, calls = TracedSteps.window, []
 
         def fail(self, *arguments):
             calls.append(arguments)
             if len(calls) > 1 and len(calls) <= 1 + times:
                 raise error or tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
-            return step.__get__(self, TileObjective)(*arguments)
+            return step.__get__(self, TracedSteps)(*arguments)
 
-        monkeypatch.setattr(TileObjective, "_window_step", fail)
+        monkeypatch.setattr(TracedSteps, "window", fail)
 
     @pytest.mark.parametrize(("error", "jitter"), [(None, 0), (MemoryError(), 20)])
     def test_it_goes_on_with_smaller_tiles_and_says_so(

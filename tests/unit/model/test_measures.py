@@ -241,3 +241,45 @@ def test_the_picture_is_damped(trained: Any, photo: np.ndarray) -> None:
         slope -= 100 * (np.pad(change, before) - np.pad(change, after))
     assert loss - layer_loss == pytest.approx(expected, rel=1e-4)
     assert relative_error(found - layer, slope) < 1e-4
+
+
+class TestOtherChannels:
+    """An objective of other channels shares the network, and its graph."""
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("mixed0[3]", "mixed0[200]"),
+            ("mean(mixed0[3])", "2*mean(mixed0[7,9])"),
+            ("mean(mixed0[3])", "direction(mixed0[4:1,9:-2])"),
+            ("cosine(mixed0[3:1])", "cosine(mixed0[4:1,9:-2])"),
+            ("mixed0[3] + 2*mean(conv2d_2[1]) + 0.5*l2", "mixed0[8] + mean(conv2d_2[0]) + 0.5*l2"),
+        ],
+    )
+    def test_it_has_the_bits_of_one_made_anew(self, untrained: Any, one: str, other: str) -> None:
+        import tensorflow as tf
+
+        from dreamray.model.objective import TileObjective
+
+        terms = Dream(layers=other).terms
+        known = TileObjective(Dream(layers=one).terms, untrained)
+        image = tf.constant(np.random.default_rng(3).uniform(-1, 1, (120, 100, 3)), tf.float32)
+        scopes = len(known.scopes)
+        call = (image, np.int32([[[2, 9], [2, 8]]] * scopes), np.full(scopes, 0.01, np.float32))
+        before = known.gradient(*call)
+        aimed, anew = known.aimed_at(terms), TileObjective(terms, untrained)
+        assert aimed is not None
+        for mine, theirs in zip(aimed.gradient(*call), anew.gradient(*call), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        for mine, theirs in zip(known.gradient(*call), before, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        assert aimed.steps.window.experimental_get_tracing_count() == 1
+
+    @pytest.mark.parametrize(
+        "other", ["mixed1[3]", "mixed0", "mean(mixed0[3])", "mixed0[3] + 0.1*tv", "guide(mixed0)"]
+    )
+    def test_what_takes_another_graph_has_its_own(self, untrained: Any, other: str) -> None:
+        from dreamray.model.objective import TileObjective
+
+        known = TileObjective(Dream(layers="mixed0[3]").terms, untrained)
+        assert known.aimed_at(Dream(layers=other).terms) is None
