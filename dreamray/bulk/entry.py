@@ -24,3 +24,15 @@ class Entry:
     """Where a list has it, for messages: `list.csv, line 7`."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of its own, over those of the run."""
+
+
+@dataclass(frozen=True)
+class EntryList:
+    """Pictures that a program asks for, in place of a source that is listed."""
+
+    name: str
+    """What they are called, for people."""
+    entries: tuple[Entry, ...]
+
+    def __str__(self) -> str:
+        return self.name

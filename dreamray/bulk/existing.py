@@ -9,6 +9,7 @@ from dreamray.base.errors import NotFoundError, PictureError, RequestError
 from dreamray.base.messages import shown
 from dreamray.base.version import __version__
 from dreamray.bulk.digests import DIGEST_KEY, digest_of
+from dreamray.bulk.entry import EntryList
 from dreamray.bulk.naming import MANIFEST, REPORT_FOLDER, REPORT_PAGE
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.report import PAGE_MARK, is_of_report
@@ -126,13 +127,16 @@ def _is_whole(task: Task) -> bool:
     return True
 
 
-def check_ours(destination: Folder, source: str, *, report: bool, overwrite: bool = False) -> None:
+def check_ours(
+    destination: Folder, source: str | EntryList, *, report: bool, overwrite: bool = False
+) -> None:
     """Raise RequestError where a run's own files would be written over somebody else's, or a link.
 
     That is a manifest whose first line is no record and, with a `report`, a page that is none,
     but with `overwrite`; and whatever was said a source that is one of them.
     """
-    sources = [] if is_folder(source) else [locate(source)]
+    is_file = isinstance(source, str) and not is_folder(source)
+    sources = [locate(str(source))] if is_file else []
     check_output_place(
         destination.file(MANIFEST), _is_manifest, overwrite=overwrite, sources=sources
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from dreamray.base.errors import DreamrayError, RequestError
 from dreamray.base.messages import Warn
 from dreamray.bulk.bulk_events import BulkEvent, BulkListener
+from dreamray.bulk.entry import EntryList
 from dreamray.bulk.existing import check_ours
 from dreamray.bulk.reporting import Reporting
 from dreamray.bulk.request import BulkRequest, Limit
@@ -76,7 +77,23 @@ def dream_set(
     recorded, and running it again goes on.
     """
     # Workers may be in another folder.
-    source, folder = _make_absolute(source), locate_folder(_make_absolute(destination))
+    source = _make_absolute(source)
+    return dream_entries(
+        source, destination, dream, execution=execution, options=options, on_event=on_event
+    )
+
+
+def dream_entries(
+    source: str | EntryList,
+    destination: str,
+    dream: Dream | None = None,
+    *,
+    execution: Execution | None = None,
+    options: BulkOptions = BulkOptions(),
+    on_event: BulkListener = ignore,
+) -> Counts:
+    """`dream_set` of what a program asks for, too."""
+    folder = locate_folder(_make_absolute(destination))
     check_ours(folder, source, report=options.report, overwrite=options.overwrite)
     folder.check_writable()
 

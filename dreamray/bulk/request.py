@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dreamray.base.errors import RequestError
 from dreamray.base.messages import brief
+from dreamray.bulk.entry import EntryList
 from dreamray.bulk.task_store import Counts
 from dreamray.pictures.encoding import PICTURE_SUFFIXES, Format
 from dreamray.settings.dream import Dream
@@ -61,8 +62,8 @@ def parse_format(text: str | None) -> Format | None:
 class BulkRequest:
     """What a set is to become."""
 
-    source: str
-    """A folder, an s3:// prefix, or a list file."""
+    source: str | EntryList
+    """A folder, an s3:// prefix, or a list file; or what a program asks for."""
     destination: Folder
     dream: Dream
     execution: Execution

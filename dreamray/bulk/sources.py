@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from dreamray.base.errors import RequestError
 from dreamray.base.messages import shown
-from dreamray.bulk.entry import Entry
+from dreamray.bulk.entry import Entry, EntryList
 from dreamray.bulk.left_out import Cause, why_left_out
 from dreamray.bulk.lists import LIST_SUFFIXES, read_list
 from dreamray.bulk.naming import REPORT_FOLDER
@@ -23,7 +23,7 @@ from dreamray.storage.identity import is_folder, way_to
 
 
 def entries(
-    source: str,
+    source: str | EntryList,
     include: tuple[str, ...],
     but: Folder,
     leave_out: Callable[[ListedFile, Location, Cause], None],
@@ -35,6 +35,9 @@ def entries(
     source that is none, and for a list's line that cannot be read; StorageError as the listing
     does.
     """
+    if isinstance(source, EntryList):
+        yield from source.entries
+        return
     listed = _list_file(source)
     if listed is not None:
         checked: Folder | None = None

@@ -100,6 +100,7 @@ for _command in (
     commands.render,
     commands.bulk,
     commands.sweep,
+    commands.atlas,
     commands.plan,
     commands.layers,
     commands.presets,

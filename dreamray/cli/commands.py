@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from dreamray.cli.options import CliOptions, with_settings
 from dreamray.cli.streams import say, tell
 
 if TYPE_CHECKING:
+    from dreamray.bulk.task_store import Counts
     from dreamray.cli.merge import MergedSettings
     from dreamray.cli.progress import QuietLines
     from dreamray.engine.events import Event, Listener
@@ -166,13 +168,82 @@ def bulk(
             options=options,
             on_event=show,
         )
-    say(f"{shown(destination)}: {counts} in {duration(time.monotonic() - started)}")
+    _end_set(destination, destination, counts, started)
+
+
+def _end_set(output: str, folder: str, counts: Counts, started: float) -> None:
+    """Say what became of a set, whose results lie in a folder."""
+    say(f"{shown(output)}: {counts} in {duration(time.monotonic() - started)}")
     if counts.failed:
         tell(
             f"{counts.failed} of {plural(counts.total, 'picture')} failed: "
-            f"{shown(destination.rstrip('/'))}/manifest.jsonl says why; mend that, and run it again"
+            f"{shown(folder.rstrip('/'))}/manifest.jsonl says why; mend that, and run it again"
         )
         raise typer.Exit(1)
+
+
+@functools.partial(with_settings, but=frozenset({"layer", "objective", "size", "seed"}))
+def atlas(
+    output: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUTPUT",
+            help="A Deep Zoom, OUTPUT.dzi, or a folder of pictures: a path or s3:// URI.",
+        ),
+    ],
+    given: CliOptions,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A layer whose channels are dreamt, as mixed4, mixed4[12,40] or mean(mixed4). "
+            "Repeatable.",
+        ),
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option(metavar="N-N,N,…", help="These channels alone, as 0-63,70.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="PIXELS", help="A side of each dream. Default 160.")
+    ] = None,
+    seed: Annotated[
+        str | None, typer.Option(metavar="N", help="Seed of noise and jitter. Default 0.")
+    ] = None,
+    own_noise: Annotated[
+        bool,
+        typer.Option(
+            "--own-noise", help="Begin each channel with noise of its own: seed plus channel."
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Make all anew, and replace what others have made."),
+    ] = False,
+    max_failures: Annotated[
+        str | None,
+        typer.Option(metavar="N|P%", help="Stop when more channels have failed. Default: never."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """What each channel of a layer makes of noise. Run again, it makes what is not there yet.
+
+    Dreams have the defaults of an atlas where nothing else is said: docs/controls.md.
+    """
+    from dreamray.bulk.atlas.job import dreams_of, make_atlas
+    from dreamray.bulk.atlas.plan import SETTINGS, Atlas
+    from dreamray.bulk.job import BulkOptions
+    from dreamray.bulk.request import parse_limit
+    from dreamray.cli.bulk_progress import BulkBar, BulkLines
+
+    started = time.monotonic()
+    interruption.goes_on(_again("--overwrite" if overwrite else ""))
+    given |= {name: value for name, value in (("size", size), ("seed", seed)) if value is not None}
+    request = _prepare(given, SETTINGS)
+    wanted = Atlas.of(layer or [], request.dream, channels=channels, own_noise=own_noise)
+    options = BulkOptions(overwrite=overwrite, max_failures=parse_limit(max_failures))
+    with _progress(quiet, bar=BulkBar, lines=BulkLines) as show:
+        counts = make_atlas(output, wanted, request.execution, options, show)
+    _end_set(output, dreams_of(output), counts, started)
 
 
 @with_settings
@@ -294,12 +365,12 @@ def _progress(quiet: bool, **kinds: Any) -> Iterator[QuietLines]:
         yield show
 
 
-def _prepare(given: CliOptions) -> MergedSettings:
+def _prepare(given: CliOptions, defaults: Mapping[str, Any] = {}) -> MergedSettings:
     """The request understood, and the process made ready."""
     from dreamray.cli.merge import merge_settings
     from dreamray.model.device import keep_freed_memory
 
-    request = merge_settings(given)
+    request = merge_settings(given, defaults)
     keep_freed_memory()
     return request
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +44,14 @@ class MergedSettings:
         return Renderer(self.dream, self.execution, on_event, made_with=self.like_weights)
 
 
-def merge_settings(given: CliOptions) -> MergedSettings:
+def merge_settings(given: CliOptions, defaults: Mapping[str, Any] = {}) -> MergedSettings:
     """Merge the settings: of --like, over them of --preset, then of --config, then the options.
 
-    Raises RequestError for what is not allowed, PictureError for a --like without settings.
+    `defaults` are a dream's, where none of these says anything. Raises RequestError for what is not
+    allowed, PictureError for a --like without settings.
     """
     given = dict(given)
-    dream: dict[str, Any] = {}
+    dream: dict[str, Any] = dict(defaults)
     execution: dict[str, Any] = {}
     like_weights = None
     if like := given.pop("like", None):

@@ -186,12 +186,21 @@ CliOptions = dict[str, Any]
 """The settings that were given, by name: text, or a list of texts where repeatable."""
 
 
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options above; it gets those that were used as `given`."""
+def with_settings(
+    command: Callable[..., None], *, but: frozenset[str] = frozenset()
+) -> Callable[..., None]:
+    """Give a command the options above; it gets those that were used as `given`.
+
+    `but` are settings for which it has none, or options of its own.
+    """
+    panels = {
+        panel: [option for option in options if option.setting not in but]
+        for panel, options in _PANELS.items()
+    }
 
     @functools.wraps(command)
     def wrapper(**values: Any) -> None:
-        every = [option for panel in _PANELS.values() for option in panel]
+        every = [option for panel in panels.values() for option in panel]
         given = {o.setting: values.pop(o.setting) for o in every if o.setting in values}
         given = {name: value for name, value in given.items() if value not in (None, [])}
         given |= {o.setting: o.on for o in every if o.on and o.setting in given}
@@ -206,7 +215,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
             default=None,
             annotation=_annotation(option, panel),
         )
-        for panel, options in _PANELS.items()
+        for panel, options in panels.items()
         for option in options
     ]
     parameters = [*own, *added]

@@ -53,13 +53,14 @@ def write(
     may_write: Callable[[], None],
     progress: Callable[[float], None],
     warn: Warn,
+    finder: viewer.Finder | None = None,
 ) -> None:
     """Write a result as the Deep Zoom whose description is `target`, complete or not at all.
 
     Tiles have 8 bits and the source's colour profile. An older result of the same name is
     replaced as a whole. `scratch` is an empty folder, on the disk of a local target. `check`
     and `may_write` raise where the result must not be put in its place any more: the one is
-    called once, the other before each step.
+    called once, the other before each step. `finder` is what can be looked for on the page.
 
     Raises RequestError or StorageError where it cannot be written.
     """
@@ -73,6 +74,7 @@ def write(
         viewer.DeepZoomImage(target.name, files, result.shape, encoding.suffix, TILE, OVERLAP),
         metadata,
         f"{files}/{_VIEWER}" if bundled else None,
+        finder,
     )
     text = "" if metadata is None else metadata_text(metadata)
     size = result.shape

@@ -31,6 +31,7 @@ from dreamray.pictures.encoding import (
 from dreamray.pictures.guard import one_line
 from dreamray.pictures.metadata import metadata_text
 from dreamray.pictures.strips import FinishedRaster, read_strips
+from dreamray.pictures.viewer import Finder
 from dreamray.raster.pixels import HELD_PIXELS
 from dreamray.storage import LocalFile, Location
 from dreamray.storage.temporary import scratch_folder
@@ -50,6 +51,7 @@ def export(
     may_write: Callable[[], None] = lambda: None,
     progress: Callable[[float], None] = lambda share: None,
     warn: Warn = lambda remark: None,
+    finder: Finder | None = None,
 ) -> None:
     """Write a result with what its source had besides pixels, complete or not at all.
 
@@ -59,6 +61,7 @@ def export(
     `check` is called before anything is put in its place, and raises where that must not be;
     `may_write` too, and again before each of many files.
     `progress` is told the share of the result that has been read, `warn` notices for the user.
+    `finder` is what can be looked for on the page of a Deep Zoom.
 
     That a large one cannot be written is known before any of it is read.
 
@@ -87,6 +90,7 @@ def export(
                 may_write=may_write,
                 progress=progress,
                 warn=warn,
+                finder=finder,
             )
     else:
         with _scratch(target) as folder:

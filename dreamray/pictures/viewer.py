@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from dreamray.base.geometry import Shape
@@ -52,6 +52,25 @@ class DeepZoomImage:
     overlap: int
 
 
+class Findable(NamedTuple):
+    """Numbered squares of a picture, under one name."""
+
+    name: str
+    """Such as `mixed4`."""
+    files: str
+    """The URL of the folder, from the page on, in which each has a file, as `0012.png`."""
+    squares: tuple[tuple[int, int, int], ...]
+    """Of each its number, and its left and top pixel."""
+
+
+class Finder(NamedTuple):
+    """What a page goes to when somebody looks for it."""
+
+    side: int
+    """Pixels of each square."""
+    named: tuple[Findable, ...]
+
+
 def place_of(description: Location) -> tuple[Location, str]:
     """Where the page of this Deep Zoom goes, and what to tell of it.
 
@@ -79,8 +98,13 @@ def copy_script(folder: Path) -> bool:
     return True
 
 
-def page(picture: DeepZoomImage, metadata: Mapping[str, Any] | None, scripts: str | None) -> bytes:
-    """The page, with the settings of a dream in a panel.
+def page(
+    picture: DeepZoomImage,
+    metadata: Mapping[str, Any] | None,
+    scripts: str | None,
+    finder: Finder | None = None,
+) -> bytes:
+    """The page, with the settings of a dream in a panel, and a search box for what can be found.
 
     `scripts` is the folder, beside the page, that has OpenSeadragon; None loads it from afar.
     """
@@ -102,6 +126,7 @@ def page(picture: DeepZoomImage, metadata: Mapping[str, Any] | None, scripts: st
         settings=_settings(metadata or {}),
         version=__version__,
         source=source,
+        finder=finder and {"side": finder.side, "named": [one._asdict() for one in finder.named]},
         address=address,
         integrity=integrity,
     ).encode()

@@ -16,7 +16,6 @@ from dreamray.bulk.report.data import PER_PART
 from dreamray.bulk.report.thumbnails import thumbnail
 from dreamray.raster.lazy import ArrayRaster
 from dreamray.storage import LocalFolder
-from tests.support.browser import Browser, find_chromium
 from tests.support.reports import ATTACK, HOSTILE, done, failed, many, summary
 
 pytestmark = pytest.mark.slow
@@ -27,16 +26,6 @@ COUNT = 10 * PER_PART
 DARK, LIGHT = (
     thumbnail(ArrayRaster(np.full((300, 400, 3), value, np.float32))) for value in (-0.8, 0.8)
 )
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    program = find_chromium()
-    if program is None:
-        pytest.skip("needs Chromium")
-    browser = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 @pytest.fixture(autouse=True)
