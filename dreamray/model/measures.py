@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -113,7 +113,7 @@ class _OfCells:
         shared = None if self.channels is not None else float(self.weights)
         return type(self), self.scope, shared
 
-    def of_channels(self, channels: tf.Tensor) -> Measure:
+    def of_channels(self, channels: tf.Tensor) -> Self:
         return replace(self, weights=channels)
 
 
@@ -128,7 +128,7 @@ class _OfItsOwn:
     def form(self) -> object:
         return self
 
-    def of_channels(self, channels: tf.Tensor) -> Measure:
+    def of_channels(self, channels: tf.Tensor) -> Self:
         raise NotImplementedError
 
 
