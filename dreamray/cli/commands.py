@@ -204,7 +204,7 @@ def atlas(
         str | None, typer.Option(metavar="N-N,N,…", help="These channels alone, as 0-63,70.")
     ] = None,
     size: Annotated[
-        str | None, typer.Option(metavar="PIXELS", help="A side of each dream. Default 160.")
+        str | None, typer.Option(metavar="PIXELS", help="A side of each dream. Default 144.")
     ] = None,
     seed: Annotated[
         str | None, typer.Option(metavar="N", help="Seed of noise and jitter. Default 0.")

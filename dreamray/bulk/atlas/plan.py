@@ -20,15 +20,16 @@ from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
 
 SETTINGS: dict[str, Any] = {
-    "size": 160,
-    "octaves": 3,
-    "iterations": 32,
+    "size": 144,
+    "octaves": 2,
+    "iterations": 24,
     "step": 0.02,
     "max_loss": None,
     "jitter": 8,
-    "margin": "auto",
+    "laplacian": 4,
+    "margin": 32,
 }
-"""Of an atlas's dreams, where nothing else is said."""
+"""Of an atlas's dreams, where nothing else is said: with its margin enough for every layer."""
 
 MOST_SIDE = 1024
 """Pixels of a dream; the picture of all is held in rows of them."""

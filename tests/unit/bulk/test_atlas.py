@@ -34,7 +34,7 @@ class TestPlan:
         assert entries[768 + 3].settings == {"layers": {"mean(mixed0[3])": 1.0}}
         assert entries[12].output == "mixed4/0012.png"
         assert entries[768 + 3].output == "mean-mixed0/0003.png"
-        assert {str(entry.source) for entry in entries} == {"noise:160x160@7"}
+        assert {str(entry.source) for entry in entries} == {"noise:144x144@7"}
         assert all(entry.fingerprint == entry.source.fingerprint() for entry in entries[:3])
         assert atlas.of_channel(atlas.plates[0], 12) == DREAM.replace(
             seed=7, size=None, layers={"mixed4[12]": 1.0}
