@@ -11,4 +11,5 @@
 | `task_executor`, `ray_executor`, `executors` | threads of this process, or a cluster's workers |
 | `existing`, `digests`, `record`, `manifest` | what is known of finished ones, from run to run |
 | `bulk_events`, `bulk_metrics`, `reporting`, `report` | telling of it |
+| `atlas` | a set of all channels of a layer, and its picture |
 """
