@@ -31,8 +31,8 @@ SETTINGS: dict[str, Any] = {
 }
 """Of an atlas's dreams, where nothing else is said: with its margin enough for every layer."""
 
-MOST_SIDE = 1024
-"""Pixels of a dream; the picture of all is held in rows of them."""
+SIDES = range(32, 1024 + 1)
+"""Pixels of a dream: room for its label; the picture of all is held in rows of them."""
 
 _MOST_CHANNELS = 1 << 16
 """More than any layer has."""
@@ -135,9 +135,9 @@ class Atlas:
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise RequestError(f"--layer {twice} is given twice; give it once")
         size = dream.size or SETTINGS["size"]
-        if size > MOST_SIDE:
+        if size not in SIDES:
             raise RequestError(
-                f"--size {size}: a channel's dream has at most {MOST_SIDE} pixels a side"
+                f"--size {size}: a channel's dream has {SIDES[0]} to {SIDES[-1]} pixels a side"
             )
         whole = {plate.term.of.name: 1.0 for plate in plates}
         return cls(tuple(plates), dream.replace(layers=whole, size=None), size, own_noise)

@@ -91,7 +91,7 @@ class TestPlan:
             Atlas.of(layers, DREAM, channels=channels)
         assert str(caught.value).isprintable()
 
-    @pytest.mark.parametrize("size", [20, 1025])
+    @pytest.mark.parametrize("size", [2, 31, 60, 1025])
     def test_sizes_that_cannot_be_are_refused_before_any_dream(self, size: int) -> None:
         with pytest.raises(RequestError, match=f"--size {size}: "):
             Atlas.of(["mixed7"], DREAM.replace(size=size, margin=None)).check(Execution())
