@@ -550,7 +550,7 @@ def test_every_setting_is_an_option() -> None:
     from dreamray.cli.options import DREAM, EXECUTION, FARM
     from dreamray.settings.execution import Execution
 
-    assert {o.setting for o in DREAM} == {*Dream.model_fields, "layer"} - {"layers"}
+    assert {o.setting for o in DREAM} == {*Dream.model_fields, "layer", "objective"} - {"layers"}
     assert {o.setting for o in (*EXECUTION, *FARM)} == {*Execution.model_fields}
 
 
