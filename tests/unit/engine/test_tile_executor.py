@@ -296,9 +296,9 @@ class TestRoll:
     def test_every_step_of_every_octave_has_its_own(self, monkeypatch, untrained, image):
         rolls, begin = [], Subdomain.begin
 
-        def note(self, exchange):
+        def note(self, exchange, *refinement):
             rolls.append(exchange.roll)
-            begin(self, exchange)
+            begin(self, exchange, *refinement)
 
         monkeypatch.setattr(Subdomain, "begin", note)
         dream = Dream(layers={"mixed0": 1.0}, octaves=2, iterations=2, jitter=500)
