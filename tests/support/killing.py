@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _CHANGES = {
@@ -23,29 +24,34 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _ENDED = 7
 
 
-def run_until(number: int, work: Callable[[], object]) -> bool:
-    """Do some work in a copy of this process, which SIGKILL ends before its nth change.
+def run_until(number: int, work: Callable[..., object], *arguments: object) -> bool:
+    """Do some work in a process of its own, which SIGKILL ends before its nth change.
 
     Changes are files that are opened to be written, and all that is made, renamed and removed.
-    Returns whether the work ended before that. Call it where this process has one thread.
+    Returns whether the work ended before that. `work` is a function of a module.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    process = os.fork()
-    if process == 0:
-        try:
-            sys.addaudithook(_hook(number))
-            work()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(_ENDED)
-    _, status = os.waitpid(process, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
+    process = _FRESH.Process(target=_work_until, args=(number, work, arguments))
+    process.start()
+    process.join()
+    if process.exitcode == -signal.SIGKILL:
         return False
-    assert os.waitstatus_to_exitcode(status) == _ENDED, "it failed: see above"
+    assert process.exitcode == _ENDED, "it failed: see above"
     return True
+
+
+_FRESH = multiprocessing.get_context("forkserver")
+"""Copies of a process that has no threads, as libvips' do not go along into a copy."""
+_FRESH.set_forkserver_preload(["tests.unit.render.test_kills"])
+
+
+def _work_until(number: int, work: Callable[..., object], arguments: Iterable[object]) -> None:
+    try:
+        sys.addaudithook(_hook(number))
+        work(*arguments)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(_ENDED)
 
 
 def _hook(number: int) -> Callable[[str, tuple[object, ...]], None]:

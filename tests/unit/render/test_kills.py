@@ -32,20 +32,26 @@ from tests.support.killing import contents, run_until
 from tests.support.plain_engine import PlainEngine
 from tests.unit.bulk.test_task_runner import PLAIN, PlainTools
 
-Change = Callable[[], object]
+Change = Callable[..., object]
 
 
 EVERY = 1 if os.environ.get("DREAMRAY_THOROUGH") else 29
 """Every how many changes a process is killed: all of them take many minutes."""
 
 
-@pytest.fixture(autouse=True)
-def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "HELD_PIXELS", 0)
-    monkeypatch.setattr(viewer, "BUNDLED", tmp_path / "nothing")
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    """Where the killed have their temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    return folder
+
+
+def begin(temporary: Path) -> None:
+    """In each process: pictures are held on disk, and Deep Zooms have no viewer."""
+    exporting.HELD_PIXELS = 0
+    viewer.BUNDLED = temporary / "nothing"
+    tempfile.tempdir = str(temporary)
 
 
 def draw(path: Path, width: int, seed: int) -> str:
@@ -54,22 +60,32 @@ def draw(path: Path, width: int, seed: int) -> str:
     return str(path)
 
 
-def render(source: str, output: Path) -> None:
+def render(temporary: Path, source: str, output: Path) -> None:
+    begin(temporary)
     dream = Dream(layers={"mixed0": 1.0}, octaves=1, iterations=1)
     executor: Any = LocalTileExecutor(Worker(PlainEngine("mixed0")))
     with Renderer(dream, Execution(threads=1), weights=PLAIN, executor=executor) as renderer:
         render_picture(source, str(output), renderer)
 
 
-def done(change: Change) -> None:
-    """In a process of its own, too: the threads of libvips do not go along into copies."""
-    assert run_until(10**9, change)
+def make(temporary: Path, source: Path, out: Path) -> None:
+    """The dreams of a set."""
+    begin(temporary)
+    changed: Any = (loader, job)
+    changed[0].load = lambda source, warn: PLAIN
+    changed[1].EngineSpec = lambda dream, *_: PlainTools(dream)
+    dream = Dream(layers={"mixed0": 1.0}, octaves=1, iterations=1)
+    dream_set(str(source), str(out), dream, execution=Execution(threads=1))
 
 
-def killed(change: Change) -> Iterator[int]:
+def done(change: Change, *arguments: object) -> None:
+    assert run_until(10**9, change, *arguments)
+
+
+def killed(change: Change, *arguments: object) -> Iterator[int]:
     """The number of changes after which the process was killed, again and again."""
     number = 0
-    while not run_until(number, change):
+    while not run_until(number, change, *arguments):
         yield number
         number += EVERY
     assert number > EVERY, "it changed hardly anything"
@@ -94,52 +110,47 @@ def check_deep_zoom(folder: Path, sizes: set[str]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["dzi", "tif", "png"])
-def test_a_render_over_an_older_one(kind: str, tmp_path: Path) -> None:
+def test_a_render_over_an_older_one(kind: str, tmp_path: Path, temporary: Path) -> None:
     old, new = draw(tmp_path / "old.png", 300, 1), draw(tmp_path / "new.png", 600, 2)
     wanted = tmp_path / "wanted"
     wanted.mkdir()
-    done(lambda: render(new, wanted / f"dream.{kind}"))
+    done(render, temporary, new, wanted / f"dream.{kind}")
     right = contents(wanted)
     before: bytes | None = None
 
     out = tmp_path / "out"
     out.mkdir()
     output = out / f"dream.{kind}"
-    for number in killed(lambda: render(new, output)):
+    for number in killed(render, temporary, new, output):
         if kind == "dzi":
             check_deep_zoom(out, {"300", "600"})
         elif before is not None:
             assert output.read_bytes() in (before, right[output.name])
-        done(lambda: render(new, output))
+        done(render, temporary, new, output)
         assert contents(out) == right, number
-        assert list((tmp_path / "temporary").iterdir()) == [], number
-        done(lambda: render(old, output))
+        assert list(temporary.iterdir()) == [], number
+        done(render, temporary, old, output)
         before = output.read_bytes()
     assert contents(out) == right
 
 
-def test_a_set_and_its_finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader, "load", lambda source, warn: PLAIN)
-    monkeypatch.setattr(job, "EngineSpec", lambda dream, *_: PlainTools(dream))
-    (tmp_path / "in").mkdir()
+def test_a_set_and_its_finish(tmp_path: Path, temporary: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
     for number in range(2):
-        draw(tmp_path / "in" / f"{number}.tif", 90, number)
-    dream = Dream(layers={"mixed0": 1.0}, octaves=1, iterations=1)
-
-    def make(out: Path) -> None:
-        dream_set(str(tmp_path / "in"), str(out), dream, execution=Execution(threads=1))
+        draw(source / f"{number}.tif", 90, number)
 
     def results(out: Path) -> dict[str, bytes]:
         return {name: data for name, data in contents(out).items() if name.endswith(".tif")}
 
-    done(lambda: make(tmp_path / "wanted"))
+    done(make, temporary, source, tmp_path / "wanted")
     right, names = results(tmp_path / "wanted"), set(contents(tmp_path / "wanted"))
-    for number in killed(lambda: make(tmp_path / "out")):
+    for number in killed(make, temporary, source, tmp_path / "out"):
         found = results(tmp_path / "out")
         assert found == {name: right[name] for name in found}, number
-        done(lambda: make(tmp_path / "out"))
+        done(make, temporary, source, tmp_path / "out")
         assert results(tmp_path / "out") == right, number
         assert set(contents(tmp_path / "out")) == names, number
-        assert list((tmp_path / "temporary").iterdir()) == [], number
+        assert list(temporary.iterdir()) == [], number
         for path in sorted((tmp_path / "out").rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
