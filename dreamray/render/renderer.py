@@ -198,12 +198,13 @@ class Renderer:
         shape = Shape(*pixels.shape[:2]).within(self.dream.size)
         if shape != pixels.shape[:2]:
             pixels = reduce_array(pixels, shape)
+        plan = self.plan(shape)
         with self._temporary_folder() as folder:
             source = ChunkedRaster(
                 folder.folder("source"), ChunkGrid.even(shape, BLOCK), pixels.dtype
             )
             source.write(Region.whole(shape), pixels)
-            dreamt = self._dream_in(folder, NormalizedRaster(source), self.plan(shape))
+            dreamt = self._dream_in(folder, NormalizedRaster(source), plan)
             return from_tensor(dreamt, pixels.dtype)
 
     def _dream_in(self, folder: Folder, picture: LazyRaster, plan: PicturePlan) -> Raster:
