@@ -1,11 +1,13 @@
 """Paint `lake.png`: a mountain lake that no camera saw, for a dream to start from.
 
+`--sky sky.png` writes a mask beside it, white where the sky is.
+
 A small renderer of landscapes: eroded fractal mountains, a forest of points, clouds marched
 through as a volume, and water that mirrors it all. Lengths are metres, x to the right, z away
 from the camera and heights above the lake; colours are linear light, RGB. A ray has two
 slopes, x/z and height/z, so every column of the picture is one vertical plane of the world.
 
-    python examples/lake.py [OUTPUT] [--width 900] [--height 600] [--seed 7]
+    python examples/lake.py [OUTPUT] [--width 900] [--height 600] [--seed 7] [--sky MASK]
 """
 
 import argparse
@@ -523,7 +525,10 @@ def flood(picture, depth, low, mirror, view, noise):
 
 
 def landscape(width, height, seed):
-    """Linear light of the whole picture, shape (height, width, 3), and which of it is sky."""
+    """Linear light of the whole picture, shape (height, width, 3), and which of it is sky.
+
+    Of the sky first what the land leaves, then what the trees leave of that.
+    """
     noise = Noise(np.random.default_rng(seed))
     land = mountains(np.random.default_rng(seed), noise)
     view = View.over(land, noise, np.random.default_rng(seed + 1), width, height)
@@ -545,8 +550,9 @@ def landscape(width, height, seed):
     picture, depth, low = look(mirrored=False)
     sky = np.isinf(depth)
     flood(picture, depth, low, mirror, view, noise)
+    bare = picture.copy()
     draw_trees(picture, depth, view.rows, EYE)
-    return picture, sky
+    return picture, sky, sky & (picture == bare).all(-1)
 
 
 def develop(light):
@@ -606,11 +612,14 @@ def main():
     parser.add_argument("--width", type=int, default=900)
     parser.add_argument("--height", type=int, default=600)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--sky", type=Path, help="where to write a mask of the sky")
     args = parser.parse_args()
     size = OVERSAMPLING * args.width, OVERSAMPLING * args.height
-    light, sky = landscape(*size, args.seed)
+    light, sky, seen = landscape(*size, args.seed)
     picture, sky = halve(develop(light)), halve(sky) > 0.5
     save_png(economise(picture, sky), args.output)
+    if args.sky:
+        save_png(np.repeat(np.uint8(255 * halve(seen)), 3, axis=-1), args.sky)
 
 
 if __name__ == "__main__":

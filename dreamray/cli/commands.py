@@ -321,9 +321,10 @@ def presets(
 ) -> None:
     """The dreams that have a name, for --preset; of one, its settings.
 
-    Those in the folder $DREAMRAY_PRESETS, files NAME.yaml, go before the package's.
+    Those in the folder $DREAMRAY_PRESETS, files NAME.yaml, go before the package's, of which
+    docs/presets.md has pictures.
     """
-    from dreamray.settings.named_presets import every_preset, read_preset
+    from dreamray.settings.named_presets import PAGE, every_preset, read_preset
 
     if name is not None:
         say(read_preset(name).text.rstrip())
@@ -332,6 +333,7 @@ def presets(
     width = max(len(preset.name) for preset in every)
     for preset in every:
         say(f"{preset.name:<{width}}  {preset.about}".rstrip())
+    say(f"Pictures of them: {PAGE}")
 
 
 def show(

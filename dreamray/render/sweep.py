@@ -179,7 +179,7 @@ def render_sheet(
     ]
     plain = Picture(small, None, picture.icc_profile, None, picture.sha256, ())
     check()
-    target.write(pictures.encode(_paste(sheet, shape), plain, format, metadata))
+    target.write(pictures.encode(paste(sheet, shape), plain, format, metadata))
     problems = tuple(f"{cells[digest].label}: {error}" for digest, error in failed.items())
     return Sheet(len(dreams), problems)
 
@@ -199,7 +199,7 @@ def _wrap(row: list[Cell]) -> list[list[Cell]]:
     return [row[start : start + columns] for start in range(0, len(row), columns)]
 
 
-def _paste(rows: list[list[Cell]], shape: Shape) -> pictures.Pixels:
+def paste(rows: list[list[Cell]], shape: Shape) -> pictures.Pixels:
     """The labelled pictures in rows, each under its label."""
     columns = max(len(row) for row in rows)
     sheet = Image.new(

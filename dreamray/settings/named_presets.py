@@ -24,6 +24,9 @@ from dreamray.storage import LocalFolder, Location
 FOLDER = "DREAMRAY_PRESETS"
 """The environment variable with the user's own folder, whose presets go before the package's."""
 
+PAGE = "https://github.com/dreamray/dreamray/blob/main/docs/presets.md"
+"""Shows what the package's are like."""
+
 _OURS = Path(__file__).parent / "presets"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SUFFIX = ".yaml"

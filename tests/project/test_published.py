@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from dreamray.base.version import __version__
+from dreamray.settings.named_presets import PAGE, every_preset
 from tests.support import chart
 
 PROJECT = Path(__file__).parents[2]
@@ -70,6 +71,13 @@ def test_links_and_pictures_work_outside_of_the_repository(readme: str) -> None:
 def test_pictures_are_not_pages_about_pictures(readme: str) -> None:
     pictures = targets([token for token in parsed(readme) if token.type == "image"])
     assert all("raw.githubusercontent.com" in address for address in pictures)
+
+
+def test_a_page_shows_each_preset() -> None:
+    page = file_of(PAGE)
+    assert page
+    told = re.findall(r"^\| `([a-z]+)` \| (.*) \|$", page.read_text(encoding="utf-8"), re.M)
+    assert told == [(preset.name, preset.about) for preset in every_preset()]
 
 
 def test_the_home_of_the_project_is_one() -> None:
