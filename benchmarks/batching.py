@@ -42,8 +42,8 @@ def gradients(objective: Any, side: int, most: int) -> Callable[[int], object]:
 
     arrays = TensorFlowArrays()
     maps = np.array([architecture.feature_shape(one.layer, side, side) for one in objective.scopes])
-    owned = np.stack([np.full_like(maps, 2), maps - 2], axis=1).astype(np.int32)
-    owned = owned.swapaxes(1, 2)
+    ranges = np.full_like(maps, 2), maps - 2, np.full_like(maps, -1)
+    owned = np.stack(ranges, axis=2).astype(np.int32)
     per_cell = (1 / maps.prod(axis=1)).astype(np.float32)
     noise = common.picture(most * side, side).reshape(most, side, side, 3)
     windows = [arrays.load(one) for one in noise]

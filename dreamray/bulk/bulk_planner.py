@@ -24,7 +24,7 @@ from dreamray.bulk.task import Task, utc_now
 from dreamray.bulk.task_store import TaskRow, TaskStore
 from dreamray.engine.events import Notice
 from dreamray.pictures.noise import locate_source
-from dreamray.render.named_pictures import settle_pictures
+from dreamray.render.named_pictures import check_masks, settle_pictures
 from dreamray.settings.dream import Dream
 from dreamray.storage import ListedFile, Location
 
@@ -107,8 +107,9 @@ class BulkPlanner:
                 continue
             except RequestError as error:
                 raise RequestError(f"{entry.line}: {error}") from None
-            if own := dream.named_pictures.keys() & entry.settings.keys():
-                known = {name: dream.named_pictures[name].model_dump() for name in own}
+            named = {setting.partition(".")[0] for setting in dream.named_pictures}
+            if own := named & entry.settings.keys():
+                known = dream.model_dump(mode="json", include=own)
                 settings = json.dumps({**entry.settings, **known}, sort_keys=True)
             yield TaskRow(
                 output,
@@ -169,6 +170,7 @@ class BulkPlanner:
         own: dict[str, Any] = json.loads(settings) if settings else {}
         wanted = self._wanted
         dream = settle_pictures(wanted.dream.replace(**own))
+        check_masks(dream)
         return dream, request_digest(dream, wanted.weights_sha256, wanted.execution)
 
     def _task(self, row: TaskRow) -> Task:

@@ -20,6 +20,7 @@ from dreamray.bulk.existing import check_ours
 from dreamray.bulk.reporting import Reporting
 from dreamray.bulk.request import BulkRequest, Limit
 from dreamray.bulk.scheduler import BulkScheduler
+from dreamray.bulk.sources import is_list
 from dreamray.bulk.task_executor import TaskExecutor, ThreadTaskExecutor
 from dreamray.bulk.task_runner import TaskRunnerSpec
 from dreamray.bulk.task_store import Counts, TaskStore
@@ -29,7 +30,7 @@ from dreamray.model.weights import loader
 from dreamray.pictures.encoding import Format
 from dreamray.render.default_layers import settle_layers
 from dreamray.render.guide import open_guide
-from dreamray.render.named_pictures import read_pictures, settle_pictures
+from dreamray.render.named_pictures import check_masks, read_pictures, settle_pictures
 from dreamray.render.workspace import WORK
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
@@ -101,8 +102,17 @@ def dream_entries(
         on_event(Notice(text))
 
     execution = execution or Execution()
+    dream = settle_pictures(dream or Dream())
+    named = read_pictures(dream)
+    open_guide(dream, named)  # What is wrong with it is so for all.
+    listed = is_list(source)  # Those of a list may have masks and layers of their own.
+    if dream.names_layers and not listed:
+        check_masks(dream)
     loaded = loader.load(execution.weights, warn=warn)
-    dream = settle_pictures(settle_layers(dream or Dream(), loaded, warn))
+    dream = settle_layers(dream, loaded, warn)
+    if not listed:
+        check_masks(dream)
+    open_guide(dream, named)
     wanted = BulkRequest(
         source=source,
         destination=folder,
@@ -116,8 +126,6 @@ def dream_entries(
         thumbnails=options.report,
         weights_name=loaded.name,
     )
-    named = read_pictures(dream)
-    open_guide(dream, named)  # What is wrong with it is so for all.
     base = EngineSpec(dream, loaded, execution.precision, execution.threads)
     spec = TaskRunnerSpec(base, execution, options.batch, named)
     work = folder.folder(WORK)

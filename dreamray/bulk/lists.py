@@ -19,7 +19,7 @@ from dreamray.base.messages import brief, shown
 from dreamray.base.parsing import MOST_LINE, ParseError, bounded_lines, parse_json
 from dreamray.bulk.entry import Entry
 from dreamray.pictures.noise import SCHEME, locate_source
-from dreamray.settings.dream import PICTURES, Dream, parse_layers
+from dreamray.settings.dream import PICTURES, Dream, parse_layers, read_mask_layers
 from dreamray.settings.schema import none_as_word
 from dreamray.storage import LocalFile, LocalFolder, Location
 
@@ -104,6 +104,13 @@ def _entry(place: Location, row: Mapping[str, Any]) -> Entry:
     for name in PICTURES & settings.keys():
         if isinstance(named := none_as_word(settings[name]), str):
             settings[name] = str(_located(place, named))
+    if "mask_layers" in settings and isinstance(
+        masks := read_mask_layers(settings["mask_layers"]), Mapping
+    ):
+        settings["mask_layers"] = {
+            name: str(_located(place, one)) if isinstance(one, str) else one
+            for name, one in masks.items()
+        }
     location = _located(place, source)
     name = source.removeprefix("./") if _is_relative(source) else location.name
     return Entry(location, name, output=output or None, settings=settings)

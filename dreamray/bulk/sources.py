@@ -67,12 +67,19 @@ def _belongs_to_a_run(name: str) -> bool:
     return not {REPORT_FOLDER, WORK}.isdisjoint(name.split("/"))
 
 
+def is_list(source: str | EntryList) -> bool:
+    """Whether the pictures of a source may have settings of their own."""
+    if isinstance(source, EntryList):
+        return True
+    return not is_folder(source) and locate(source).suffix in LIST_SUFFIXES
+
+
 def _list_file(source: str) -> Location | None:
     """The list that a source names; RequestError where it names a single picture."""
     if is_folder(source):
         return None
     place = locate(source)
-    if place.suffix in LIST_SUFFIXES:
+    if is_list(source):
         return place
     if place.suffix in SOURCE_SUFFIXES and place.exists():
         raise RequestError(

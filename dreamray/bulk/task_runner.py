@@ -42,10 +42,11 @@ from dreamray.plan.memory_model import window_pixels
 from dreamray.plan.octaves import plan_octaves
 from dreamray.plan.planner import beside, budget_of
 from dreamray.raster.lazy import LazyRaster, NormalizedRaster
+from dreamray.raster.mask import Masks
 from dreamray.raster.pixels import HELD_PIXELS
 from dreamray.render.checkpoint import CheckpointStore
 from dreamray.render.guide import open_guide
-from dreamray.render.named_pictures import open_mask
+from dreamray.render.named_pictures import open_masks
 from dreamray.render.provenance import describe, extras_of
 from dreamray.render.renderer import Renderer
 from dreamray.render.result import DreamtPixels
@@ -218,9 +219,9 @@ class TaskRunner:
                     builder.shape = file_shape(path, name)
                     self._check_plan(task.dream, builder.shape.within(task.dream.size))
                 pixels = builder.shape.pixels
-                with_mask = pixels * (1 + (task.dream.mask is not None))
+                masks = {*task.dream.named_pictures} - {"guide"}
                 builder.enter(WAIT)
-                held.enter_context(self._held_pixels.acquire(with_mask))
+                held.enter_context(self._held_pixels.acquire(pixels * (1 + len(masks))))
                 builder.enter("load")
                 folder = held.enter_context(_work_folder(pixels))
                 with builder.for_good():
@@ -232,10 +233,10 @@ class TaskRunner:
             format = output_format(task.target.name)
             with builder.for_good():
                 check_output(format, original.shape.width, original.shape.height)
-            mask = self._open_mask(task.dream, original.shape, folder, builder)
+            opened = self._open_masks(task.dream, original.shape, folder, builder)
             builder.enter(WAIT)
             store = CheckpointStore(folder, {})
-            dreamt, metadata = self._dream(task, original, store, builder, mask)
+            dreamt, metadata = self._dream(task, original, store, builder, opened)
             builder.enter("store")
             if task.thumbnails is not None:  # Before the result: it is complete with them.
                 before = NormalizedRaster(original.colour)
@@ -261,12 +262,12 @@ class TaskRunner:
         self._spec.weights.check_reaches(dream.layer_names)
         plan_octaves(shape, dream)
 
-    def _open_mask(
+    def _open_masks(
         self, dream: Dream, picture: Shape, folder: Folder, builder: OutcomeBuilder
-    ) -> LazyRaster | None:
+    ) -> Masks:
         """A mask that this picture cannot have is its own failure."""
         try:
-            return open_mask(dream, picture, folder, builder.remark, self._named)
+            return open_masks(dream, picture, folder, builder.remark, self._named)
         except RequestError as error:
             raise PictureError(str(error)) from None
 
@@ -276,7 +277,7 @@ class TaskRunner:
         original: Source,
         store: CheckpointStore,
         builder: OutcomeBuilder,
-        mask: LazyRaster | None,
+        masks: Masks,
     ) -> tuple[LazyRaster, dict[str, Any]]:
         """The dream, which lies in the store's folder, and what the result's metadata say."""
         with self._dreaming:
@@ -294,7 +295,7 @@ class TaskRunner:
             plan = renderer.plan(original.shape)
             with network.objective.taking_part():
                 picture = NormalizedRaster(original.colour)
-                dreamt = renderer.dream_raster(picture, plan, store, mask=mask)
+                dreamt = renderer.dream_raster(picture, plan, store, masks=masks)
         pixels = sum(stage.shape.pixels for stage in plan.stages)
         builder.work = pixels * task.dream.iterations
         about = renderer.executor(plan).about()
@@ -318,7 +319,7 @@ class TaskRunner:
                     budget_of(self._execution),
                     dream.layer_names,
                     self._execution.precision,
-                    beside(dream),
+                    *beside(dream),
                 )
                 self._networks[key] = _Network.shared(bare, self._batch, pixels)
                 self._in_use.add(self._networks[key].objective)

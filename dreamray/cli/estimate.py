@@ -73,10 +73,9 @@ def measure_speed(dream: Dream, execution: Execution) -> float:
     executor = LocalTileExecutor(Worker(tools.engine()))
     probe = dream.replace(iterations=1 + _PROBE_STEPS, max_loss=None)
     seconds, started = [], time.perf_counter()
-    image = ArrayRaster(noise)
-    for told in executor.dream(
-        Octave(plan, image, probe, source=image if dream.compares else None)
-    ):
+    channels = [noise] * dream.compares + [np.ones_like(noise[..., :1])] * len(dream.parts)
+    beside = ArrayRaster(np.concatenate(channels, axis=2)) if channels else None
+    for told in executor.dream(Octave(plan, ArrayRaster(noise), probe, beside=beside)):
         if not isinstance(told, Step):
             break
         seconds.append(time.perf_counter() - started)

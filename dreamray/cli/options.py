@@ -46,7 +46,8 @@ DREAM = (
         "objective",
         "SUM",
         "All layers at once, as a sum of terms: mixed4[12] + 2*mixed5 - 0.5*mean(mixed3). Terms: a "
-        "layer's mean square, mean(), direction(), cosine(), near() a place, tv and l2 to damp.",
+        "layer's mean square, mean(), direction(), cosine(); near() a place, masked(); tv and l2 "
+        "to damp.",
     ),
     Option("step", "NUMBER", "How far each iteration goes. Default 0.01."),
     Option("octaves", "N|auto", "Sizes that the dream runs through. Default 3."),
@@ -87,6 +88,14 @@ DREAM = (
         "PICTURE",
         "A path or s3:// URI: what is white in it is dreamt, what is black stays to the bit; of "
         "any size, but the aspect of the picture.",
+    ),
+    Option(
+        "mask_layers",
+        "NAME=PICTURE",
+        "A mask for single terms, in black and white as --mask: for all of a layer, as in "
+        "mixed4=sky.png, or by a name for masked(mixed4,sky). Repeatable.",
+        repeatable=True,
+        name="mask-layer",
     ),
     Option(
         "guide",

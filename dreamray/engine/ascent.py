@@ -24,6 +24,9 @@ from dreamray.settings.dream import Dream
 SMALLEST_MEAN = 1e-7
 """The mean gradient is not taken smaller than this: a picture without detail stays as it is."""
 
+SMALLEST_OF_PARTS = 1e-12
+"""The same where terms look at parts: the mean is the whole picture's, and most may have none."""
+
 
 class Checkpoints(Protocol):
     """Where an octave is stored on its way."""
@@ -58,8 +61,8 @@ class Octave:
     result: ChunkedRaster | None = None
     """Where it is stored at the end, with `added` added."""
     added: LazyRaster | None = None
-    source: LazyRaster | None = None
-    """The picture at this size, where the objective compares with it."""
+    beside: LazyRaster | None = None
+    """What the objective takes beside the picture, at this size: see `Objective.gradient`."""
     remembered: Mapping[str, LazyRaster] = field(default_factory=dict)
     """What the optimizer has remembered at `first`: see `dreamray.plan.refinement.slots`."""
     mask: LazyRaster | None = None
@@ -179,15 +182,16 @@ def decide(
     due = octave.every is not None and reached % octave.every == 0
     leaves = not ends and wish >= (Wish.LEAVE_AT_CHECKPOINT if due else Wish.LEAVE)
     stores = not ends and (due or leaves)
-    return Decision(loss, divisors(scales), not over, ends, stores, leaves)
+    return Decision(loss, divisors(dream, scales), not over, ends, stores, leaves)
 
 
-def divisors(scales: Sequence[float]) -> tuple[float, ...]:
+def divisors(dream: Dream, scales: Sequence[float]) -> tuple[float, ...]:
     """What a gradient of that size is divided by, so that what is left is of size 1.
 
     Bands, of which several add up, each count for so much less.
     """
-    return tuple(math.sqrt(len(scales)) * max(scale, SMALLEST_MEAN) for scale in scales)
+    smallest = SMALLEST_OF_PARTS if dream.parts else SMALLEST_MEAN
+    return tuple(math.sqrt(len(scales)) * max(scale, smallest) for scale in scales)
 
 
 def roll(dream: Dream, octave: int, number: int) -> Roll:

@@ -56,7 +56,7 @@ class TileTask:
     """The whole octave at its start."""
     result: ChunkedRaster
     """Of the window's shape."""
-    source: LazyRaster | None = None
+    beside: LazyRaster | None = None
     """Of the whole octave: see `dreamray.engine.ascent.Octave`."""
     mask: LazyRaster | None = None
     """Of the whole octave: see `dreamray.engine.ascent.Octave`."""
@@ -70,7 +70,7 @@ class TileTask:
         shape = self.window.shape
         plan = tiles.plan_tiles(shape, self.dream.layer_names)
         buffer: SpillBuffer[A] = SpillBuffer(None)
-        alone = Subdomain(plan, (0,), 0, engine, buffer, self._read_source())
+        alone = Subdomain(plan, (0,), 0, engine, buffer, self._read_beside())
         alone.put(0, read(self.image, self.window))
         if self.mask is not None:
             alone.put_mask(0, read(self.mask, self.window))
@@ -93,20 +93,20 @@ class TileTask:
         self.result.write(Region.whole(shape), alone.image(0))
         return steps
 
-    def _read_source(self) -> Callable[[Region], Raster] | None:
-        """Of the source, where it is compared with, all of the window: that has one tile."""
-        source = self.source
-        return None if source is None else lambda _: read(source, self.window)
+    def _read_beside(self) -> Callable[[Region], Raster] | None:
+        """Of what is beside the picture all of the window: that has one tile."""
+        beside = self.beside
+        return None if beside is None else lambda _: read(beside, self.window)
 
     def _size(self, number: int, gradient: Raster) -> tuple[float, tuple[float, ...]]:
         """The length of a step, and what the core's gradient, or each band of it, is divided by."""
         step = step_length(self.dream, number)
         if len(self.shares) == 1:
             mean = float(np.mean(np.abs(gradient), dtype=np.float64))
-            return step * self.shares[0], divisors([mean])
+            return step * self.shares[0], divisors(self.dream, [mean])
         bands = np.split(gradient, len(self.shares), axis=2)
         sizes = [math.sqrt(np.mean(np.square(band), dtype=np.float64)) for band in bands]
-        scales = zip(divisors(sizes), self.shares, strict=True)
+        scales = zip(divisors(self.dream, sizes), self.shares, strict=True)
         return step, tuple(size / share if share else math.inf for size, share in scales)
 
     def _is_over(self, loss: float, first_loss: float) -> bool:

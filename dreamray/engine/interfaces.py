@@ -43,10 +43,11 @@ Kernels = npt.NDArray[np.float32]
 """[kernels, taps], with the middle tap at the place itself."""
 
 CellRanges = npt.NDArray[np.int32]
-"""[scopes, 2, 2]: first and behind the last row, and column, of the cells that are counted."""
+"""[scopes, 2, 3]: of the cells that are counted the first row, and column, the one behind the last,
+and one between that is not counted; -1 where all are."""
 
 PerCell = npt.NDArray[np.float32]
-"""[scopes]: one over the number of cells of the whole picture's feature map, or of a part."""
+"""[scopes]: one over the number of cells of the whole picture's feature map."""
 
 
 class Objective(Protocol[A]):
@@ -59,7 +60,9 @@ class Objective(Protocol[A]):
     def gradient(self, window: A, owned: CellRanges, per_cell: PerCell) -> tuple[float, A]:
         """Loss and gradient of a window. Raises MemoryExhaustedError.
 
-        Where a dream compares with the source, that one's window is there as three more channels.
+        What terms take beside the picture is there as more channels, in this order: where a dream
+        compares with the source, that one's three; and one for each part that terms look at, from
+        0, where they don't, to 1.
         """
 
 

@@ -49,22 +49,23 @@ class Subdomain(Generic[A]):
         me: int,
         engine: Engine[A],
         buffer: SpillBuffer[A],
-        source: Callable[[Region], Raster] | None = None,
+        beside: Callable[[Region], Raster] | None = None,
     ) -> None:
         """`owners` has the owner of each tile of the plan; `me` is the one that this is.
 
-        `source` gives parts of the source at the octave's size, where the objective compares with
-        it; each is read once.
+        `beside` gives parts of what the objective takes beside the picture (see `Octave.beside`);
+        each is read once.
         """
         self._plan = plan
         self._owners = owners
         self._me = me
         self._objective, self._arrays = engine.objective, engine.arrays
         self._buffer = buffer
-        self._source = source
+        self._beside = beside
         self._sums: dict[int, _OrderedSum[A]] = {}
         self._foreign: dict[int, tuple[Region, A]] = {}
         self._cells: dict[int, tuple[CellRanges, PerCell]] = {}
+        self._pairs = [i for i, scope in enumerate(self._objective.scopes) if scope.pairs]
         self._exchange = HaloExchange(plan, owners, me=me)
         self._refinement = PLAIN
         self.tiles = self._exchange.tiles_of(me)
@@ -195,27 +196,35 @@ class Subdomain(Generic[A]):
                 return _part(values, piece.inside, known)
             return _part(self._buffer["image", piece.source], piece.inside)
 
-        def source(piece: Piece) -> A:
-            key = "source", piece.source
+        def beside(piece: Piece) -> A:
+            key = "beside", piece.source
             if key not in self._buffer:
                 core = self._plan.tiles[piece.source].core
-                assert self._source is not None
-                self._buffer[key] = self._arrays.load(self._source(core))
+                assert self._beside is not None
+                self._buffer[key] = self._arrays.load(self._beside(core))
             return _part(self._buffer[key], piece.inside)
 
         window = self._arrays.join([[pixels(piece) for piece in row] for row in pieces])
-        if self._source is not None:
-            before = self._arrays.join([[source(piece) for piece in row] for row in pieces])
-            window = self._arrays.pair(window, before)
-        if number not in self._cells:
-            tile = self._plan.tiles[number]
-            self._cells[number] = _owned_cells(self._plan, tile, self._objective.scopes)
-        loss, gradient = self._objective.gradient(window, *self._cells[number])
+        if self._beside is not None:
+            more = self._arrays.join([[beside(piece) for piece in row] for row in pieces])
+            window = self._arrays.pair(window, more)
+        loss, gradient = self._objective.gradient(window, *self._owned_cells(number))
         if self._refinement.kernels is not None:
             gradient = self._arrays.smooth(gradient, self._refinement.kernels)
         if self._refinement.levels:
             gradient = self._arrays.bands(gradient, self._refinement.levels)
         return loss, gradient
+
+    def _owned_cells(self, number: int) -> tuple[CellRanges, PerCell]:
+        """The cells of a tile's window that count in a step with this roll, and how much."""
+        tile = self._plan.tiles[number]
+        if number not in self._cells:
+            self._cells[number] = _owned_cells(self._plan, tile, self._objective.scopes)
+        owned, counts = self._cells[number]
+        for axis, roll in enumerate(self._exchange.roll if self._pairs else ()):
+            last = tiles.last_place(axis, roll, tile.window[axis], self._plan.shape)
+            owned[self._pairs, axis, 2] = max(-1, last)
+        return owned.copy(), counts
 
     def _add(self, tile: int, values: _Parts[A]) -> None:
         """Add to a core's gradient."""
@@ -234,7 +243,7 @@ class Subdomain(Generic[A]):
         self._buffer[key] = gradient
 
 
-_KEPT = {"image", "mask", "source", *itertools.chain.from_iterable(SLOTS.values())}
+_KEPT = {"image", "mask", "beside", *itertools.chain.from_iterable(SLOTS.values())}
 
 _Parts = Sequence[tuple[Region, A]]
 """Where in a core, and the gradient there."""
@@ -315,10 +324,10 @@ def _by_source(pieces: Iterable[Piece]) -> dict[int, list[Piece]]:
 
 
 def _owned_cells(plan: TilePlan, tile: Tile, scopes: Sequence[Scope]) -> tuple[CellRanges, PerCell]:
-    """The cells that a tile's core owns, int32 [scopes, 2, 2], and what each cell counts."""
+    """The cells that a tile's core owns, int32 [scopes, 2, 3], and what each cell counts."""
     owned = [
         [
-            tiles.owned_cells(scope, axis, tile.core[axis], tile.window[axis], plan.shape)
+            (*tiles.owned_cells(scope, axis, tile.core[axis], tile.window[axis], plan.shape), -1)
             for axis in (0, 1)
         ]
         for scope in scopes

@@ -46,12 +46,12 @@ class Measure(Protocol):
         """The same with these, float32 [c], in place of its own; where it has any."""
 
     def __call__(
-        self, values: tf.Tensor, owned: tf.Tensor, source: tf.Tensor | None = None
+        self, values: tf.Tensor, counted: tf.Tensor, source: tf.Tensor | None = None
     ) -> tf.Tensor:
         """The sum, float32.
 
-        `values` are [1, h, w, c], and so is `source`; `owned` is int32 [2, 2]: start and stop of
-        rows and columns.
+        `values` are [1, h, w, c], and so is `source`; `counted`, float32 [1, h, w, 1], is how much
+        each cell counts, 0 for those of other windows.
         """
 
 
@@ -136,28 +136,28 @@ class _Squares(_OfCells):
     """Squares of the activations, weighted by channel."""
 
     def __call__(
-        self, values: tf.Tensor, owned: tf.Tensor, source: tf.Tensor | None = None
+        self, values: tf.Tensor, counted: tf.Tensor, source: tf.Tensor | None = None
     ) -> tf.Tensor:
-        return sum_squares(values, owned, self.weights)
+        return sum_squares(values, counted, self.weights)
 
 
 class _Linear(_OfCells):
     """The activations, weighted by channel: so also those along a direction."""
 
     def __call__(
-        self, values: tf.Tensor, owned: tf.Tensor, source: tf.Tensor | None = None
+        self, values: tf.Tensor, counted: tf.Tensor, source: tf.Tensor | None = None
     ) -> tf.Tensor:
-        return sum_cells(_dot(tf.cast(values, tf.float32), self.weights), owned)
+        return sum_cells(_dot(tf.cast(values, tf.float32), self.weights), counted)
 
 
 class _Cosine(_OfCells):
     """The cosine of each cell's activations with a direction; its length is the weight."""
 
     def __call__(
-        self, values: tf.Tensor, owned: tf.Tensor, source: tf.Tensor | None = None
+        self, values: tf.Tensor, counted: tf.Tensor, source: tf.Tensor | None = None
     ) -> tf.Tensor:
         a = tf.cast(values, tf.float32)
-        return sum_cells(_dot(a, self.weights) / length(a), owned)
+        return sum_cells(_dot(a, self.weights) / length(a), counted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +168,7 @@ class _Guided(_OfItsOwn, _OfCells):
     """[cells, channels]"""
 
     def __call__(
-        self, values: tf.Tensor, owned: tf.Tensor, source: tf.Tensor | None = None
+        self, values: tf.Tensor, counted: tf.Tensor, source: tf.Tensor | None = None
     ) -> tf.Tensor:
         a = tf.cast(values, tf.float32)
         with tf.init_scope():
@@ -178,7 +178,7 @@ class _Guided(_OfItsOwn, _OfCells):
         matches = tf.linalg.matmul(_flat(a) * chosen, features, transpose_b=True)
         best = tf.gather(features, tf.argmax(matches, axis=1))
         best = tf.stop_gradient(tf.reshape(best, tf.shape(a)))
-        return sum_cells(_dot(a * best, self.weights), owned)
+        return sum_cells(_dot(a * best, self.weights), counted)
 
 
 def _flat(a: tf.Tensor) -> tf.Tensor:
@@ -205,12 +205,12 @@ class _OfBoth(_OfItsOwn):
     compares = True
 
     def __call__(
-        self, values: tf.Tensor, owned: tf.Tensor, source: tf.Tensor | None = None
+        self, values: tf.Tensor, counted: tf.Tensor, source: tf.Tensor | None = None
     ) -> tf.Tensor:
         assert source is not None
         a, b = (tf.cast(one, tf.float32) * self.chosen for one in (values, source))
         along = tf.reduce_sum(a * b, -1, keepdims=True)
-        return self.weight * sum_cells(self.of_each(along, length(a), length(b)), owned)
+        return self.weight * sum_cells(self.of_each(along, length(a), length(b)), counted)
 
     def of_each(self, along: tf.Tensor, here: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
         """Of the dot products and the lengths."""
@@ -249,14 +249,17 @@ class _Damper(_OfItsOwn):
     compares = False
 
     def __call__(
-        self, values: tf.Tensor, owned: tf.Tensor, source: tf.Tensor | None = None
+        self, values: tf.Tensor, counted: tf.Tensor, source: tf.Tensor | None = None
     ) -> tf.Tensor:
         of_each = total_variation(values) if self.kind == "tv" else tf.square(values)
-        return self.weight / 3 * sum_cells(tf.reduce_sum(of_each, -1, keepdims=True), owned)
+        return self.weight / 3 * sum_cells(tf.reduce_sum(of_each, -1, keepdims=True), counted)
 
 
 def total_variation(picture: tf.Tensor) -> tf.Tensor:
-    """How much each pixel differs from the next ones to the right and below, [1, h, w, c]."""
+    """How much each pixel differs from the next ones to the right and below, [1, h, w, c].
+
+    At the window's edge from itself.
+    """
     padded = tf.pad(picture, [[0, 0], [0, 1], [0, 1], [0, 0]], "SYMMETRIC")
     down = padded[:, 1:, :-1] - picture
     right = padded[:, :-1, 1:] - picture
@@ -277,37 +280,37 @@ def _dot(a: tf.Tensor, weights: np.float32 | _Vector) -> tf.Tensor:
     return tf.reduce_sum(a * weights, -1, keepdims=True)
 
 
-def sum_cells(values: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:
-    """The sum of float32 [1, h, w, 1] over the owned cells."""
-    return tf.reduce_sum(values * owned_mask(tf.shape(values), owned))
+def sum_cells(values: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
+    """The sum of float32 [1, h, w, 1], each cell by what it counts."""
+    return tf.reduce_sum(values * counted)
 
 
 def sum_squares(
-    activations: tf.Tensor, owned: tf.Tensor, weights: np.float32 | _Vector
+    activations: tf.Tensor, counted: tf.Tensor, weights: np.float32 | _Vector
 ) -> tf.Tensor:
-    """Sum of squared activations [1, h, w, c] over the owned cells, weighted by channel.
+    """Sum of squared activations [1, h, w, c], each cell by what it counts, weighted by channel.
 
     In float32 whatever the activations' type.
     """
-    mask = owned_mask(tf.shape(activations), owned)
 
     @tf.custom_gradient
     def weighted(activations: tf.Tensor) -> tuple[tf.Tensor, object]:
         a = tf.cast(activations, tf.float32)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return tf.cast(a * (2 * upstream * mask) * weights, activations.dtype)
+            return tf.cast(a * (2 * upstream * counted) * weights, activations.dtype)
 
         cells = tf.reduce_sum(tf.square(a) * weights, axis=-1, keepdims=True)
-        return tf.reduce_sum(cells * mask), gradient
+        return tf.reduce_sum(cells * counted), gradient
 
     return weighted(activations)
 
 
 def owned_mask(shape: tf.Tensor, owned: tf.Tensor) -> tf.Tensor:
-    """Float32 [1, h, w, 1]: 1 in the owned cells, else 0.
+    """Float32 [1, h, w, 1] for a `shape` [1, h, w, c]: 1 in the owned cells, else 0.
 
-    To be multiplied with: the gradient of slicing is slow.
+    `owned` is int32 [2, 3]: of rows and columns start and stop, and one that does not count. To be
+    multiplied with: the gradient of slicing is slow.
     """
     rows, columns = (_indicator(owned[axis], shape[1 + axis]) for axis in (0, 1))
     return rows[None, :, None, None] * columns[None, None, :, None]
@@ -323,6 +326,27 @@ def _weigh_channels(name: str, terms: Mapping[Term, float]) -> np.float32 | _Vec
     return weights[0] if np.all(weights == weights[0]) else weights
 
 
-def _indicator(interval: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+def cell_shares(part: tf.Tensor, name: str, shape: tf.Tensor) -> tf.Tensor:
+    """How much of a part of the picture lies in a layer's cells, float32 [1, h, w, 1].
+
+    Each cell has the mean of its own pixels: as many as its stride, in the middle of what it sees,
+    so that each pixel is one cell's. `part` is float32 [1, height, width, 1]; `shape` that of the
+    layer's activations.
+    """
+    layer = architecture.layer(name)
+    rows, columns, height, width = layer.rows, layer.columns, shape[1], shape[2]
+    down, right = _own_pixels(rows, height), _own_pixels(columns, width)
+    blocks = tf.reshape(part[:, down, right], [1, height, rows.stride, width, columns.stride])
+    return tf.reduce_mean(blocks, axis=[2, 4])[..., None]
+
+
+def _own_pixels(along: architecture.Axis, cells: tf.Tensor) -> slice:
+    """Those of so many cells of an axis, one behind the other."""
+    first = (along.first + along.last + 1 - along.stride) // 2
+    return slice(first, first + along.stride * cells)
+
+
+def _indicator(owned: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
     cells = tf.range(length)
-    return tf.cast((cells >= interval[0]) & (cells < interval[1]), tf.float32)
+    inside = (cells >= owned[0]) & (cells < owned[1])
+    return tf.cast(inside & (cells != owned[2]), tf.float32)

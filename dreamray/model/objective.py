@@ -18,15 +18,15 @@ import tensorflow as tf
 from dreamray.base.geometry import Raster, Shape
 from dreamray.model.arithmetic import IMAGE, MANY, NUMBER, tell_memory_errors
 from dreamray.model.layers import Precision
-from dreamray.model.measures import Measure, measures_of
+from dreamray.model.measures import Measure, cell_shares, measures_of, owned_mask
 from dreamray.model.network import Network
-from dreamray.model.terms import GUIDE, Scope, Term
+from dreamray.model.terms import GUIDE, Part, Scope, Term, parts_of
 from dreamray.model.weights.arrays import Weights
 
 _Vector = npt.NDArray[np.float32]
 
 _NUMBERS = tf.TensorSpec([None], tf.float32)
-_STEP = [MANY, tf.TensorSpec([None, 2, 2], tf.int32), _NUMBERS, _NUMBERS]
+_STEP = [MANY, tf.TensorSpec([None, 2, 3], tf.int32), _NUMBERS, _NUMBERS]
 _BATCH_STEP = [tf.TensorSpec([None, None, None, None], tf.float32), *_STEP[1:]]
 _FOUND = (NUMBER, IMAGE)
 _RGB = [1, None, None, 3]
@@ -58,7 +58,7 @@ class TileObjective:
             seen = _activations(Network(weights, followed, precision), guide)
         self._measures: Sequence[Measure] = measures_of(terms, self.network.layers, seen)
         self._channels = _channels_of(self._measures)
-        self.steps = TracedSteps(self.network, self._measures)
+        self.steps = TracedSteps(self.network, self._measures, parts_of(terms))
 
     def aimed_at(self, terms: Mapping[Term, float]) -> TileObjective | None:
         """The objective of other terms with this one's graph, if they differ in channels alone.
@@ -69,7 +69,9 @@ class TileObjective:
         if layers != {*self.network.layers} or any(term.kind == GUIDE for term in terms):
             return None
         measures = measures_of(terms, self.network.layers)
-        if [one.form for one in measures] != [one.form for one in self._measures]:
+        if parts_of(terms) != self.steps.parts or [one.form for one in measures] != [
+            one.form for one in self._measures
+        ]:
             return None
         other = copy.copy(self)
         other._measures, other._channels = measures, _channels_of(measures)
@@ -86,9 +88,9 @@ class TileObjective:
         """The loss of a window, and its gradient.
 
         Args:
-            window: float32 [height, width, 3]; where terms compare it with the source, [height,
-                width, 6], with the source's window as the last three channels.
-            owned: int32 [scopes, 2, 2], the cells to count, in the window's feature maps.
+            window: float32 [height, width, 3], and more channels for what terms take beside the
+                picture: see `dreamray.engine.interfaces.Objective`.
+            owned: int32 [scopes, 2, 3], the cells to count, in the window's feature maps.
             per_cell: float32 [scopes], what each of these cells counts.
 
         Returns: the loss, and its gradient [height, width, 3]. Raises MemoryExhaustedError.
@@ -123,9 +125,13 @@ class TracedSteps:
     What each channel counts is told with each call, as one array: see `_channels_of`.
     """
 
-    def __init__(self, network: Network, measures: Sequence[Measure]) -> None:
+    def __init__(
+        self, network: Network, measures: Sequence[Measure], parts: Sequence[Part]
+    ) -> None:
         self._network = network
         self._measures = measures
+        self.parts = parts
+        """Where terms count: windows have a channel for each."""
         self._compares = any(measure.compares for measure in measures)
 
     @tf.function(autograph=False, input_signature=_STEP)
@@ -133,10 +139,12 @@ class TracedSteps:
         self, window: tf.Tensor, owned: tf.Tensor, per_cell: tf.Tensor, channels: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Loss and gradient of a window: see `TileObjective.gradient`."""
-        picture = tf.ensure_shape(window[None, ..., :3] if self._compares else window[None], _RGB)
+        alone = not (self._compares or self.parts)
+        picture = tf.ensure_shape(window[None] if alone else window[None, ..., :3], _RGB)
         source = {}
         if self._compares:
-            source = self._network(tf.ensure_shape(window[None, ..., 3:], _RGB))
+            source = self._network(tf.ensure_shape(window[None, ..., 3:6], _RGB))
+        parts = window[None, ..., 6 if self._compares else 3 :]
         with tf.GradientTape() as tape:
             tape.watch(picture)
             activations = self._network(picture)
@@ -144,9 +152,20 @@ class TracedSteps:
             for i, measure in enumerate(self._aimed(channels)):
                 seen = picture if measure.of_picture else activations[measure.scope.layer]
                 before = source[measure.scope.layer] if measure.compares else None
-                sums.append(measure(seen, owned[i], before) * per_cell[i])
+                counted = self._counted(measure.scope, tf.shape(seen), owned[i], parts)
+                sums.append(measure(seen, counted, before) * per_cell[i])
             loss = tf.add_n(sums)
         return loss, tape.gradient(loss, picture)[0]
+
+    def _counted(
+        self, scope: Scope, shape: tf.Tensor, owned: tf.Tensor, parts: tf.Tensor
+    ) -> tf.Tensor:
+        """How much each cell counts, float32 [1, h, w, 1]."""
+        mask = owned_mask(shape, owned)
+        if scope.part is None:
+            return mask
+        channel = self.parts.index(scope.part)
+        return mask * cell_shares(parts[..., channel, None], scope.layer, shape)
 
     @tf.function(autograph=False, input_signature=_BATCH_STEP)
     def batch(

@@ -2,8 +2,9 @@
 
     mixed4[12] + 2*mixed5 - 0.5*mean(mixed3) - 0.1*tv
 
-A term is written as a layer (its mean square), as `KIND(LAYER)` for another of `KINDS`, as
-`near(TERM, X, Y, RADIUS)` for a part of the picture, or as the name of what damps the picture.
+A term is written as a layer (its mean square), as `KIND(LAYER)` for another of `KINDS`, as the name
+of what damps the picture, or as any of these in a part of the picture: `near(TERM, X, Y, RADIUS)`,
+`masked(TERM, NAME)`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import ast
 import functools
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -67,15 +69,24 @@ class Near(NamedTuple):
     """Half its side, as a share of the longer side."""
 
 
+Part = Near | str
+"""Where a term counts: a square, or what is white in the mask of that name."""
+
+MASK_NAME = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
+"""What a mask may be called."""
+
+
 @dataclass(frozen=True)
 class Scope:
     """The cells that a term counts."""
 
     layer: str
-    near: Near | None = None
+    part: Part | None = None
     """None for all of the picture."""
     border: int = BORDER
     """Cells at the picture's edge that are left out."""
+    pairs: bool = False
+    """Whether each is compared with the next ones: the picture's last row and column have none."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +95,13 @@ class Term:
 
     kind: str
     of: LayerChoice
-    near: Near | None = None
+    part: Part | None = None
 
     @property
     def scope(self) -> Scope:
         """Where it looks."""
-        return Scope(self.of.name, self.near, 0 if self.kind in DAMPERS else BORDER)
+        border = 0 if self.damps else BORDER
+        return Scope(self.of.name, self.part, border, pairs=self.kind == "tv")
 
     @property
     def damps(self) -> bool:
@@ -107,9 +119,9 @@ class Term:
             text = self.kind
         elif self.kind != SQUARE:
             text = f"{self.kind}({text})"
-        if self.near is not None:
-            text = f"near({text},{','.join(map(number, self.near))})"
-        return text
+        if isinstance(self.part, Near):
+            return f"near({text},{','.join(map(number, self.part))})"
+        return text if self.part is None else f"masked({text},{self.part})"
 
     def describe(self) -> str:
         """In words."""
@@ -122,10 +134,10 @@ class Term:
                 of = f"channel{'s' * (len(channels) > 1)} {', '.join(channels)} of {of}"
             parts = zip(channels, map(number, mix or ()), strict=False)
             text = KINDS[self.kind].format(of=of, direction=" ".join(map(":".join, parts)))
-        if self.near is not None:
-            x, y, radius = (f"{100 * share:g} %" for share in self.near)
-            text += f", within {radius} of the longer side around {x} across and {y} down"
-        return text
+        if isinstance(self.part, Near):
+            x, y, radius = (f"{100 * share:g} %" for share in self.part)
+            return f"{text}, within {radius} of the longer side around {x} across and {y} down"
+        return text if self.part is None else f"{text}, where the mask {self.part} is white"
 
     @classmethod
     def parse(cls, text: str) -> Term:
@@ -189,6 +201,11 @@ class Objective:
         return made
 
 
+def parts_of(terms: Iterable[Term]) -> tuple[Part, ...]:
+    """The parts of the picture that terms look at, each once."""
+    return tuple(dict.fromkeys(term.part for term in terms if term.part is not None))
+
+
 def check_layers(layers: Mapping[str, float]) -> dict[str, float]:
     """Terms with their weights in the network's order, each in its canonical spelling.
 
@@ -220,11 +237,11 @@ def check_layers(layers: Mapping[str, float]) -> dict[str, float]:
 def _rank(term: Term) -> tuple[object, ...]:
     order = list(architecture.LAYERS)
     kinds = [*KINDS, *DAMPERS]
-    near = term.near is not None, term.near or ()
+    part = ("", term.part or ()) if not isinstance(term.part, str) else (term.part, ())
     return (
         order.index(term.of.name),
         kinds.index(term.kind),
-        near,
+        part,
         term.of.channels or (),
         term.of.mix or (),
     )
@@ -292,9 +309,14 @@ def _read_term(node: ast.expr) -> Term:
             return _of_kind(SQUARE, ast.unparse(node))
         case ast.Call(ast.Name("near"), [term, *place], []) if len(place) == 3:
             inner, near = _read_term(term), Near(*map(_read_number, place))
-            if inner.near is not None or inner.damps or not _is_place(near):
+            if inner.part is not None or not _is_place(near):
                 raise _NoneOfOursError(node)
-            return replace(inner, near=near)
+            return replace(inner, part=near)
+        case ast.Call(ast.Name("masked"), [term, ast.Name(name)], []):
+            inner = _read_term(term)
+            if inner.part is not None or not MASK_NAME.fullmatch(name):
+                raise _NoneOfOursError(node)
+            return replace(inner, part=name)
         case ast.Call(ast.Name(kind), [layer], []) if kind in KINDS:
             return _of_kind(kind, ast.unparse(layer))
     raise _NoneOfOursError(node)

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from dreamray.base.errors import PictureError
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import Warn, shown
 from dreamray.base.parsing import parse_json
 from dreamray.pictures.formats import HEAD_BYTES, kind_of
-from dreamray.pictures.source_stream import read_shape
+from dreamray.pictures.source_stream import STREAMED, open_stream, read_shape
 from dreamray.pictures.taking import changed, rasters_in, take
 from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
 from dreamray.storage.identity import identity
@@ -138,6 +139,24 @@ def file_shape(path: Path, name: str) -> Shape:
     """
     with path.open("rb") as file:
         return read_shape(file, kind_of(file.read(HEAD_BYTES), name), name)
+
+
+def upright_shape(path: Path, name: str) -> Shape | None:
+    """Height and width of a picture as it is shown; nothing is decoded.
+
+    None where that is not told before the pixels. Raises PictureError for what is no picture.
+    """
+    with path.open("rb") as file, path.open("rb") as pixels:
+        kind = kind_of(file.read(HEAD_BYTES), name)
+        read_shape(file, kind, name)
+        if kind not in STREAMED:
+            return None
+        try:
+            stream = open_stream(file, pixels, kind, name)
+        except PictureError:
+            return None
+        height, width = stream.shape
+        return Shape(width, height) if stream.turn.swap else stream.shape
 
 
 def open_source(folder: Folder) -> Source | None:

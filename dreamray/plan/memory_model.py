@@ -67,6 +67,7 @@ def predict_peak(
     shapes: int = 1,
     treatment: int = 0,
     beside: float = 0,
+    channels: int = 0,
 ) -> int:
     """Bytes that a process holds at its peak in an octave.
 
@@ -74,10 +75,12 @@ def predict_peak(
     tiles that are in memory at a time; `picture` the size of the original; `shapes` how many
     different shapes of window the process has seen by the octave's end; `treatment` the bytes for
     each pixel of a window in which its gradient is treated, when the network has let go of its own;
-    `beside` those that are held beside the network's: see `beside_pixel`.
+    `beside` those in which terms are computed, when the way back has not begun: see `beside_pixel`;
+    `channels` how many windows have beside the picture's.
     """
     layers = tuple(layers)
     number = _BYTES[precision]
+    network = _network_pixel(layers, precision, beside, channels)
     convolutions = [one for one in architecture.ancestors(layers) if one.op == "conv"]
     return int(
         MARGIN
@@ -85,23 +88,20 @@ def predict_peak(
             PROCESS
             + PARAMETER * number * _parameters(convolutions)
             + WINDOW_SHAPE * len(convolutions) * min(shapes, _MOST_SHAPES)
-            + (WINDOW_PIXEL + max(treatment, beside + KEPT * number * _kept_activations(layers)))
-            * window
+            + (WINDOW_PIXEL + max(treatment, network)) * window
             + GAPS * held
             + PICTURE_PIXEL * min(picture.pixels, HELD_PIXELS)
         )
     )
 
 
-def octave_pixel(
-    bands: int = 1, slots: int = 0, *, compares: bool = False, masked: bool = False
-) -> int:
+def octave_pixel(bands: int = 1, slots: int = 0, *, compares: bool = False, masks: int = 0) -> int:
     """Bytes for each pixel of an octave's tiles that are held.
 
     The gradient has so many bands, the optimizer remembers so many numbers of each, and the source
-    is there where it is compared with, and so may be a mask.
+    is there where it is compared with, and so are masks.
     """
-    return OCTAVE_PIXEL + 12 * (bands - 1 + slots + compares) + MASK_PIXEL * masked
+    return OCTAVE_PIXEL + 12 * (bands - 1 + slots + compares) + MASK_PIXEL * masks
 
 
 def treatment_pixel(bands: int = 1, *, smooths: bool = False) -> int:
@@ -110,28 +110,44 @@ def treatment_pixel(bands: int = 1, *, smooths: bool = False) -> int:
 
 
 def beside_pixel(followed: Iterable[str], compared: Iterable[str]) -> float:
-    """Bytes for each pixel of a window that terms take.
+    """Bytes for each pixel of a window that terms take, beside what the network has found.
 
-    For layers that follow a guide how well each cell matches each of its cells, and the best of
-    them; for those that are compared with the source what that one shows, and the angles between.
+    For layers that follow a guide the best of its cells for each, and, of one layer at a time, how
+    well it matches them all; for those that are compared with the source what that one shows, and
+    the angles between.
     """
-    taken = 0.0
+    taken, matches = 0.0, 0.0
     for name in followed:
         layer = architecture.layer(name)
         cells = math.prod(architecture.feature_shape(name, GUIDE_SIDE, GUIDE_SIDE))
-        taken += (2 * cells + 3 * layer.channels) / (layer.rows.stride * layer.columns.stride)
+        taken += layer.channels / (layer.rows.stride * layer.columns.stride)
+        matches = max(matches, cells / (layer.rows.stride * layer.columns.stride))
     for name in compared:
         layer = architecture.layer(name)
-        taken += 5 * layer.channels / (layer.rows.stride * layer.columns.stride)
-    return 4 * taken
+        taken += 3 * layer.channels / (layer.rows.stride * layer.columns.stride)
+    return 4 * (taken + matches)
 
 
-def window_pixels(budget: int, layers: Iterable[str], precision: str, beside: float = 0) -> int:
+def window_pixels(
+    budget: int,
+    layers: Iterable[str],
+    precision: str,
+    beside: float = 0,
+    channels: int = 0,
+) -> int:
     """Pixels of windows that may be computed at a time within a budget, beside all else."""
     layers = tuple(layers)
     bare = predict_peak(0, 0, Shape(0, 0), layers, precision, _MOST_SHAPES)
-    pixel = WINDOW_PIXEL + beside + KEPT * _BYTES[precision] * _kept_activations(layers)
+    pixel = WINDOW_PIXEL + _network_pixel(layers, precision, beside, channels)
     return max(0, int((budget - bare) / MARGIN / pixel))
+
+
+def _network_pixel(layers: tuple[str, ...], precision: str, beside: float, channels: int) -> float:
+    """Bytes for each pixel of a window of the network, its terms, and what these take."""
+    found = _BYTES[precision] * _kept_activations(layers)
+    # Read, joined to the picture, and taken apart again.
+    given = 12 * (1 + channels) if channels else 0
+    return given + max(KEPT * found, found + beside)
 
 
 def default_budget() -> int:

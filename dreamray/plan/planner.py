@@ -249,7 +249,7 @@ class Planner:
             self._execution.precision,
             shapes,
             memory_model.treatment_pixel(bands(self._dream), smooths=bool(self._dream.smooth)),
-            beside(self._dream),
+            *beside(self._dream),
         )
 
     def _held(self, octave: Shape, picture: Shape) -> int:
@@ -258,7 +258,7 @@ class Planner:
             bands(self._dream),
             len(slots(self._dream)),
             compares=self._dream.compares,
-            masked=self._dream.mask is not None,
+            masks=len(self._dream.parts) + (self._dream.mask is not None),
         )
         everything = pixel * octave.pixels
         bare = memory_model.predict_peak(0, 0, picture, self._layers, self._execution.precision, 0)
@@ -273,12 +273,16 @@ class Planner:
         return tiles.window_sizes(octave, self._layers, core, self._overlap, self._reach)
 
 
-def beside(dream: Dream) -> float:
-    """Bytes for each pixel of a window that a dream's terms take beside the network."""
-    return memory_model.beside_pixel(
+def beside(dream: Dream) -> tuple[float, int]:
+    """What a dream's terms take beside the network, and channels beside the picture's.
+
+    See `memory_model.predict_peak`.
+    """
+    taken = memory_model.beside_pixel(
         [term.of.name for term in dream.terms if term.kind == GUIDE],
         [term.of.name for term in dream.terms if term.compares],
     )
+    return taken, 3 * dream.compares + len(dream.parts)
 
 
 def budget_of(execution: Execution) -> int:

@@ -181,40 +181,25 @@ def owned_cells(
     small to have are left out too, which happens with less than the exact halo only.
     """
     stride = _axes(scope.layer)[axis].stride
-    counted = counted_cells(scope, axis, picture)
-    owned = Interval(-(-core.start // stride), -(-core.stop // stride)).clip(counted)
+    cells = _cells(scope.layer, axis, picture[axis])
+    inside = Interval(scope.border, max(scope.border, cells - scope.border))
+    owned = Interval(-(-core.start // stride), -(-core.stop // stride)).clip(inside)
     in_window = _cells(scope.layer, axis, window.length)
     return owned.shift(-(window.start // stride)).clip(Interval(0, in_window))
 
 
-def counted_cells(scope: Scope, axis: int, picture: Shape) -> Interval:
-    """The cells of a picture's feature map, along an axis, that a scope counts.
-
-    A part of the picture has at least one, those near the picture's edge as well, if any are left
-    within the border.
-    """
-    length = picture[axis]
-    cells = _cells(scope.layer, axis, length)
-    inside = Interval(scope.border, max(scope.border, cells - scope.border))
-    if scope.near is None or inside.length == 0:
-        return inside
-    along = _axes(scope.layer)[axis]
-    middle = (scope.near.y, scope.near.x)[axis] * length
-    radius = scope.near.radius * max(picture)
-    # Of what a cell sees, the middle is where it lies.
-    first = math.ceil((middle - radius - (along.first + along.last + 1) / 2) / along.stride)
-    last = math.floor((middle + radius - (along.first + along.last + 1) / 2) / along.stride)
-    nearest = round((middle - (along.first + along.last + 1) / 2) / along.stride)
-    first, last = min(first, nearest), max(last, nearest)
-    start = min(max(first, inside.start), inside.stop - 1)
-    return Interval(start, max(start + 1, min(last + 1, inside.stop)))
-
-
 def per_cell(scope: Scope, picture: Shape) -> float:
-    """What each of a scope's cells counts: one over all cells of the map, or of a part of it."""
-    if scope.near is None:
-        return 1 / math.prod(architecture.feature_shape(scope.layer, *picture))
-    return 1 / max(1, math.prod(counted_cells(scope, axis, picture).length for axis in (0, 1)))
+    """What each of a scope's cells counts: one over all cells of the picture's feature map."""
+    return 1 / math.prod(architecture.feature_shape(scope.layer, *picture))
+
+
+def last_place(axis: int, roll: int, window: Interval, picture: Shape) -> int:
+    """Where the picture's last row, or column, lies in a window of the rolled picture.
+
+    Behind it the rolled picture goes on with the first one. Less than 0, or beyond the window,
+    where that does not show it.
+    """
+    return (roll - 1) % picture[axis] - window.start
 
 
 def _limit(halos: list[Halo], overlap: int | None) -> list[Halo]:

@@ -145,6 +145,22 @@ class SumRaster:
 
 
 @dataclass(frozen=True)
+class StackedRaster:
+    """The channels of several rasters of the same shape."""
+
+    parts: tuple[LazyRaster, ...]
+
+    @property
+    def shape(self) -> Shape:
+        """See `LazyRaster`."""
+        return self.parts[0].shape
+
+    def points(self, rows: Indices, columns: Indices) -> Raster:
+        """See `LazyRaster`."""
+        return np.concatenate([part.points(rows, columns) for part in self.parts], axis=2)
+
+
+@dataclass(frozen=True)
 class MirroredRaster:
     """A raster with a margin around it, in which it is mirrored, again and again if need be."""
 

@@ -1,4 +1,4 @@
-"""Masks: how much of each pixel is dreamt, read in parts as pictures are.
+"""Masks: how much of each pixel is dreamt, or counts for a term; read in parts as pictures are.
 
 A mask is a `LazyRaster` of one channel, float32 [rows, columns, 1], from 0, where the picture
 stays, to 1. Black is 0 and white is 1, to the bit, at every size.
@@ -7,7 +7,8 @@ stays, to 1. Black is 0 and white is 1, to the bit, at every size.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -117,6 +118,57 @@ class _Taps:
         for cells, weights in zip(self.cells, self.weights, strict=True):
             total += weights[:, None] * values[cells - start]
         return total
+
+
+@dataclass(frozen=True)
+class SquareRaster:
+    """A mask that is white in a rectangle, and as grey at its edges as it covers pixels."""
+
+    shape: Shape
+    rows: tuple[float, float]
+    """Its start and end in pixels, from the picture's edge on; it may lie beyond that."""
+    columns: tuple[float, float]
+
+    @classmethod
+    def near(
+        cls, shape: Shape, x: float, y: float, radius: float, picture: Shape, margin: int = 0
+    ) -> SquareRaster:
+        """A square of a picture that is dreamt with a margin, at the shape of one of its octaves.
+
+        `x` and `y` are its middle, as shares of the picture's width and height, and `radius` half
+        its side, as a share of the longer one.
+        """
+        half = radius * max(picture)
+        rows, columns = (
+            tuple((margin + at * side + way * half) / (side + 2 * margin) * here for way in (-1, 1))
+            for at, side, here in zip((y, x), picture, shape, strict=True)
+        )
+        return cls(shape, (rows[0], rows[1]), (columns[0], columns[1]))
+
+    def points(self, rows: Indices, columns: Indices) -> Raster:
+        """See `LazyRaster`."""
+        down, right = _covered(rows, *self.rows), _covered(columns, *self.columns)
+        return (down[:, None] * right)[..., None].astype(np.float32)
+
+
+def _covered(points: Indices, start: float, end: float) -> npt.NDArray[np.float64]:
+    """How much of each pixel along an axis lies between two places."""
+    covered: npt.NDArray[np.float64] = np.minimum(points + 1, end) - np.maximum(points, start)
+    return np.clip(covered, 0, 1)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The masks of a picture: grey pictures of its aspect, of any size."""
+
+    steps: LazyRaster | None = None
+    """How much of each pixel's steps is made; all of it if None."""
+    terms: Mapping[str, LazyRaster] = field(default_factory=dict)
+    """Where terms count, by the names that they have for them."""
+
+
+NO_MASKS = Masks()
+"""All is dreamt, and counts."""
 
 
 @dataclass(frozen=True)

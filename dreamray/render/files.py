@@ -82,6 +82,7 @@ def render_picture(
         on_event(Notice(text))
 
     with hold_work(target, renderer.execution.work, warn, overwrite=options.overwrite) as work:
+        renderer.look_at_masks(place)
         renderer.load()
         if options.fresh:
             work.discard()
@@ -93,7 +94,7 @@ def render_picture(
             plan = renderer.plan(original.shape)
             if plan.advice:
                 warn(Aside(plan.advice))
-            mask = renderer.open_mask(plan, folder)
+            masks = renderer.open_masks(plan, folder)
             key = resume_key(renderer, original, plan)
             store = CheckpointStore(folder, key, check=work.check)
             note = store.resume(len(plan.stages), lambda: renderer.executor(plan).about())
@@ -101,7 +102,7 @@ def render_picture(
                 warn(note)
             handle = _with_previews(on_event, outputs) if options.preview else on_event
             picture = NormalizedRaster(original.colour)
-            dreamt = renderer.dream_raster(picture, plan, store, handle, mask=mask)
+            dreamt = renderer.dream_raster(picture, plan, store, handle, masks=masks)
             metadata = describe(renderer, original.sha256, plan, store.environment, place)
             export(
                 DreamtPixels(dreamt, original),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from dreamray import pictures
-from dreamray.base.errors import RequestError
+from dreamray.base.errors import PictureError, RequestError
 from dreamray.base.geometry import Raster, Shape
 from dreamray.base.messages import shown
 from dreamray.model import architecture
@@ -20,29 +20,38 @@ from dreamray.render.named_pictures import read_picture
 from dreamray.settings.dream import Dream
 
 
-def open_guide(dream: Dream, held: Mapping[str, bytes] = {}) -> Raster | None:
-    """The guide of a settled dream, float32 [height, width, 3]; None without one.
-
-    It is read from `held`, by its digest, or else from its place. Raises RequestError where layers
-    follow a guide and there is none, or the other way round, for one that has changed, or that a
-    layer which follows it sees nothing in; PictureError for what is no picture; and as
-    `Location.read`.
-    """
+def check_followed(dream: Dream) -> None:
+    """Raise RequestError where layers follow a guide and there is none, or the other way round."""
     followed = [term for term in dream.terms if term.kind == GUIDE]
-    if (named := dream.guide) is None:
-        if followed:
-            raise RequestError(f"{followed[0]}: there is no guide to follow; give --guide PICTURE")
-        return None
-    if not followed:
+    if dream.guide is None and followed:
+        raise RequestError(f"{followed[0]}: there is no guide to follow; give --guide PICTURE")
+    if dream.guide is not None and not followed:
         raise RequestError(
-            f"guide {shown(named)}: no layer follows it; name one as such, or as in guide(mixed4)"
+            f"guide {shown(dream.guide)}: no layer follows it; name one as such, or as in "
+            "guide(mixed4)"
         )
+
+
+def open_guide(dream: Dream, held: Mapping[str, bytes] = {}) -> Raster | None:
+    """The guide of a dream with digests, float32 [height, width, 3]; None without one.
+
+    It is read from `held`, by its digest, or else from its place. Raises RequestError as
+    `check_followed`, for one that has changed, or that a layer which follows it sees nothing in,
+    once the layers are known, and for what is no picture; else as `Location.read`.
+    """
+    check_followed(dream)
+    if (named := dream.guide) is None:
+        return None
     data = held.get(named.content) or read_picture("guide", named)
-    pixels = pictures.decode(data, shown(named)).pixels
+    try:
+        pixels = pictures.decode(data, shown(named)).pixels
+    except PictureError as error:
+        raise RequestError(f"the guide: {error}") from None
     whole = Shape(*pixels.shape[:2])
     shape = whole.within(GUIDE_SIDE)
     if shape != whole:
         pixels = reduce_array(pixels, shape)
+    followed = [t for t in dream.terms if t.kind == GUIDE] if dream.names_layers else []
     for name in dict.fromkeys(term.of.name for term in followed):
         if 0 in architecture.feature_shape(name, *shape):
             least = next(

@@ -15,6 +15,7 @@ from dreamray.engine.ascent import Octave, Step
 from dreamray.engine.blending import BlendedRaster, TileTask, shares
 from dreamray.engine.events import Listener, Notice, OctaveDone, OctaveStarted, StepDone, TileDone
 from dreamray.engine.tile_executor import TileExecutor, WorkersLostError
+from dreamray.model.terms import Near, Part
 from dreamray.plan.planner import PicturePlan, Planner, Stage
 from dreamray.plan.refinement import slots
 from dreamray.plan.tiles import TilePlan
@@ -23,11 +24,12 @@ from dreamray.raster.lazy import (
     DetailResidual,
     LazyRaster,
     ResizedRaster,
+    StackedRaster,
     SumRaster,
     with_margin,
     without_margin,
 )
-from dreamray.raster.mask import FilteredRaster, KeptRaster
+from dreamray.raster.mask import NO_MASKS, FilteredRaster, KeptRaster, Masks, SquareRaster
 from dreamray.render.checkpoint import AloneTiles, Checkpoint, CheckpointStore, StepRasters
 from dreamray.settings.dream import Dream
 
@@ -51,9 +53,9 @@ class OctaveLoop:
         on_event: Listener,
         *,
         checkpoint_every: int | None = None,
-        mask: LazyRaster | None = None,
+        masks: Masks = NO_MASKS,
     ) -> None:
-        """`mask`, of one channel and any size, tells how much of each pixel's steps is made."""
+        """The loop is for one picture alone, and so are the masks."""
         self._dream = dream
         self._planner = planner
         self._plan = plan
@@ -61,9 +63,7 @@ class OctaveLoop:
         self._store = store
         self._on_event = on_event
         self._every = checkpoint_every
-        self._mask = mask
-        if mask is not None and plan.margin:
-            self._mask = with_margin(FilteredRaster(mask, plan.shape), plan.margin)
+        self._masks = masks
 
     def run(self, picture: LazyRaster) -> LazyRaster:
         """The dream of a picture, from the store's checkpoint on; it lies in the store's folder.
@@ -164,14 +164,23 @@ class OctaveLoop:
             StepRasters(self._store.folder, number, tiles),
             self._store.raster(self._store.place(f"octave-{number + 1}", tiles)),
             detail,
-            mask=self._mask_at(tiles.shape),
-            source=self._source_at(tiles.shape, original),
+            mask=self._steps_at(tiles.shape),
+            beside=self._beside_at(tiles.shape, original),
             remembered=self._remembered(),
         )
 
-    def _source_at(self, shape: Shape, original: LazyRaster) -> LazyRaster | None:
-        """The source at an octave's size, if the dream compares with it."""
-        return ResizedRaster(original, shape) if self._dream.compares else None
+    def _beside_at(self, octave: Shape, original: LazyRaster) -> LazyRaster | None:
+        """What the dream's terms take beside the picture, at an octave's size."""
+        beside = [self._part_at(octave, part) for part in self._dream.parts]
+        if self._dream.compares:
+            beside.insert(0, ResizedRaster(original, octave))
+        return StackedRaster(tuple(beside)) if beside else None
+
+    def _part_at(self, octave: Shape, part: Part) -> LazyRaster:
+        """Where terms count: a square, or a mask."""
+        if isinstance(part, Near):
+            return SquareRaster.near(octave, *part, self._plan.shape, self._plan.margin)
+        return self._mask_at(octave, self._masks.terms[part])
 
     def _remembered(self) -> dict[str, LazyRaster]:
         """What the optimizer has remembered at the checkpoint that an octave goes on from."""
@@ -182,8 +191,14 @@ class OctaveLoop:
             slot: self._store.raster(checkpoint.image.beside(slot)) for slot in slots(self._dream)
         }
 
-    def _mask_at(self, octave: Shape) -> LazyRaster | None:
-        return None if self._mask is None else FilteredRaster(self._mask, octave)
+    def _steps_at(self, octave: Shape) -> LazyRaster | None:
+        steps = self._masks.steps
+        return None if steps is None else self._mask_at(octave, steps)
+
+    def _mask_at(self, octave: Shape, mask: LazyRaster) -> LazyRaster:
+        if self._plan.margin:
+            mask = with_margin(FilteredRaster(mask, self._plan.shape), self._plan.margin)
+        return FilteredRaster(mask, octave)
 
     def _dream_apart(
         self, number: int, stage: Stage, tiles: TilePlan, original: LazyRaster
@@ -212,8 +227,8 @@ class OctaveLoop:
                 self._dream,
                 image,
                 rasters[place],
-                mask=self._mask_at(tiles.shape),
-                source=self._source_at(tiles.shape, original),
+                mask=self._steps_at(tiles.shape),
+                beside=self._beside_at(tiles.shape, original),
             )
             for place, tile in enumerate(windows.tiles)
             if place not in alone.done
@@ -245,7 +260,7 @@ class OctaveLoop:
         if checkpoint.step and checkpoint.image is not None:
             return self._store.raster(checkpoint.image)
         image = ResizedRaster(self._result(original), shape)
-        mask = self._mask_at(shape)
+        mask = self._steps_at(shape)
         if mask is None or number == 0:
             return image
         # Enlarging has led some of the dream into the black.

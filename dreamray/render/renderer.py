@@ -20,12 +20,17 @@ from dreamray.pictures.reduction import reduce_array
 from dreamray.plan.planner import PicturePlan, Planner
 from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
 from dreamray.raster.lazy import ArrayRaster, LazyRaster, NormalizedRaster, read
-from dreamray.raster.mask import FilteredRaster, KeptRaster
+from dreamray.raster.mask import NO_MASKS, FilteredRaster, KeptRaster, Masks
 from dreamray.raster.pixels import Pixels, from_tensor
 from dreamray.render.checkpoint import BLOCK, CheckpointStore
 from dreamray.render.default_layers import settle_layers
 from dreamray.render.guide import open_guide
-from dreamray.render.named_pictures import open_mask, settle_pictures
+from dreamray.render.named_pictures import (
+    check_masks,
+    look_at_masks,
+    open_masks,
+    settle_pictures,
+)
 from dreamray.render.octave_loop import OctaveLoop, finished_raster
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
@@ -94,15 +99,25 @@ class Renderer:
         """
         if self._loaded is not None:
             return
+        # What is wrong with pictures is told before a download; an executor has seen the guide.
+        asked = settle_pictures(self._asked)
+        guide = open_guide(asked) if self._executor is None else None
+        if asked.names_layers:
+            check_masks(asked)
         weights = self._given or loader.load(self.execution.weights, warn=self._warn)
         if self._made_with not in (None, weights.sha256):
             self._warn(
                 f"--like was made with other weights than {weights.name}: the dream will differ"
             )
-        dream = settle_pictures(settle_layers(self._asked, weights, self._warn))
-        # An executor that is given has seen it already.
-        guide = open_guide(dream) if self._executor is None else None
+        dream = settle_layers(asked, weights, self._warn)
+        if not asked.names_layers:
+            check_masks(dream)
+            guide = open_guide(dream) if self._executor is None else None
         self._loaded = _Loaded(weights, dream, Planner(dream, self.execution), guide)
+
+    def look_at_masks(self, source: Location) -> None:
+        """See `look_at_masks`; before anything is loaded."""
+        look_at_masks(self._asked, source)
 
     @property
     def reads(self) -> list[Location]:
@@ -208,14 +223,14 @@ class Renderer:
             return from_tensor(dreamt, pixels.dtype)
 
     def _dream_in(self, folder: Folder, picture: LazyRaster, plan: PicturePlan) -> Raster:
-        mask = self.open_mask(plan, folder)
-        dreamt = self.dream_raster(picture, plan, CheckpointStore(folder, {}), mask=mask)
+        masks = self.open_masks(plan, folder)
+        dreamt = self.dream_raster(picture, plan, CheckpointStore(folder, {}), masks=masks)
         return read(dreamt, Region.whole(dreamt.shape))
 
-    def open_mask(self, plan: PicturePlan, folder: Folder) -> LazyRaster | None:
-        """The dream's mask of a picture, brought into its work's folder: see `open_mask`."""
+    def open_masks(self, plan: PicturePlan, folder: Folder) -> Masks:
+        """The dream's masks of a picture, brought into its work's folder: see `open_masks`."""
         self.load()
-        return open_mask(self.dream, plan.shape, folder, self._warn)
+        return open_masks(self.dream, plan.shape, folder, self._warn)
 
     def dream_raster(
         self,
@@ -224,20 +239,20 @@ class Renderer:
         store: CheckpointStore,
         on_event: Listener | None = None,
         *,
-        mask: LazyRaster | None = None,
+        masks: Masks = NO_MASKS,
     ) -> LazyRaster:
         """The dream of a raster, from the store's checkpoint on; read it while the store is there.
 
-        `on_event` is called in place of the renderer's own listener. `mask` is what `open_mask`
+        `on_event` is called in place of the renderer's own listener. `masks` are what `open_masks`
         gave. Raises as `OctaveLoop.run`.
         """
         self.load()
-        dreamt = self._dreamt(original, plan, store, on_event, mask)
-        if mask is None:
+        dreamt = self._dreamt(original, plan, store, on_event, masks)
+        if masks.steps is None:
             return dreamt
         if isinstance(original, NormalizedRaster):
             original = replace(original, lasts=True)
-        return KeptRaster(dreamt, original, FilteredRaster(mask, plan.shape))
+        return KeptRaster(dreamt, original, FilteredRaster(masks.steps, plan.shape))
 
     def _dreamt(
         self,
@@ -245,7 +260,7 @@ class Renderer:
         plan: PicturePlan,
         store: CheckpointStore,
         on_event: Listener | None,
-        mask: LazyRaster | None,
+        masks: Masks,
     ) -> LazyRaster:
         on_event = on_event or self._on_event
         for remark in plan.notices:
@@ -262,7 +277,7 @@ class Renderer:
             store,
             on_event,
             checkpoint_every=self.execution.checkpoint_every,
-            mask=mask,
+            masks=masks,
         )
         return loop.run(original)
 

@@ -21,7 +21,7 @@ from dreamray.pictures.outputs import check_output_place, is_dream
 from dreamray.pictures.reduction import reduce_array
 from dreamray.plan.planner import Planner
 from dreamray.render.guide import open_guide
-from dreamray.render.named_pictures import settle_pictures
+from dreamray.render.named_pictures import check_masks, settle_pictures
 from dreamray.render.provenance import describe
 from dreamray.render.renderer import Renderer, read_picture
 from dreamray.settings.dream import Dream
@@ -147,6 +147,7 @@ def render_sheet(
     for digest, cell in cells.items():
         try:
             renderer.weights.check_reaches(cell.dream.layer_names)
+            check_masks(cell.dream)
             open_guide(settle_pictures(cell.dream))
             Planner(cell.dream, renderer.execution).plan(shape)
         except DreamrayError as error:

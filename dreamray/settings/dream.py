@@ -21,8 +21,17 @@ from pydantic import (
 
 from dreamray.base.errors import RequestError
 from dreamray.base.messages import brief
-from dreamray.model.terms import GUIDE, SQUARE, Objective, Term, check_layers
-from dreamray.settings.named_picture import PICTURE, NamedPicture, PictureSetting
+from dreamray.model.terms import (
+    GUIDE,
+    MASK_NAME,
+    SQUARE,
+    Objective,
+    Part,
+    Term,
+    check_layers,
+    parts_of,
+)
+from dreamray.settings.named_picture import PICTURE, NamedPicture, Picture, PictureSetting
 from dreamray.settings.schema import Settings, none_as_word, read_yaml_mapping
 
 DEFAULT_LAYERS = {"mixed2": 0.2, "mixed3": 0.5, "mixed4": 2.0, "mixed5": 1.5}
@@ -49,6 +58,7 @@ _LATER = (
     "strength",
     "colours",
     "mask",
+    "mask_layers",
     "octave_sizes",
     "guide",
     "smooth",
@@ -59,7 +69,7 @@ _LATER = (
 """Settings that the first version had not, and that do nothing where they are at their default."""
 
 PICTURES = frozenset({"mask", "guide"})
-"""Settings that name a picture."""
+"""Settings that name a picture; `mask_layers` names several."""
 
 
 def _sizes_of(value: object) -> object:
@@ -68,6 +78,27 @@ def _sizes_of(value: object) -> object:
     if isinstance(value, str):
         return re.split(r"[,\s]+", value.strip().removeprefix("[").removesuffix("]").strip())
     return [value] if isinstance(value, int) else value
+
+
+def read_mask_layers(value: object) -> object:
+    """Masks by name, of `NAME=PICTURE` or of a list of such; anything else as it is.
+
+    Raises RequestError where one is not of that form, or a name is given twice.
+    """
+    value = none_as_word(value)
+    given = [value] if isinstance(value, str) else value
+    if given is None or not isinstance(given, list):
+        return given or {}
+    masks: dict[str, str] = {}
+    for text in given:
+        name, equals, picture = str(text).partition("=")
+        if not equals or not picture or name.strip() in masks:
+            raise RequestError(
+                f"--mask-layer {brief(text)} is not of the form NAME=PICTURE, such as sky=sky.png, "
+                "or its name is given twice"
+            )
+        masks[name.strip()] = picture
+    return masks
 
 
 def _layers_of(value: object) -> object:
@@ -121,6 +152,16 @@ class Dream(Settings):
     """Whether the result has the source's colours, and the dream's lightness alone."""
     mask: PictureSetting = Field(default=None, description=PICTURE)
     """Grey: what is white is dreamt, what is black stays, what is between moves by so much less."""
+    mask_layers: Annotated[
+        dict[Annotated[str, Field(pattern=f"^{MASK_NAME.pattern}$")], Picture],
+        BeforeValidator(read_mask_layers),
+    ] = Field(
+        default={},
+        max_length=20,
+        description="up to 20 names of Latin letters, digits and _, each with the path or s3:// "
+        "URI of a picture",
+    )
+    """Masks for terms such as `masked(mixed4,NAME)`, or for all those of a layer of that name."""
     octave_sizes: Annotated[
         tuple[Annotated[int, Field(ge=1, le=2**20)], ...] | None, BeforeValidator(_sizes_of)
     ] = Field(
@@ -189,15 +230,24 @@ class Dream(Settings):
     def terms(self) -> dict[Term, float]:
         """What is amplified, with weights, in the network's order.
 
-        With a guide, layers as such follow it, unless the layers themselves say what does.
+        With a guide, layers as such follow it, unless the layers themselves say what does. A mask
+        with a layer's name is that of all its terms that say nothing of where they count.
         """
         terms = {Term.parse(text): weight for text, weight in self.layers.items()}
-        if self.guide is None or any(term.kind == GUIDE for term in terms):
-            return terms
-        return {
-            replace(term, kind=GUIDE) if term.kind == SQUARE else term: weight
-            for term, weight in terms.items()
-        }
+        follows = self.guide is not None and not any(term.kind == GUIDE for term in terms)
+        found: dict[Term, float] = {}
+        for term, weight in terms.items():
+            if follows and term.kind == SQUARE:
+                term = replace(term, kind=GUIDE)
+            if term.part is None and not term.damps and term.of.name in self.mask_layers:
+                term = replace(term, part=term.of.name)
+            found[term] = found.get(term, 0.0) + weight
+        return found
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of the picture that terms look at."""
+        return parts_of(self.terms)
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -235,16 +285,30 @@ class Dream(Settings):
 
     @property
     def named_pictures(self) -> dict[str, NamedPicture]:
-        """The pictures that it names, by the setting that does."""
+        """The pictures that it names, by the setting that does: `mask`, or `mask_layers.sky`."""
         values = {name: getattr(self, name) for name in sorted(PICTURES)}
+        values |= {f"mask_layers.{name}": one for name, one in self.mask_layers.items()}
         return {name: one for name, one in values.items() if one is not None}
+
+    def with_pictures(self, named: Mapping[str, NamedPicture]) -> Self:
+        """The dream with other pictures, by setting as in `named_pictures`."""
+        settings: dict[str, Any] = {"mask_layers": {**self.mask_layers}}
+        for name, one in named.items():
+            setting, _, of = name.partition(".")
+            (settings[setting] if of else settings).update({of or setting: one})
+        if not self.mask_layers:
+            del settings["mask_layers"]
+        return self.replace(**settings)
 
     def digest(self) -> str:
         """Sha256 (hex) of the settings in canonical form: equal for equal dreams only.
 
         A picture that they name counts by its bytes, once these are known.
         """
-        named = {name: one.content for name, one in self.named_pictures.items()}
+        named: dict[str, Any] = {}
+        for name, one in self.named_pictures.items():
+            setting, _, of = name.partition(".")
+            (named.setdefault(setting, {}) if of else named)[of or setting] = one.content
         canonical = json.dumps({**self.model_dump(mode="json"), **named}, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 

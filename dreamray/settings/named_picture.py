@@ -47,8 +47,11 @@ def _named(value: object) -> Any:
     return {"picture": value} if isinstance(value, str) else value
 
 
+Picture = Annotated[NamedPicture, BeforeValidator(_named)]
+"""A path or s3:// URI, or such a one with its digest."""
+
 PictureSetting = Annotated[NamedPicture | None, BeforeValidator(_named)]
-"""A setting that is a path or s3:// URI, or such a one with its digest, or none."""
+"""A setting that is a `Picture` or none."""
 
 PICTURE = "the path or s3:// URI of a picture, or none"
 """What such a setting allows."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.base.geometry import Raster, Region
 from dreamray.model import architecture
-from dreamray.model.terms import Scope
+from dreamray.model.terms import Term, parts_of
 
 MIXES = np.float32(
     [[3, -1, 1], [1, 2, -3], [-2, 3, 1], [2, 2, 2], [1, -3, -1], [-1, 1, 2], [2, -2, 3]]
@@ -30,7 +30,10 @@ class PlainEngine:
     """Both halves of a `dreamray.engine.interfaces.Engine`. Its arrays are NumPy's."""
 
     def __init__(self, *layers: str) -> None:
-        self.scopes = tuple(map(Scope, layers))
+        """`layers` may be terms: where they count is heeded, what they make of a layer is not."""
+        terms = [Term.parse(text) for text in layers]
+        self.scopes = tuple(dict.fromkeys(term.scope for term in terms))
+        self._parts = parts_of(terms)
         self.gradients = 0
         """How many windows it has seen."""
 
@@ -56,18 +59,23 @@ class PlainEngine:
         `a` is linear in the pixels. Only what rounds the same in arrays of any size is used.
         """
         self.gradients += 1
-        if window.shape[2] == 6:  # The source is there to be compared with.
+        split = window.shape[2] - len(self._parts)
+        window, parts = window[..., :split], window[..., split:]
+        if split == 6:  # The source is there to be compared with.
             window = window[..., :3] - window[..., 3:] / np.float32(4)
         loss, gradient = 0.0, np.zeros_like(window)
         for scope, cells, weight in zip(self.scopes, owned, per_cell, strict=True):
-            taps = _taps(scope.layer, tuple(map(tuple, cells.tolist())), window.shape[:2])
-            a = np.zeros(np.diff(cells)[:, 0], np.float32)
+            taps = _taps(scope.layer, tuple(map(tuple, cells[:, :2].tolist())), window.shape[:2])
+            a = np.zeros(cells[:, 1] - cells[:, 0], np.float32)
+            shares = np.float32(1)
+            if scope.part is not None:
+                shares = _shares(parts[..., self._parts.index(scope.part)], scope.layer, cells)
             for (seeing, seen), mix in zip(taps, MIXES, strict=True):
                 red, green, blue = np.moveaxis(window[seen] * mix, -1, 0)
                 a[seeing] += red + green + blue
             one = 1 + a * a
-            loss += float(weight) * float(np.sum((a / one) ** 2, dtype=np.float64))
-            slope = 2 * weight * a * (1 - a * a) / (one * one * one)
+            loss += float(weight) * float(np.sum(shares * (a / one) ** 2, dtype=np.float64))
+            slope = 2 * weight * shares * a * (1 - a * a) / (one * one * one)
             for (seeing, seen), mix in zip(taps, MIXES, strict=True):
                 gradient[seen] += slope[seeing][..., None] * mix
         return loss, gradient
@@ -190,6 +198,18 @@ class SlowEngine(PlainEngine):
         """See `PlainEngine.gradient`."""
         self._spend(next(self._takes))
         return super().gradient(window, owned, per_cell)
+
+
+def _shares(part: Raster, name: str, cells: npt.NDArray[np.int32]) -> Raster:
+    """The mean of a part over each cell's own pixels, in the middle of what it sees."""
+    layer = architecture.layer(name)
+    counts, slices = [], []
+    for axis, (first, behind) in zip((layer.rows, layer.columns), cells[:, :2], strict=True):
+        at = (axis.first + axis.last + 1) // 2 - axis.stride // 2 + axis.stride * first
+        slices.append(slice(at, at + axis.stride * (behind - first)))
+        counts += [behind - first, axis.stride]
+    shares: Raster = part[tuple(slices)].reshape(counts).mean(axis=(1, 3), dtype=np.float32)
+    return shares
 
 
 def _without_edges(blur: Any, values: Raster) -> Raster:

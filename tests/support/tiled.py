@@ -17,6 +17,7 @@ from dreamray.engine.subdomain import Follow, Subdomain
 from dreamray.plan.refinement import PLAIN, Refinement
 from dreamray.plan.tiles import TilePlan
 from dreamray.raster.spill import SpillBuffer
+from dreamray.settings.dream import Dream
 
 
 class Tiled:
@@ -31,7 +32,7 @@ class Tiled:
         held: int | None = None,
         order: int | None = None,
         refinement: Refinement = PLAIN,
-        source: Raster | None = None,
+        beside: Raster | None = None,
     ) -> None:
         """One owner has all tiles if `owners` is left out; `held` bytes are in memory for each.
 
@@ -48,7 +49,7 @@ class Tiled:
                 me,
                 engine,
                 SpillBuffer(held, None, engine.arrays.load, engine.arrays.store),
-                None if source is None else lambda region: source[region.slices],
+                None if beside is None else lambda region: beside[region.slices],
             )
             for me in sorted(set(self.owners))
         }
@@ -103,7 +104,7 @@ class Tiled:
         """The same along the bands of the gradient."""
         for one in self._subdomains.values():
             for tile in one.tiles:
-                one.move(tile, step, divisors(scales))
+                one.move(tile, step, divisors(Dream(), scales))
 
     @property
     def image(self) -> Raster:

@@ -81,8 +81,8 @@ class Member(Generic[A]):
         buffer: SpillBuffer[A] = SpillBuffer(
             octave.held, octave.scratch, engine.arrays.load, engine.arrays.store
         )
-        source = None if octave.source is None else functools.partial(read, octave.source)
-        self._subdomain = Subdomain(plan, self._owners, self._me, engine, buffer, source)
+        beside = None if octave.beside is None else functools.partial(read, octave.beside)
+        self._subdomain = Subdomain(plan, self._owners, self._me, engine, buffer, beside)
         self._pixels = sum(plan.tiles[tile].core.pixels for tile in self._subdomain.tiles)
         # Others may be ready, and send what is for the first step, before it begins here.
         self._mail.begin(octave.first - 1, {})

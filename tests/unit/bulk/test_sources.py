@@ -289,6 +289,18 @@ class TestList:
         path = listed(tmp_path, "l.csv", text)
         refused(lambda: found(path), "l.csv", *words)
 
+    def test_pictures_that_settings_name_lie_beside_the_list(self, tmp_path):
+        masks = {"sky": "m/sky.png", "sea": {"picture": "/sea.png", "sha256": "0" * 64}}
+        line = {"source": "a.png", "mask": "m.png", "guide": "none", "mask_layers": masks}
+        (entry,) = found(listed(tmp_path, "l.jsonl", json.dumps(line)))
+        assert entry.settings == {
+            "mask": f"{tmp_path}/m.png",
+            "guide": "none",
+            "mask_layers": {**masks, "sky": f"{tmp_path}/m/sky.png"},
+        }
+        (entry,) = found(listed(tmp_path, "l.csv", "source,mask_layers\na.png,sky=sky.png"))
+        assert entry.settings == {"mask_layers": {"sky": f"{tmp_path}/sky.png"}}
+
     @pytest.mark.parametrize(
         "layers",
         [

@@ -43,6 +43,7 @@ OTHER_DREAM: dict[str, Any] = {
     "optimizer": "adam",
     "schedule": "cosine",
     "mask": {"picture": "sky.png", "sha256": "0" * 64},
+    "mask_layers": {"sky": {"picture": "sea.png", "sha256": "2" * 64}},
 }
 OTHER_EXECUTION = {"precision": "bfloat16", "overlap": 16, "seams": "blend"}
 

@@ -133,6 +133,26 @@ def test_a_bad_picture_fails_in_one_line_and_leaves_nothing(
         (["--like", "absent.png"], ["absent.png"]),
         (["--mask", "absent.png"], ["absent.png"]),
         (["--mask", "TALL"], ["tall.png", "50x100", "120x100", "aspect"]),
+        (["--mask", "TEXT"], ["the mask", "text.txt", "JPEG"]),
+        (["--mask-layer", "sky"], ["NAME=PICTURE"]),
+        (["--mask-layer", "mixed4=absent.png"], ["absent.png"]),
+        (["--mask-layer", "sky=TALL", "--layer", "mixed2=1"], ["mask sky", "no term"]),
+        (["--mask-layer", "mixed2=TALL", "--layer", "mixed2=1"], ["tall.png", "50x100", "aspect"]),
+        (["--objective", "masked(mixed2,sky)"], ["--mask-layer sky=PICTURE"]),
+        (["--objective", "mixed11 + mixed2"], ["mixed11", "mixed0 to mixed10"]),
+        (["--objective", "mean(mixed4[768])"], ["768", "0 to 767"]),
+        (["--objective", "2*(mixed4 + mixed5"], ["not understood", "docs/controls.md"]),
+        (["--objective", "sum(mixed4)"], ["sum(mixed4)", "not allowed"]),
+        (["--objective", "tv"], ["only damp"]),
+        (["--guide", "absent.png"], ["absent.png"]),
+        (["--guide", "TEXT"], ["the guide", "text.txt", "JPEG"]),
+        (["--guide", "TALL", "--layer", "mixed10=1"], ["tall.png", "too small", "mixed10"]),
+        (["--guide", "TALL", "--objective", "mean(mixed2)"], ["tall.png", "no layer follows"]),
+        (["--objective", "guide(mixed2)"], ["--guide PICTURE"]),
+        (["--smooth", "-1"], ["smooth", "0 to 20"]),
+        (["--laplacian", "99"], ["laplacian", "0 to 6"]),
+        (["--optimizer", "lbfgs"], ["optimizer", "adam"]),
+        (["--schedule", "foo"], ["schedule", "cosine"]),
         (["--strength", "1.5"], ["strength", "0 to 1"]),
         (["--colours", "none"], ["colours", "dream or keep"]),
         (["--octave-sizes", "800,400"], ["octave_sizes", "ascending"]),
@@ -142,9 +162,11 @@ def test_a_bad_picture_fails_in_one_line_and_leaves_nothing(
 def test_a_wrong_setting_is_refused_with_what_is_allowed(
     options: list[str], words: list[str], run: Run, picture: Path, folder: Path
 ) -> None:
-    tall = picture.with_name("tall.png")
+    """Before any weights are loaded, or TensorFlow is."""
+    tall, text = (picture.with_name(name) for name in ("tall.png", "text.txt"))
     Image.fromarray(noise(100, 50, 1)).save(tall)
-    options = [str(tall) if option == "TALL" else option for option in options]
+    text.write_text("words")
+    options = [one.replace("TALL", str(tall)).replace("TEXT", str(text)) for one in options]
     refused(run("render", picture, folder / "out.png", "--weights", "random", *options), 2, *words)
     assert not list(folder.iterdir())
 

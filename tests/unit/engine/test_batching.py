@@ -392,7 +392,7 @@ class TestNetwork:
         import tensorflow as tf
 
         layers = len(network.scopes)
-        owned = np.broadcast_to(np.int32([[2, 7], [2, 9]]), (layers, 2, 2))
+        owned = np.broadcast_to(np.int32([[2, 7, -1], [2, 9, -1]]), (layers, 2, 3))
         per_cell = np.full(layers, 1 / 100, np.float32)
         for height, width, size in (128, 128, 4), (121, 187, 2), (121, 187, 3):
             windows = [tf.constant(window(seed, height, width)) for seed in range(size)]

@@ -43,15 +43,6 @@ TREATED: dict[str, dict[str, Any]] = {
 }
 
 shapes = st.builds(Shape, st.integers(20, 130), st.integers(20, 130))
-treatments = st.fixed_dictionaries(
-    {
-        "smooth": st.sampled_from([0, 0.3, 1.5]),
-        "laplacian": st.sampled_from([0, 1, 4]),
-        "optimizer": st.sampled_from(["normalized", "momentum", "adam"]),
-        "schedule": st.sampled_from(["constant", "linear", "cosine"]),
-        "layers": st.sampled_from([DREAM.layers, {"accent(conv2d_2)": 1.0, "max_pooling2d": 1.0}]),
-    }
-)
 
 
 def noise(shape: Shape, seed: int = 0) -> Raster:
@@ -70,7 +61,7 @@ def gradient(
     plan = plan_tiles(shape, LAYERS, core, None, refinement.reach(dream))
     treated = refinement.refinement(dream, number)
     dealt = assign_tiles(plan, owners)
-    tiled = Tiled(plan, PlainEngine(*LAYERS), dealt, refinement=treated, order=3, source=source)
+    tiled = Tiled(plan, PlainEngine(*LAYERS), dealt, refinement=treated, order=3, beside=source)
     tiled.put(noise(shape))
     tiled.compute((roll, -2 * roll))
     return tiled.gradient
@@ -165,21 +156,6 @@ def dreamt(
     )
     found = loop.run(ArrayRaster(noise(SHAPE)))
     return read(found, Region.whole(found.shape)).tobytes()
-
-
-@given(treatments, st.integers(1, 4), st.integers(0, 1), st.integers(0, 3))
-@settings(max_examples=6)
-def test_any_settings_have_the_same_bytes_on_any_workers_and_when_interrupted(
-    treated: dict[str, Any], workers: int, octave: int, step: int
-) -> None:
-    dream = DREAM.replace(**treated)
-    expected = dreamt(dream)
-    assert dreamt(dream, Crew(lambda: PlainEngine(*LAYERS), workers)) == expected
-    folder = MemoryFolder()
-    with pytest.raises(StoppedHereError):
-        dreamt(dream, folder=folder, every=1, until=(octave, step))
-    crew = Crew(lambda: PlainEngine(*LAYERS), workers)
-    assert dreamt(dream, crew, folder=folder, every=2) == expected
 
 
 @pytest.mark.parametrize("name", ["momentum", "adam"])

@@ -17,6 +17,11 @@ shares = st.floats(0, 1).filter(lambda share: share == 0 or share > 1e-9)
 channels = st.lists(st.integers(0, 700), min_size=1, max_size=4, unique=True).map(sorted)
 parts = st.floats(-1e3, 1e3).filter(lambda part: abs(part) > 1e-3)
 names = st.sampled_from(["mixed3", "mixed4", "mixed5"])
+places = st.one_of(
+    st.none(),
+    st.builds(Near, shares, shares, st.floats(1e-3, 1)),
+    st.sampled_from(["sky", "Sky_2", "mixed4"]),
+)
 
 
 @st.composite
@@ -24,15 +29,14 @@ def terms(draw: st.DrawFn) -> Term:
     """Any term of layers of 768 channels, or of the picture."""
     kind = draw(st.sampled_from([*KINDS, *DAMPERS]))
     if kind in DAMPERS:
-        return Term(kind, LayerChoice("input_layer", None))
+        return Term(kind, LayerChoice("input_layer", None), draw(places))
     chosen = tuple(draw(channels))
     if kind in ("direction", "cosine"):
         mix = tuple(draw(st.lists(parts, min_size=len(chosen), max_size=len(chosen))))
         of = LayerChoice(draw(names), chosen, mix)
     else:
         of = LayerChoice(draw(names), draw(st.just(chosen) | st.none()))
-    near = draw(st.none() | st.builds(Near, shares, shares, st.floats(1e-3, 1)))
-    return Term(kind, of, near)
+    return Term(kind, of, draw(places))
 
 
 weights = st.floats(-1e6, 1e6).filter(lambda weight: abs(weight) > 1e-6)
@@ -97,7 +101,13 @@ def test_a_layer_as_such_is_what_it_always_was() -> None:
         "near(mixed4,1,2,3)",
         "near(mixed4,0.5,0.5)",
         "near(near(mixed4,.1,.1,.1),.2,.2,.2)",
-        "near(tv,.1,.1,.1)",
+        "masked(near(mixed4,.1,.1,.1),sky)",
+        "masked(masked(mixed4,sky),sea)",
+        "masked(mixed4,'sky.png')",
+        "masked(mixed4,3)",
+        "masked(mixed4,s\u00e4a)",
+        "masked(mixed4)",
+        "masked(mixed4," + "a" * 65 + ")",
         "tv",
         "-l2 - 2*tv",
         "mean(mixed4, 3)",
@@ -157,6 +167,9 @@ def test_terms_are_told_in_words() -> None:
         "cosine(mixed4[12:1,40:-0.5])": "the mean cosine of mixed4 with 12:1 40:-0.5",
         "near(mixed4[3],0.5,0.25,0.1)": "the mean square of channel 3 of mixed4, within 10 % of "
         "the longer side around 50 % across and 25 % down",
+        "masked(mean(mixed4),sky)": "the mean of mixed4, where the mask sky is white",
+        "near(tv,0.5,0.5,0.25)": "the total variation of the picture, within 25 % of the longer "
+        "side around 50 % across and 50 % down",
         "tv": "the total variation of the picture",
     }
     for text, words in told.items():

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from dreamray.base.errors import RequestError
 from dreamray.base.geometry import Interval, Region, Shape
 from dreamray.model.architecture import LAYERS, feature_length
-from dreamray.model.terms import BORDER, Near, Scope
+from dreamray.model.terms import BORDER, Scope
 from dreamray.plan.tiles import (
     Halo,
     Tile,
     TilePlan,
     alignment,
-    counted_cells,
     exact_halo,
     owned_cells,
     plan_tiles,
@@ -37,9 +36,6 @@ def axes(plan: TilePlan) -> list[list[tuple[Interval, Interval]]]:
         list(dict.fromkeys((tile.core[axis], tile.window[axis]) for tile in plan.tiles))
         for axis in (0, 1)
     ]
-
-
-shares = st.floats(0.001, 1)
 
 
 def pieces(plan: TilePlan) -> list[tuple[int, Shape, Interval, Interval]]:
@@ -170,22 +166,6 @@ class TestOwnership:
                 )
                 cells = feature_length(name, shape[axis], axis)
                 assert list(owned) == list(range(BORDER, cells - BORDER))
-
-    @given(shapes, layer_sets, cores, st.tuples(shares, shares, shares))
-    def test_each_cell_of_a_part_has_one_owner(self, shape, layers, core, place):
-        """Of which there is one at the least, wherever the part lies."""
-        plan = plan_tiles(shape, layers, core)
-        for name in layers:
-            scope = Scope(name, Near(*place))
-            for axis, along in enumerate(axes(plan)):
-                owned = itertools.chain.from_iterable(
-                    owned_in_picture(scope, axis, shape, *piece) for piece in along
-                )
-                counted = counted_cells(scope, axis, shape)
-                assert list(owned) == list(range(*counted))
-                inside = counted_cells(Scope(name), axis, shape)
-                assert inside.start <= counted.start <= counted.stop <= inside.stop
-                assert counted.length > 0 or inside.length == 0
 
     @given(shapes, layer_sets, cores)
     def test_windows_hold_what_owned_cells_see(self, shape, layers, core):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dreamray.base.geometry import Interval, Raster, Region, Shape
 from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
 from dreamray.raster.lazy import ArrayRaster, NormalizedRaster, ResizedRaster, read
-from dreamray.raster.mask import FilteredRaster, GreyRaster, KeptRaster
+from dreamray.raster.mask import FilteredRaster, GreyRaster, KeptRaster, SquareRaster
 from dreamray.raster.pixels import from_tensor
 from dreamray.storage import MemoryFolder
 
@@ -121,3 +121,23 @@ def test_what_is_kept_has_every_value_that_it_had(dtype: Any) -> None:
     dreamt = ArrayRaster(np.full(pixels.shape, np.nan, np.float32))
     kept = whole(KeptRaster(dreamt, source, nowhere))
     np.testing.assert_array_equal(from_tensor(kept, dtype), pixels)
+
+
+class TestSquare:
+    @given(shapes, st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 0.5), st.integers(0, 30))
+    def test_covers_what_lies_in_the_picture(
+        self, picture: Shape, x: float, y: float, radius: float, margin: int
+    ) -> None:
+        """To the fraction of a pixel, at each octave's shape; so also where it is less than one."""
+        canvas = picture.widened(margin)
+        for octave in (canvas, Shape(*(max(1, side // 3) for side in canvas))):
+            square = whole(SquareRaster.near(octave, x, y, radius, picture, margin))
+            assert square.min() >= 0
+            assert square.max() <= 1
+            half = radius * max(picture)
+            sides = (
+                max(0, min(margin + at * side + half, long) - max(margin + at * side - half, 0))
+                for at, side, long in zip((y, x), picture, canvas, strict=True)
+            )
+            share = square.mean(dtype=np.float64)
+            assert share == pytest.approx(np.prod([*sides]) / canvas.pixels, rel=1e-5, abs=1e-9)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dreamray.base.errors import DreamrayError, NotFoundError, PictureError, RequestError
+from dreamray.base.errors import DreamrayError, NotFoundError, RequestError
 from dreamray.plan import memory_model
 from dreamray.plan.memory_model import GUIDE_SIDE
 from dreamray.render.guide import open_guide
@@ -78,7 +78,7 @@ def test_what_is_wrong_with_it_is_told_in_one_line(tmp_path: Path) -> None:
     draw(tmp_path / "good.png", seed=9)
     refused(RequestError, "good.png", "another picture", "--guide", dream=dream)
     (tmp_path / "text.png").write_text("no picture")
-    refused(PictureError, "text.png", dream=settled(guide=str(tmp_path / "text.png")))
+    refused(RequestError, "the guide", "text.png", dream=settled(guide=str(tmp_path / "text.png")))
     with pytest.raises(NotFoundError, match=r"none\.png"):
         settled(guide=str(tmp_path / "none.png"))
 

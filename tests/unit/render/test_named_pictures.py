@@ -19,8 +19,14 @@ from dreamray.engine.events import Listener, StepDone, ignore
 from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import Worker
 from dreamray.pictures import decode, read_metadata
+from dreamray.raster.mask import NO_MASKS
 from dreamray.render.files import RenderOptions, render_picture
-from dreamray.render.named_pictures import is_alike, open_mask, settle_pictures
+from dreamray.render.named_pictures import (
+    is_alike,
+    look_at_masks,
+    open_masks,
+    settle_pictures,
+)
 from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
@@ -55,7 +61,7 @@ def half(path: Path, height: int = 90, width: int = 120) -> str:
 
 
 def renderer(dream: Dream, on_event: Listener = ignore, **execution: Any) -> Renderer:
-    executor: Any = LocalTileExecutor(Worker(PlainEngine(*LAYERS)))
+    executor: Any = LocalTileExecutor(Worker(PlainEngine(*map(str, dream.terms))))
     how = Execution(threads=1, **{"tile": 48, **execution})
     return Renderer(dream, how, on_event, weights=PLAIN, executor=executor)
 
@@ -209,6 +215,105 @@ class TestRefused:
             Dream(mask=mask)
 
 
+class TestMasksOfTerms:
+    """As `--mask` is, for each of several."""
+
+    def dream(self, tmp_path: Path, **settings: Any) -> Dream:
+        masks = {"sky": half(tmp_path / "sky.png"), "conv2d_1": half(tmp_path / "c.png", 180, 240)}
+        layers = "masked(conv2d_2,sky) + 0.5*conv2d_1 + 0.1*conv2d_3"
+        return Dream(**{**SETTINGS, "layers": layers, "mask_layers": masks, **settings})
+
+    def test_are_those_of_a_layer_or_of_whoever_names_them(self, tmp_path: Path) -> None:
+        terms = ["masked(conv2d_1,conv2d_1)", "masked(conv2d_2,sky)", "conv2d_3"]
+        assert [*map(str, self.dream(tmp_path).terms)] == terms
+        with_guide = self.dream(tmp_path, guide="guide.png")
+        assert str(next(iter(with_guide.terms))) == "masked(guide(conv2d_1),conv2d_1)"
+
+    def test_let_terms_count_where_they_are_white(self, tmp_path: Path) -> None:
+        source = draw(tmp_path / "in.png")
+        before = np.asarray(Image.open(source)).astype(int)
+        dream = self.dream(tmp_path, layers="masked(conv2d_2,sky) + conv2d_1")
+        with renderer(dream) as one:
+            render_picture(source, str(tmp_path / "out.png"), one)
+        after = np.asarray(Image.open(tmp_path / "out.png")).astype(int)
+        # The detail that octaves lose comes back but for rounding.
+        assert np.abs(after - before)[:30].max() <= 1
+        assert (np.abs(after - before)[50:] > 2).mean() > 0.5
+
+    def test_count_by_their_bytes(self, tmp_path: Path) -> None:
+        dream = settle_pictures(self.dream(tmp_path))
+        sha256 = hashlib.sha256((tmp_path / "sky.png").read_bytes()).hexdigest()
+        assert dream.mask_layers["sky"].sha256 == sha256
+        assert Dream.from_yaml(dream.to_yaml()) == dream
+        renamed = half(tmp_path / "other.png")
+        same = dream.replace(mask_layers={**dream.mask_layers, "sky": renamed})
+        assert settle_pictures(same).digest() == dream.digest()
+        other = dream.replace(
+            mask_layers={**dream.mask_layers, "sky": half(tmp_path / "o.png", 60, 80)}
+        )
+        assert settle_pictures(other).digest() != dream.digest()
+        assert other.engine_key == dream.engine_key
+
+    def test_are_in_the_result_and_taken_over_from_it(self, tmp_path: Path) -> None:
+        source, place = draw(tmp_path / "in.png"), tmp_path / "out.png"
+        with renderer(self.dream(tmp_path)) as one:
+            render_picture(source, str(place), one)
+        again = merge_settings({"like": str(place)}).dream
+        assert again.digest() == read_metadata(place.read_bytes(), "out.png")["dream_digest"]
+        with renderer(again) as one:
+            render_picture(source, str(tmp_path / "again.png"), one)
+        assert (tmp_path / "again.png").read_bytes() == place.read_bytes()
+        half(tmp_path / "sky.png", 60, 80)
+        with renderer(again) as one, pytest.raises(RequestError, match="--mask-layer sky="):
+            render_picture(source, str(tmp_path / "more.png"), one)
+
+    def test_come_from_the_command_line(self) -> None:
+        given = {"mask_layers": ["sky=a=b.png", "mixed4=s3://masks/m.png"], "objective": "mixed4"}
+        found = merge_settings(given).dream.mask_layers
+        named = {name: one.picture for name, one in found.items()}
+        assert named == {"sky": "a=b.png", "mixed4": "s3://masks/m.png"}
+
+    @pytest.mark.parametrize(
+        ("settings", "words"),
+        [
+            ({"layers": "masked(conv2d_2,sea)"}, "--mask-layer sea=PICTURE"),
+            ({"layers": "conv2d_1 + conv2d_2"}, "mask sky: no term"),
+            ({"mask_layers": {}}, "--mask-layer sky=PICTURE"),
+        ],
+    )
+    def test_without_a_term_and_terms_without_one_are_refused(
+        self, tmp_path: Path, settings: dict[str, Any], words: str
+    ) -> None:
+        with renderer(self.dream(tmp_path, **settings)) as one, pytest.raises(RequestError) as told:
+            one.load()
+        assert words in str(told.value)
+        assert str(told.value).isprintable()
+
+    @pytest.mark.parametrize(
+        "mask", ["sky", ["sky"], ["a=b", "a=c"], ["=b"], ["a="], {"3": "b"}, 3]
+    )
+    def test_are_a_name_and_a_picture_each(self, mask: Any) -> None:
+        with pytest.raises(RequestError) as told:
+            Dream(mask_layers=mask)
+        assert "mask" in str(told.value)
+        assert str(told.value).isprintable()
+
+    def test_of_another_aspect_are_refused_before_anything_is_loaded(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("dreamray.model.weights.loader.load", pytest.fail)
+        lying = tmp_path / "lying.jpg"  # It is shown upright, as its EXIF data say.
+        turned = Image.Exif()
+        turned[274] = 6
+        Image.new("RGB", (120, 90)).save(lying, exif=turned)
+        source, tall = draw(tmp_path / "in.png"), half(tmp_path / "m.png", 120, 90)
+        for settings in ({"mask": tall}, {"mask_layers": {"conv2d_2": tall}}):
+            one = Renderer(Dream(**SETTINGS, **settings), Execution())
+            with pytest.raises(RequestError, match="a mask of 90x120 does not fit"):
+                render_picture(source, str(tmp_path / "out.png"), one)
+        look_at_masks(Dream(mask=tall), locate(str(lying)))
+
+
 def test_a_mask_may_lie_in_a_bucket(tmp_path: Path, bucket: str) -> None:
     source, mask = draw(tmp_path / "in.png"), half(tmp_path / "mask.png")
     locate(f"s3://{bucket}/mask.png").write(Path(mask).read_bytes())
@@ -220,10 +325,10 @@ def test_a_mask_may_lie_in_a_bucket(tmp_path: Path, bucket: str) -> None:
 def test_a_mask_is_brought_in_once(tmp_path: Path) -> None:
     folder, mask = MemoryFolder(), half(tmp_path / "mask.png")
     dream = settle_pictures(Dream(mask=mask))
-    assert open_mask(dream, Shape(90, 120), folder, print) is not None
+    assert open_masks(dream, Shape(90, 120), folder, print).steps is not None
     Path(mask).unlink()
-    assert open_mask(dream, Shape(45, 60), folder, print) is not None
-    assert open_mask(Dream(), Shape(45, 60), folder, print) is None
+    assert open_masks(dream, Shape(45, 60), folder, print).steps is not None
+    assert open_masks(Dream(), Shape(45, 60), folder, print) == NO_MASKS
 
 
 sides = st.integers(2, 3000)

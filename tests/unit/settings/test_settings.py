@@ -51,6 +51,9 @@ dreams = st.builds(
     optimizer=st.sampled_from(["normalized", "momentum", "adam"]),
     schedule=st.sampled_from(["constant", "linear", "cosine"]),
     mask=st.none() | st.sampled_from(["sky.png", {"picture": "sky.png", "sha256": "0" * 64}]),
+    mask_layers=st.sampled_from(
+        [{}, {"mixed4": "a.png", "sky": {"picture": "b", "sha256": "2" * 64}}]
+    ),
     octave_sizes=st.none() | st.sets(st.integers(1, 2**20), min_size=1, max_size=5).map(sorted),
 )
 
@@ -345,6 +348,7 @@ class TestDigest:
             {"optimizer": "adam"},
             {"schedule": "linear"},
             {"mask": "sky.png"},
+            {"mask_layers": {"sky": "sky.png"}},
             {"octave_sizes": "400,800"},
         ],
     )
@@ -360,6 +364,7 @@ class TestDigest:
             strength=1,
             colours="dream",
             mask="none",
+            mask_layers="none",
             octave_sizes=None,
             guide="none",
             smooth=0,
