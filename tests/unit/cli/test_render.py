@@ -136,7 +136,6 @@ def test_a_bad_picture_fails_in_one_line_and_leaves_nothing(
         (["--mask", "TEXT"], ["the mask", "text.txt", "JPEG"]),
         (["--mask-layer", "sky"], ["NAME=PICTURE"]),
         (["--mask-layer", "mixed4=absent.png"], ["absent.png"]),
-        (["--mask-layer", "sky=TALL", "--layer", "mixed2=1"], ["mask sky", "no term"]),
         (["--mask-layer", "mixed2=TALL", "--layer", "mixed2=1"], ["tall.png", "50x100", "aspect"]),
         (["--objective", "masked(mixed2,sky)"], ["--mask-layer sky=PICTURE"]),
         (["--objective", "mixed11 + mixed2"], ["mixed11", "mixed0 to mixed10"]),
