@@ -57,11 +57,10 @@ class Sheet:
 
 ACCENT = "--objective 'accent(mixed3) + accent(mixed4)'"
 UNLIKE = "--objective 'unlike(mixed4) + 0.05*mixed4'"
-GUIDED = "--objective mixed3+mixed4 --guide flowers.png"
 
 SHEETS = {
     "mask": Sheet(("sky.png", "", "--mask sky.png")),
-    "guide": Sheet(("flowers.png", "--objective mixed3+mixed4", GUIDED)),
+    "guide": Sheet(("flowers.png", "", "--objective mixed5 --guide flowers.png")),
     "strength": Sheet(("--strength 0.3", "--strength 0.6", "--strength 1")),
     "colours": Sheet(("lake.png", "", "--colours keep")),
     "accent": Sheet(("", ACCENT, UNLIKE)),
