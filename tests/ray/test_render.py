@@ -41,10 +41,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, scene: np.ndarray) -> Path:
-    """A picture, a mask, and the settings of a dream."""
+    """A picture, a mask, a guide, and the settings of a dream."""
     path = tmp_path_factory.mktemp("render")
     Image.fromarray(scene[:200, :290]).save(path / "in.png")
     Image.fromarray(scene[:100, :145, 1]).save(path / "mask.png")
+    Image.fromarray(scene[100:200, 100:250]).save(path / "guide.png")
     (path / "dream.yaml").write_text(SETTINGS)
     return path
 
@@ -100,18 +101,51 @@ def _nothing_is_left(folder: Path) -> Iterator[None]:
     assert not (folder / ".dreamray").exists()
 
 
-def test_three_workers_make_the_file_that_one_process_makes(folder, shared_weights, cluster):
-    """With the real network, and trained weights."""
-    dreamray, weights = [program("dreamray")], ("--weights", str(shared_weights))
-    local = Command(dreamray, folder, "local.png", *weights, cluster=None).finish()
-    options = *weights, "--workers", "3"
-    assert Command(dreamray, folder, "three.png", *options, cluster=cluster).finish() == local
+def treated(folder: Path) -> tuple[str, ...]:
+    """Settings of what is done to gradients, and to what they move."""
+    given = {
+        "mask": folder / "mask.png",
+        "jitter": 7,
+        "smooth": 0.5,
+        "laplacian": 2,
+        "optimizer": "adam",
+        "schedule": "cosine",
+        "strength": 0.9,
+        "colours": "keep",
+    }
+    return tuple(f"--{name}={value}" for name, value in given.items())
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_workers_make_the_file_that_one_process_makes(
+    workers: str, folder: Path, everything: tuple[tuple[str, ...], str], cluster: Cluster
+) -> None:
+    """With the real network, trained weights, and all that a dream may be told."""
+    options, local = everything
+    options = *options, "--workers", workers
+    command = Command([program("dreamray")], folder, f"{workers}.png", *options, cluster=cluster)
+    assert command.finish() == local
+
+
+@pytest.fixture(scope="module")
+def everything(folder: Path, shared_weights: Path) -> tuple[tuple[str, ...], str]:
+    """Options, and what one process makes by them."""
+    terms = "masked(mixed2,half) + 2*guide(mixed1) + accent(mixed1) + mean(mixed0[3]) - 0.1*tv"
+    options = (
+        *treated(folder),
+        f"--weights={shared_weights}",
+        f"--objective={terms}",
+        f"--mask-layer=half={folder / 'mask.png'}",
+        f"--guide={folder / 'guide.png'}",
+    )
+    command = Command([program("dreamray")], folder, "local.png", *options, cluster=None)
+    return options, command.finish()
 
 
 @pytest.fixture(scope="module")
 def local(folder: Path) -> str:
     """What the command with an engine in NumPy makes in its own process."""
-    options = *RANDOM, "--mask", str(folder / "mask.png")
+    options = *RANDOM, *treated(folder)
     return Command(plain_dreamray(), folder, "plain.png", *options, cluster=None).finish()
 
 
@@ -119,8 +153,7 @@ class TestFailures:
     """The command whole, with an engine in NumPy: the files are the same whatever happens."""
 
     def start(self, folder: Path, output: str, every: int, cluster: Cluster) -> Command:
-        mask = str(folder / "mask.png")
-        options = "--workers", "2", "--checkpoint-every", str(every), "--mask", mask, *RANDOM
+        options = "--workers", "2", "--checkpoint-every", str(every), *treated(folder), *RANDOM
         return Command(plain_dreamray(PACE), folder, output, *options, cluster=cluster)
 
     def test_a_worker_is_killed_and_then_the_driver(self, folder, cluster, local):
