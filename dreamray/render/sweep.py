@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,12 +22,12 @@ from dreamray.pictures.outputs import check_output_place, is_dream
 from dreamray.pictures.reduction import reduce_array
 from dreamray.plan.planner import Planner
 from dreamray.render.guide import open_guide
-from dreamray.render.named_pictures import check_masks, settle_pictures
+from dreamray.render.named_pictures import check_masks, open_masks, settle_pictures
 from dreamray.render.provenance import describe
 from dreamray.render.renderer import Renderer, read_picture
 from dreamray.settings.dream import Dream
 from dreamray.settings.named_presets import every_preset, read_preset
-from dreamray.storage import locate
+from dreamray.storage import MemoryFolder, locate
 
 PAPER = (
     ("iterations", ("10", "100")),
@@ -136,20 +137,13 @@ def render_sheet(
     small = _reduce(picture.pixels, renderer.dream.size)
     shape = Shape(*small.shape[:2])
     unchanged = Experiment("as set", renderer.dream)
-    suitable = renderer.weights.layers
-    rows = [
-        [unchanged, *(replace(cell, dream=cell.dream.settled(suitable)) for cell in row)]
-        for row in rows
-    ]
+    rows = [[unchanged, *(_settled(cell, renderer) for cell in row)] for row in rows]
     cells = {experiment.dream.digest(): experiment for row in rows for experiment in row}
     # What may be wrong with any of them is found now, and not after the first hours.
     failed = dict[str, DreamrayError]()
     for digest, cell in cells.items():
         try:
-            renderer.weights.check_reaches(cell.dream.layer_names)
-            check_masks(cell.dream)
-            open_guide(settle_pictures(cell.dream))
-            Planner(cell.dream, renderer.execution).plan(shape)
+            _check(cell.dream, renderer, shape)
         except DreamrayError as error:
             failed[digest] = error
     good = {digest: cell for digest, cell in cells.items() if digest not in failed}
@@ -183,6 +177,24 @@ def render_sheet(
     target.write(pictures.encode(paste(sheet, shape), plain, format, metadata))
     problems = tuple(f"{cells[digest].label}: {error}" for digest, error in failed.items())
     return Sheet(len(dreams), problems)
+
+
+def _settled(experiment: Experiment, renderer: Renderer) -> Experiment:
+    """With definite layers and, where it can be read, the bytes that its pictures are told by."""
+    dream = experiment.dream.settled(renderer.weights.layers)
+    with contextlib.suppress(DreamrayError):  # `_check` says why it cannot be dreamt.
+        dream = settle_pictures(dream)
+    return replace(experiment, dream=dream)
+
+
+def _check(dream: Dream, renderer: Renderer, shape: Shape) -> None:
+    """Raise a DreamrayError for what is wrong with a dream of a picture of that shape."""
+    renderer.weights.check_reaches(dream.layer_names)
+    check_masks(dream)
+    settled = settle_pictures(dream)
+    open_guide(settled)
+    open_masks(settled, shape, MemoryFolder(), lambda _: None)
+    Planner(settled, renderer.execution).plan(shape)
 
 
 def _reduce(pixels: pictures.Pixels, size: int | None) -> pictures.Pixels:

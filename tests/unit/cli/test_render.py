@@ -523,6 +523,19 @@ def test_a_dream_that_cannot_be_made_costs_a_sweep_only_itself(
     assert not (folder / "t.png").exists()
 
 
+def test_a_mask_that_does_not_fit_costs_a_sweep_only_itself(
+    run: Run, picture: Path, folder: Path
+) -> None:
+    for name, size in (("fits", (90, 75)), ("tall", (20, 90))):
+        Image.new("L", size, 255).save(folder / f"{name}.png")
+    masks = f"mask={folder}/tall.png,{folder}/fits.png,none"
+    options = ("--mask", folder / "fits.png", "--vary", masks, "--size", "90")
+    ended = run("sweep", picture, folder / "s.png", *LITTLE, *options)
+    assert ended.code == 1, ended.err
+    assert "2 dreams" in ended.out  # The mask that fits is what is set anyway.
+    assert "tall.png: a mask of 20x90 does not fit" in ended.err
+
+
 @pytest.mark.parametrize(
     ("vary", "word"),
     [("step", "SETTING=A,B"), ("speed=1,2", "speed"), ("step=0,1", "step"), ("layer=x", "'x'")],
