@@ -24,6 +24,7 @@ from dreamray.bulk.task import Task, utc_now
 from dreamray.bulk.task_store import TaskRow, TaskStore
 from dreamray.engine.events import Notice
 from dreamray.pictures.noise import locate_source
+from dreamray.render.guide import check_followed
 from dreamray.render.named_pictures import check_masks, settle_pictures
 from dreamray.settings.dream import Dream
 from dreamray.storage import ListedFile, Location
@@ -171,6 +172,7 @@ class BulkPlanner:
         wanted = self._wanted
         dream = settle_pictures(wanted.dream.replace(**own))
         check_masks(dream)
+        check_followed(dream)
         return dream, request_digest(dream, wanted.weights_sha256, wanted.execution)
 
     def _task(self, row: TaskRow) -> Task:

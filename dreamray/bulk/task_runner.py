@@ -265,11 +265,8 @@ class TaskRunner:
     def _open_masks(
         self, dream: Dream, picture: Shape, folder: Folder, builder: OutcomeBuilder
     ) -> Masks:
-        """A mask that this picture cannot have is its own failure."""
-        try:
+        with _as_its_own(RequestError):
             return open_masks(dream, picture, folder, builder.remark, self._named)
-        except RequestError as error:
-            raise PictureError(str(error)) from None
 
     def _dream(
         self,
@@ -312,7 +309,8 @@ class TaskRunner:
                 while len(self._networks) >= _MOST_NETWORKS:
                     del self._networks[next(iter(self._networks))]
                 if bare is None:
-                    guide = open_guide(dream, self._named)
+                    with _as_its_own(RequestError):
+                        guide = open_guide(dream, self._named)
                     spec = dataclasses.replace(self._spec, dream=dream, guide=guide)
                     bare = spec.engine()
                 pixels = window_pixels(
@@ -333,14 +331,14 @@ class TaskRunner:
 
 
 @contextlib.contextmanager
-def _as_its_own() -> Iterator[None]:
-    """Tell that a source may not be read as what it is, its own failure.
+def _as_its_own(kind: type[DreamrayError] = UnreadableError) -> Iterator[None]:
+    """Tell that a source may not be read as what it is, its own failure; or what else is of a kind.
 
     That of a result which may not be read is the destination's.
     """
     try:
         yield
-    except UnreadableError as error:
+    except kind as error:
         raise PictureError(str(error)) from None
 
 

@@ -34,7 +34,7 @@ from dreamray.bulk.digests import DIGEST_KEY, request_digest
 from dreamray.bulk.job import BulkOptions, dream_set
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.report import thumbnails_of
-from dreamray.bulk.scheduler import Outcome
+from dreamray.bulk.scheduler import IN_A_ROW, Outcome
 from dreamray.bulk.task import Task
 from dreamray.bulk.task_runner import AHEAD, PixelSemaphore, TaskRunner, TaskRunnerSpec
 from dreamray.engine.batching import StoppedError
@@ -940,6 +940,20 @@ class TestWholeSet:
         half_black(bench.folder / "in" / "sky.png", *(2 * side for side in shape))
         counts, _ = dreamt(bench.folder / "in" / "list.csv", bench.folder / "out")
         assert (counts.kept, counts.done) == (1, 1)
+
+    def test_by_a_list_with_guides_of_its_own(self, bench, dreamt):
+        """A broken one is its picture's own failure, one that nothing follows the list's."""
+        bench.put("colour.png", PICTURES["colour.png"])
+        bench.put("broken.png", b"no picture")
+        wrong = [f"colour.png,{number}.png,,broken.png" for number in range(IN_A_ROW + 1)]
+        lines = ["source,output,layer,guide", *wrong, "colour.png,one.png,,"]
+        bench.put("list.csv", "\n".join(lines).encode())
+        counts, _ = dreamt(bench.folder / "in" / "list.csv", bench.folder / "out")
+        assert (counts.done, counts.failed) == (1, IN_A_ROW + 1)
+        lines = ["source,layer,guide", f"colour.png,mean({LAYER})=1,broken.png"]
+        bench.put("unheeded.csv", "\n".join(lines).encode())
+        with pytest.raises(RequestError, match=r"unheeded\.csv, line 2: guide .* no layer follows"):
+            dreamt(bench.folder / "in" / "unheeded.csv", bench.folder / "other")
 
     def test_by_a_list_of_noise(self, bench, dreamt):
         bench.put("list.txt", b"noise:70x60@1\nnoise:70x60@2\nnoise:70x60@1x\n")
