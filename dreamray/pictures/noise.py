@@ -32,6 +32,7 @@ from typing_extensions import override
 from dreamray.base.errors import RequestError
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import brief, shown
+from dreamray.pictures.ingest import MAX_PIXELS
 from dreamray.raster.pixels import Pixels
 from dreamray.storage import Folder, Location, MemoryFolder, locate
 from dreamray.storage.places import temporary_file
@@ -137,10 +138,13 @@ def locate_source(text: str) -> Location:
     match = _TEXT.fullmatch(text)
     shape = Shape(int(match["height"]), int(match["width"])) if match else Shape(0, 0)
     seed = int(match["seed"] or 0) if match else 0
-    if not (min(shape) >= 1 and max(shape) <= _MOST_SIDE and seed < 1 << 32):
+    # It is made before it is looked at: what no picture may have would fill a disk.
+    fits = 1 <= min(shape) <= max(shape) <= _MOST_SIDE and shape.pixels <= MAX_PIXELS
+    if not (fits and seed < 1 << 32):
         raise RequestError(
             f"{shown(brief(text))}: this is no noise; write {SCHEME}WIDTHxHEIGHT@SEED, such as "
-            f"{SCHEME}1600x900@7, with sides from 1 to {_MOST_SIDE} and a seed below 4294967296"
+            f"{SCHEME}1600x900@7, with sides from 1 to {_MOST_SIDE}, up to {MAX_PIXELS} pixels in "
+            "all, and a seed below 4294967296"
         )
     return NoisePicture(shape, seed)
 
