@@ -6,6 +6,7 @@ stays, to 1. Black is 0 and white is 1, to the bit, at every size.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -110,7 +111,8 @@ class _Taps:
         cells = first + np.arange(2 * math.ceil(reach) + 2)[:, None]
         weights = np.maximum(0, 1 - np.abs(cells - at) / reach)
         weights[(cells < 0) | (cells >= source)] = 0
-        return cls(np.clip(cells, 0, source - 1), weights / weights.sum(axis=0))
+        total = functools.reduce(np.add, weights)  # NumPy's sum of a single point rounds otherwise.
+        return cls(np.clip(cells, 0, source - 1), weights / total)
 
     def apply(self, values: npt.NDArray[np.floating], start: int) -> npt.NDArray[np.float64]:
         """Of values whose first row is the cell `start`, the points along that axis."""
