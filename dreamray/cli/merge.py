@@ -13,7 +13,7 @@ from dreamray.base.messages import shown
 from dreamray.base.parsing import MOST_SETTINGS, read_bounded
 from dreamray.cli.options import CliOptions
 from dreamray.pictures import read_metadata
-from dreamray.settings.dream import Dream, parse_layers
+from dreamray.settings.dream import Dream, parse_layers, put_over
 from dreamray.settings.execution import VISIBLE, VISIBLE_IF_USED, Execution
 from dreamray.settings.named_presets import read_preset
 from dreamray.settings.schema import read_yaml_mapping
@@ -47,8 +47,8 @@ class MergedSettings:
 def merge_settings(given: CliOptions, defaults: Mapping[str, Any] = {}) -> MergedSettings:
     """Merge the settings: of --like, over them of --preset, then of --config, then the options.
 
-    `defaults` are a dream's, where none of these says anything. Raises RequestError for what is not
-    allowed, PictureError for a --like without settings.
+    `defaults` are a dream's, where none of these says anything; a result of --like says all. Raises
+    RequestError for what is not allowed, PictureError for a --like without settings.
     """
     given = dict(given)
     dream: dict[str, Any] = dict(defaults)
@@ -57,7 +57,7 @@ def merge_settings(given: CliOptions, defaults: Mapping[str, Any] = {}) -> Merge
     if like := given.pop("like", None):
         metadata = _read_settings(like)
         made_with = _section(metadata, "execution")
-        dream.update(_section(metadata, "dream"))
+        dream = {**_section(metadata, "dream")}  # It has no settings that it does not use.
         visible = (*VISIBLE, *VISIBLE_IF_USED)
         execution.update({k: made_with[k] for k in visible if k in made_with})
         Dream.from_mapping(dream, f"settings in {shown(like)}")
@@ -65,11 +65,9 @@ def merge_settings(given: CliOptions, defaults: Mapping[str, Any] = {}) -> Merge
         sha256 = _section(metadata, "weights").get("sha256")
         like_weights = sha256 if isinstance(sha256, str) else None
     if preset := given.pop("preset", None):
-        dream.update(read_preset(preset).settings)
+        dream = put_over(dream, read_preset(preset).settings)
     if config := given.pop("config", None):
-        settings = _read_config(config)
-        for name, value in settings.items():
-            (execution if name in Execution.model_fields else dream)[name] = value
+        dream = _put_over(_read_config(config), dream, execution)
         Dream.from_mapping(dream, shown(config))
         Execution.from_mapping(execution, shown(config))
     layers, objective = given.pop("layer", None), given.pop("objective", None)
@@ -77,12 +75,19 @@ def merge_settings(given: CliOptions, defaults: Mapping[str, Any] = {}) -> Merge
         raise RequestError("--layer and --objective say the same thing; give one of them")
     if layers or objective:
         dream["layers"] = objective or parse_layers(layers)
-    for name, value in given.items():
-        (execution if name in Execution.model_fields else dream)[name] = value
+    dream = _put_over(given, dream, execution)
     # Set where a program was submitted to a cluster as a job: it is to run there.
     if address := os.environ.get("RAY_ADDRESS"):
         execution.setdefault("address", address)
     return MergedSettings(Dream(**dream), Execution(**execution), like_weights)
+
+
+def _put_over(
+    settings: Mapping[str, Any], dream: dict[str, Any], execution: dict[str, Any]
+) -> dict[str, Any]:
+    """The dream with some settings over it; those of the execution are put over that."""
+    execution.update({k: v for k, v in settings.items() if k in Execution.model_fields})
+    return put_over(dream, {k: v for k, v in settings.items() if k not in Execution.model_fields})
 
 
 def _read_config(config: str) -> dict[str, Any]:

@@ -85,6 +85,8 @@ def read_mask_layers(value: object) -> object:
 
     Raises RequestError where one is not of that form, or a name is given twice.
     """
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+        value = value[0]
     value = none_as_word(value)
     given = [value] if isinstance(value, str) else value
     if given is None or not isinstance(given, list):
@@ -99,6 +101,18 @@ def read_mask_layers(value: object) -> object:
             )
         masks[name.strip()] = picture
     return masks
+
+
+def put_over(settings: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """A dream's settings with others over them.
+
+    Octaves by their number or scale go over those by sizes, which they are given in place of.
+    """
+    merged = {**settings, **others}
+    counted = {"octaves", "octave_scale"} & others.keys()
+    if counted and "octave_sizes" in settings and "octave_sizes" not in others:
+        merged["octave_sizes"] = None
+    return merged
 
 
 def _layers_of(value: object) -> object:
@@ -273,6 +287,10 @@ class Dream(Settings):
     def names_layers(self) -> bool:
         """Whether somebody chose the layers, be it those that are the default."""
         return "layers" in self.model_fields_set
+
+    def replace(self, **settings: Any) -> Self:
+        """See `Settings.replace` and `put_over`."""
+        return type(self)(**put_over(self.model_dump(exclude_unset=True), settings))
 
     def settled(self, suitable: Mapping[str, float] | None) -> Self:
         """The dream with layers that nobody changes any more.

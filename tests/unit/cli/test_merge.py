@@ -92,6 +92,28 @@ def test_every_option_goes_over_config_and_config_over_like(tmp_path, monkeypatc
     assert {option.setting for option in (*DREAM, *EXECUTION, *FARM)} <= known
 
 
+def test_a_result_says_all_and_defaults_are_for_what_others_leave_open(tmp_path):
+    defaults = {"laplacian": 4, "step": 0.02}
+    like = result(tmp_path / "a.png", Dream(jitter=3).model_dump(mode="json"), {})
+    assert merge_settings({"like": str(like)}, defaults).dream == Dream(jitter=3)
+    assert merge_settings({"jitter": "3"}, defaults).dream == Dream(jitter=3, **defaults)
+
+
+def test_octaves_by_number_go_over_those_by_sizes(tmp_path):
+    like = result(tmp_path / "a.png", OTHER_DREAM, {})
+    for preset in {"like": str(like)}, {"preset": "monument"}:
+        assert merge_settings(preset).dream.octave_sizes
+        assert merge_settings({**preset, "octave_sizes": "90"}).dream.octave_sizes == (90,)
+        counted = merge_settings({**preset, "octaves": "4"}).dream
+        assert (counted.octaves, counted.octave_sizes) == (4, None)
+
+
+def test_masks_of_a_result_may_be_left_out(tmp_path):
+    like = result(tmp_path / "a.png", OTHER_DREAM, {})
+    left = merge_settings({"like": str(like), "mask_layers": ["none"], "mask": "none"}).dream
+    assert (left.mask, left.mask_layers) == (None, {})
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
