@@ -28,6 +28,8 @@ from dreamray.plan.tiles import plan_tiles
 from dreamray.raster.lazy import ArrayRaster
 from dreamray.raster.pixels import HELD_PIXELS
 from dreamray.render.default_layers import foresee_layers
+from dreamray.render.guide import check_followed
+from dreamray.render.named_pictures import check_masks, look_at_masks
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution, Workers
 from dreamray.storage import Location
@@ -40,11 +42,17 @@ _SHOWN_WORKERS = 32
 def plan_picture(source: str, request: MergedSettings) -> tuple[PicturePlan, Dream]:
     """What rendering a picture would do, and the dream as far as it is known without weights.
 
-    Raises as `file_shape`, `decode` and `Planner.plan`.
+    Raises as `file_shape`, `decode` and `Planner.plan`, and RequestError where masks or a guide do
+    not go with the dream, or the picture.
     """
     notes: list[str] = []
     dream = foresee_layers(request.execution.weights, request.dream, notes.append)
-    shape = _shape_of(locate_source(source))
+    place = locate_source(source)
+    if dream.names_layers:
+        check_masks(dream)
+        check_followed(dream)
+    look_at_masks(dream, place)
+    shape = _shape_of(place)
     plan = Planner(dream, request.execution).plan(shape.within(dream.size))
     advice = [plan.advice] if plan.advice else []
     return replace(plan, notices=(*notes, *plan.notices, *advice)), dream

@@ -54,7 +54,7 @@ def merge_settings(given: CliOptions, defaults: Mapping[str, Any] = {}) -> Merge
     dream: dict[str, Any] = dict(defaults)
     execution: dict[str, Any] = {}
     like_weights = None
-    if like := given.pop("like", None):
+    if (like := given.pop("like", None)) is not None:
         metadata = _read_settings(like)
         made_with = _section(metadata, "execution")
         dream = {**_section(metadata, "dream")}  # It has no settings that it does not use.
@@ -64,17 +64,17 @@ def merge_settings(given: CliOptions, defaults: Mapping[str, Any] = {}) -> Merge
         Execution.from_mapping(execution, f"settings in {shown(like)}")
         sha256 = _section(metadata, "weights").get("sha256")
         like_weights = sha256 if isinstance(sha256, str) else None
-    if preset := given.pop("preset", None):
+    if (preset := given.pop("preset", None)) is not None:
         dream = put_over(dream, read_preset(preset).settings)
-    if config := given.pop("config", None):
+    if (config := given.pop("config", None)) is not None:
         dream = _put_over(_read_config(config), dream, execution)
         Dream.from_mapping(dream, shown(config))
         Execution.from_mapping(execution, shown(config))
     layers, objective = given.pop("layer", None), given.pop("objective", None)
-    if layers and objective:
+    if layers and objective is not None:
         raise RequestError("--layer and --objective say the same thing; give one of them")
-    if layers or objective:
-        dream["layers"] = objective or parse_layers(layers)
+    if layers or objective is not None:
+        dream["layers"] = parse_layers(layers) if objective is None else objective
     dream = _put_over(given, dream, execution)
     # Set where a program was submitted to a cluster as a job: it is to run there.
     if address := os.environ.get("RAY_ADDRESS"):

@@ -309,8 +309,14 @@ def _read_term(node: ast.expr) -> Term:
             return _of_kind(SQUARE, ast.unparse(node))
         case ast.Call(ast.Name("near"), [term, *place], []) if len(place) == 3:
             inner, near = _read_term(term), Near(*map(_read_number, place))
-            if inner.part is not None or not _is_place(near):
+            if inner.part is not None:
                 raise _NoneOfOursError(node)
+            if not _is_place(near):
+                raise RequestError(
+                    f"layers: {brief(ast.unparse(node))}: the middle of what is near is given in "
+                    "shares of width and height from 0 to 1, and half its side as a share above 0 "
+                    "and up to 1, such as near(mixed4,0.5,0.3,0.1)"
+                )
             return replace(inner, part=near)
         case ast.Call(ast.Name("masked"), [term, ast.Name(name)], []):
             inner = _read_term(term)

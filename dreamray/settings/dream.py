@@ -116,10 +116,17 @@ def put_over(settings: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str
 
 
 def _layers_of(value: object) -> object:
-    """The layers of a sum; anything else as it is."""
+    """The layers of a sum; anything else as it is. RequestError if nothing is left of it."""
     if isinstance(value, str):
         value = Objective(value)
-    return value.layers if isinstance(value, Objective) else value
+    if not isinstance(value, Objective):
+        return value
+    if not (layers := value.layers):
+        raise RequestError(
+            "layers: nothing is left of the sum, as its terms have weight 0 or cancel one another; "
+            "leave at least one, such as mixed4[12] + 2*mixed5"
+        )
+    return layers
 
 
 class Dream(Settings):

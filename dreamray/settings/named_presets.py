@@ -20,6 +20,7 @@ from dreamray.base.parsing import MOST_SETTINGS, read_bounded
 from dreamray.settings.dream import Dream
 from dreamray.settings.schema import read_yaml_mapping
 from dreamray.storage import LocalFolder, Location
+from dreamray.storage.local_errors import translate
 
 FOLDER = "DREAMRAY_PRESETS"
 """The environment variable with the user's own folder, whose presets go before the package's."""
@@ -91,8 +92,11 @@ def _names() -> list[str]:
             raise RequestError(
                 f"{FOLDER}={shown(folder)}: there is no such folder; create it, or unset {FOLDER}"
             )
-        stems = (path.stem for path in folder.path.iterdir() if path.suffix == _SUFFIX)
-        found.update(stem for stem in stems if _NAME.fullmatch(stem))
+        try:
+            files = [path for path in folder.path.iterdir() if path.suffix == _SUFFIX]
+        except OSError as error:
+            raise translate(folder, folder.path, error, "reading") from None
+        found.update(path.stem for path in files if _NAME.fullmatch(path.stem) and path.is_file())
     return sorted(found)
 
 

@@ -143,6 +143,9 @@ def test_a_bad_picture_fails_in_one_line_and_leaves_nothing(
         (["--objective", "2*(mixed4 + mixed5"], ["not understood", "docs/controls.md"]),
         (["--objective", "sum(mixed4)"], ["sum(mixed4)", "not allowed"]),
         (["--objective", "tv"], ["only damp"]),
+        (["--objective", ""], ["''", "not understood"]),
+        (["--objective", "mixed2 - mixed2"], ["cancel one another"]),
+        (["--objective", "near(mixed2,2,0,1)"], ["near(mixed2, 2, 0, 1)", "from 0 to 1"]),
         (["--guide", "absent.png"], ["absent.png"]),
         (["--guide", "TEXT"], ["the guide", "text.txt", "JPEG"]),
         (["--guide", "TALL", "--layer", "mixed10=1"], ["tall.png", "too small", "mixed10"]),
@@ -156,6 +159,9 @@ def test_a_bad_picture_fails_in_one_line_and_leaves_nothing(
         (["--colours", "none"], ["colours", "dream or keep"]),
         (["--octave-sizes", "800,400"], ["octave_sizes", "ascending"]),
         (["--preset", "absent"], ["absent", "there are", "recipe"]),
+        (["--preset", ""], ["preset ''", "there are"]),
+        (["--config", ""], ["''"]),
+        (["--like", ""], ["''"]),
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_is_allowed(
@@ -168,6 +174,25 @@ def test_a_wrong_setting_is_refused_with_what_is_allowed(
     options = [one.replace("TALL", str(tall)).replace("TEXT", str(text)) for one in options]
     refused(run("render", picture, folder / "out.png", "--weights", "random", *options), 2, *words)
     assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--mask", "TALL"], ["tall.png", "50x100", "aspect"]),
+        (["--mask-layer", "mixed2=TALL", "--layer", "mixed2=1"], ["tall.png", "aspect"]),
+        (["--objective", "masked(mixed2,sky)"], ["--mask-layer sky=PICTURE"]),
+        (["--guide", "TALL", "--objective", "mean(mixed2)"], ["no layer follows"]),
+        (["--objective", "guide(mixed2)"], ["--guide PICTURE"]),
+    ],
+)
+def test_a_plan_refuses_what_no_render_would_dream(
+    options: list[str], words: list[str], run: Run, picture: Path
+) -> None:
+    tall = picture.with_name("tall.png")
+    Image.fromarray(noise(100, 50, 1)).save(tall)
+    options = [one.replace("TALL", str(tall)) for one in options]
+    refused(run("plan", picture, "--weights", "random", "--no-probe", *options), 2, *words)
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,13 @@ class TestOwn:
         for name in "notes", ".hidden", "two words", "../presets/recipe", "/etc/passwd", "":
             refused(name, "there are", "recipe")
 
+    def test_folders_and_links_to_nothing_are_none(self, own: Path) -> None:
+        (own / "folder.yaml").mkdir()
+        (own / "link.yaml").symlink_to(own / "nothing")
+        assert [preset.name for preset in every_preset()] == OURS
+        for name in "folder", "link":
+            refused(name, f"there are {', '.join(OURS)}")
+
     @pytest.mark.parametrize(
         ("text", "words"),
         [
