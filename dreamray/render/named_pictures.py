@@ -96,17 +96,27 @@ def look_at_masks(dream: Dream, source: Location) -> None:
     masks = [named for setting, named in dream.named_pictures.items() if setting != "guide"]
     if not masks or not isinstance(source, LocalFile):
         return
-    picture = ingest.upright_shape(source.path, shown(source.name))
+    picture = _header_shape(source)
     for named in masks:
         place = locate(named.picture)
-        # It may have been brought in already, and be gone.
-        if isinstance(place, LocalFile) and place.exists():
+        if isinstance(place, LocalFile):
             try:
-                mask = ingest.upright_shape(place.path, shown(place.name))
+                mask = _header_shape(place)
             except PictureError as error:
                 raise RequestError(f"the mask: {error}") from None
             if mask and picture:
                 check_aspect(named, mask, picture)
+
+
+def _header_shape(place: LocalFile) -> Shape | None:
+    """What a picture's header tells; None where it may not be looked at yet.
+
+    It may have been brought in already, and be gone; a pipe can be read but once.
+    """
+    if not place.exists() or place.path.is_fifo():
+        return None
+    with place.as_local_file() as path:
+        return ingest.upright_shape(path, shown(place.name))
 
 
 def _folder_of(setting: str) -> str:

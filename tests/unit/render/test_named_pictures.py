@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -312,6 +313,17 @@ class TestMasksOfTerms:
             with pytest.raises(RequestError, match="a mask of 90x120 does not fit"):
                 render_picture(source, str(tmp_path / "out.png"), one)
         look_at_masks(Dream(mask=tall), locate(str(lying)))
+
+
+def test_a_look_at_masks_leaves_alone_what_can_be_read_but_once(tmp_path: Path) -> None:
+    """A pipe; what is not there is told by whoever reads it."""
+    mask, pipe = half(tmp_path / "mask.png"), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for dream in Dream(mask=mask), Dream(mask=str(pipe)), Dream(mask=str(tmp_path / "absent")):
+        for source in pipe, tmp_path / "absent", tmp_path / "mask.png":
+            look_at_masks(dream, locate(str(source)))
+    with pytest.raises(RequestError, match=r"^/dev/null: this is a device"):
+        look_at_masks(Dream(mask="/dev/null"), locate(mask))
 
 
 def test_a_mask_may_lie_in_a_bucket(tmp_path: Path, bucket: str) -> None:
