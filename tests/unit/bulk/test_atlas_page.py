@@ -88,6 +88,10 @@ def test_a_number_is_gone_to_and_named(opened: Any, text: str, plate: int, chann
     assert unquote(opened.ask("location.hash")) == f"#{name}"
 
 
+def test_the_box_leaves_the_picture_free(opened: Any) -> None:
+    assert opened.ask("byId('finder').offsetHeight") < 80
+
+
 def test_a_number_alone_is_one_of_the_layer_that_was_found_last(opened: Any) -> None:
     look_for(opened, "mean(mixed1)")
     assert opened.ask(SAID) == "mean(mixed1)"
