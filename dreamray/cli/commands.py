@@ -229,8 +229,8 @@ def atlas(
 
     Dreams have the defaults of an atlas where nothing else is said: docs/controls.md.
     """
-    from dreamray.bulk.atlas.job import dreams_of, make_atlas
-    from dreamray.bulk.atlas.plan import SETTINGS, Atlas
+    from dreamray.bulk.atlas.atlas_job import dreams_of, make_atlas
+    from dreamray.bulk.atlas.plates import SETTINGS, Atlas
     from dreamray.bulk.job import BulkOptions
     from dreamray.bulk.request import parse_limit
     from dreamray.cli.bulk_progress import BulkBar, BulkLines

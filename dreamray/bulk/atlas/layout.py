@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dreamray.base.geometry import Shape
-from dreamray.bulk.atlas.plan import Plate
+from dreamray.bulk.atlas.plates import Plate
 
 _ASPECT = 1.5
 """Of the whole, width by height, about."""

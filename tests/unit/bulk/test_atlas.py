@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dreamray.base.errors import RequestError
 from dreamray.bulk.atlas.layout import Layout
 from dreamray.bulk.atlas.picture import AtlasPicture
-from dreamray.bulk.atlas.plan import SETTINGS, Atlas, Plate
+from dreamray.bulk.atlas.plates import SETTINGS, Atlas, Plate
 from dreamray.model import architecture
 from dreamray.raster.pixels import Pixels
 from dreamray.settings.dream import Dream

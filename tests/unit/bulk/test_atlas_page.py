@@ -8,10 +8,10 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from dreamray.bulk.atlas.job import finder_of
+from dreamray.bulk.atlas.atlas_job import finder_of
 from dreamray.bulk.atlas.layout import Layout
 from dreamray.bulk.atlas.picture import AtlasPicture
-from dreamray.bulk.atlas.plan import Plate
+from dreamray.bulk.atlas.plates import Plate
 from dreamray.pictures import Format, viewer
 from dreamray.pictures.export import Extras, export
 from dreamray.storage import LocalFile

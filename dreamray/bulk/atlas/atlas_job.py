@@ -15,7 +15,7 @@ from dreamray.base.errors import DreamrayError, RequestError
 from dreamray.base.messages import Aside, shown
 from dreamray.bulk.atlas.layout import Layout
 from dreamray.bulk.atlas.picture import AtlasPicture
-from dreamray.bulk.atlas.plan import Atlas
+from dreamray.bulk.atlas.plates import Atlas
 from dreamray.bulk.bulk_events import BulkListener
 from dreamray.bulk.job import BulkOptions, dream_entries
 from dreamray.bulk.manifest import Manifest
