@@ -30,7 +30,7 @@ def run_until(number: int, work: Callable[..., object], *arguments: object) -> b
     Changes are files that are opened to be written, and all that is made, renamed and removed.
     Returns whether the work ended before that. `work` is a function of a module.
     """
-    process = _FRESH.Process(target=_work_until, args=(number, work, arguments))
+    process = FRESH.Process(target=_work_until, args=(number, work, arguments))
     process.start()
     process.join()
     if process.exitcode == -signal.SIGKILL:
@@ -39,9 +39,12 @@ def run_until(number: int, work: Callable[..., object], *arguments: object) -> b
     return True
 
 
-_FRESH = multiprocessing.get_context("forkserver")
-"""Copies of a process that has no threads, as libvips' do not go along into a copy."""
-_FRESH.set_forkserver_preload(["tests.unit.render.test_kills"])
+FRESH = multiprocessing.get_context("forkserver")
+"""Copies of a process that has no threads, as libvips' do not go along into a copy.
+
+They have the environment of the first of them.
+"""
+FRESH.set_forkserver_preload(["tests.unit.render.test_kills", "tests.unit.render.test_two_at_once"])
 
 
 def _work_until(number: int, work: Callable[..., object], arguments: Iterable[object]) -> None:

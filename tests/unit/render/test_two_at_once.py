@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from dreamray.render.files import render_picture
 from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
-from tests.support.killing import contents
+from tests.support.killing import FRESH, contents
 from tests.support.plain_engine import PlainEngine
 from tests.unit.bulk.test_task_runner import PLAIN
 from tests.unit.render.test_kills import draw
@@ -38,49 +39,42 @@ class SlowEngine(PlainEngine):
         return super().gradient(window, owned, per_cell)
 
 
-def render(source: str, output: str, step: float, engine: type[PlainEngine] = PlainEngine) -> None:
+def render(
+    place: tuple[str, str],
+    step: float,
+    engine: type[PlainEngine],
+    said: Path,
+    environment: Mapping[str, str],
+) -> None:
+    """In a process of its own; what it is refused for goes into a file."""
+    os.environ.update(environment)
+    exporting.HELD_PIXELS = 0
+    viewer.BUNDLED = said.with_name("nothing")
     dream = Dream(layers={"mixed0": 1.0}, octaves=1, iterations=2, step=step)
     executor: Any = LocalTileExecutor(Worker(engine("mixed0")))
-    with Renderer(dream, Execution(threads=1), weights=PLAIN, executor=executor) as renderer:
-        render_picture(source, output, renderer)
+    try:
+        with Renderer(dream, Execution(threads=1), weights=PLAIN, executor=executor) as renderer:
+            render_picture(*place, renderer)
+    except RequestError as error:
+        said.write_text(str(error))
+        os._exit(REFUSED)
+    os._exit(0)
 
 
-def begin(work: Callable[[], None], said: Path) -> int:
-    """Do it in a copy of this process; what it is refused for goes into a file."""
-    process = os.fork()
-    if process == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        except RequestError as error:
-            said.write_text(str(error))
-            code = REFUSED
-        finally:
-            os._exit(code)
-    return process
-
-
-def end(process: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+def end(process: ForkServerProcess) -> int | None:
+    process.join()
+    return process.exitcode
 
 
 @pytest.mark.parametrize("kind", ["dzi", "tif", "png"])
 @pytest.mark.parametrize("where", ["local", pytest.param("s3", marks=pytest.mark.slow)])
 def test_one_is_refused_and_the_result_is_the_others(
-    kind: str,
-    where: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
+    kind: str, where: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setattr(exporting, "HELD_PIXELS", 0)
-    monkeypatch.setattr(viewer, "BUNDLED", tmp_path / "nothing")
-    source = draw(tmp_path / "in.png", 500, 1)
+    source, environment = draw(tmp_path / "in.png", 500, 1), {}
     if where == "s3":
         server = request.getfixturevalue("s3_server")
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
+        environment = server.environment()
         bucket = f"two-{kind}-{os.getpid()}"
         root, uri = server.make_bucket(bucket), f"s3://{bucket}"
     else:
@@ -90,10 +84,16 @@ def test_one_is_refused_and_the_result_is_the_others(
         (root / name).mkdir(exist_ok=True)
         return root / name, f"{uri}/{name}/dream.{kind}"
 
+    def begin(output: str, step: float, engine: type[PlainEngine], said: Path) -> ForkServerProcess:
+        arguments = (source, output), step, engine, said, environment
+        process = FRESH.Process(target=render, args=arguments)
+        process.start()
+        return process
+
     right = []
     for step in STEPS:
         folder, output = place(f"right-{step}")
-        assert end(begin(lambda o=output, s=step: render(source, o, s), tmp_path / "said")) == 0
+        assert end(begin(output, step, PlainEngine, tmp_path / "said")) == 0
         right.append(contents(folder))
     assert right[0] != right[1]
 
@@ -101,12 +101,10 @@ def test_one_is_refused_and_the_result_is_the_others(
     for number in range(PAIRS):
         said = tmp_path / f"said-{number}"
         steps = STEPS if number % 2 else (STEPS[0], STEPS[0])
-        processes = [
-            begin(lambda s=step: render(source, output, s, SlowEngine), said) for step in steps
-        ]
+        processes = [begin(output, step, SlowEngine, said) for step in steps]
         codes = [end(process) for process in processes]
         assert sorted(codes) == [0, REFUSED], (number, codes)
         winner = processes[codes.index(0)]
         assert f"{output}: another run (host " in said.read_text()
-        assert f", process {winner}, since 2" in said.read_text()
+        assert f", process {winner.pid}, since 2" in said.read_text()
         assert contents(folder) == right[STEPS.index(steps[codes.index(0)])], number
