@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dreamray.base.geometry import Raster, Shape
-from dreamray.raster.lazy import Indices, LazyRaster
+from dreamray.raster.lazy import Indices, LazyRaster, strips
 from dreamray.raster.oklab import with_colours_of
 
 _STRIP = 256
@@ -38,12 +38,11 @@ class MixedRaster:
         """See `LazyRaster`. A point has the same bits in whichever part it is read."""
         mixed = np.empty((len(rows), len(columns), 3), np.float32)
         lines = max(1, _BAND_PIXELS // max(1, len(columns)))
-        for top in range(0, len(rows), _STRIP):
-            part = rows[top : top + _STRIP]
+        for strip in strips(len(rows), _STRIP):
+            part = rows[strip]
             dreamt, source = (one.points(part, columns) for one in (self.dreamt, self.source))
-            for start in range(0, len(part), lines):
-                band = slice(start, start + lines)
-                mixed[top : top + _STRIP][band] = self._mix(dreamt[band], source[band])
+            for band in strips(len(part), lines):
+                mixed[strip][band] = self._mix(dreamt[band], source[band])
         return mixed
 
     def _mix(self, dreamt: Raster, source: Raster) -> Raster:

@@ -9,6 +9,7 @@ Resampling is bilinear with aligned corners and without antialiasing, the same a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -37,6 +38,12 @@ class LazyRaster(Protocol):
 
         Both ascend; neither need be complete.
         """
+
+
+def strips(rows: int, most: int) -> Iterator[slice]:
+    """All of so many rows, in slices of `most` at the most."""
+    for start in range(0, rows, most):
+        yield slice(start, min(rows, start + most))
 
 
 def read(view: LazyRaster, region: Region) -> Raster:
@@ -101,8 +108,7 @@ class ResizedRaster:
         needed, below, above = sampled_columns.among_the_needed()
         resized = np.empty((len(rows), len(columns), 3), np.float32)
         # A strip at a time, to need little memory beside the result.
-        for start in range(0, len(rows), _STRIP):
-            strip = slice(start, start + _STRIP)
+        for strip in strips(len(rows), _STRIP):
             part = sampled_rows.part(strip)
             needed_rows, below_rows, above_rows = part.among_the_needed()
             values = self.source.points(needed_rows, needed)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from dreamray.base.geometry import Raster, Shape
 from dreamray.raster.chunked import ChunkedRaster
-from dreamray.raster.lazy import Indices, LazyRaster
+from dreamray.raster.lazy import Indices, LazyRaster, strips
 
 _STRIP = 256
 """Rows that are looked at at a time, to need little memory beside the result."""
@@ -45,8 +45,7 @@ class GreyRaster:
     def points(self, rows: Indices, columns: Indices) -> Raster:
         """See `LazyRaster`."""
         grey = np.empty((len(rows), len(columns), 1), np.float32)
-        for start in range(0, len(rows), _STRIP):
-            strip = slice(start, start + _STRIP)
+        for strip in strips(len(rows), _STRIP):
             grey[strip, :, 0] = self._strip(rows[strip], columns)
         return grey
 
@@ -82,8 +81,7 @@ class FilteredRaster:
         needed = np.arange(across.cells.min(), across.cells.max() + 1)
         growth = self.source.shape.height / self.shape.height
         lines = max(1, int(_READ_PIXELS / len(needed) / max(1, growth)))
-        for start in range(0, len(rows), lines):
-            strip = slice(start, start + lines)
+        for strip in strips(len(rows), lines):
             down = _Taps.of(self.source.shape.height, self.shape.height, rows[strip])
             here = np.arange(down.cells.min(), down.cells.max() + 1)
             values = self.source.points(here, needed)[..., 0]
@@ -190,8 +188,7 @@ class KeptRaster:
     def points(self, rows: Indices, columns: Indices) -> Raster:
         """See `LazyRaster`."""
         dreamt = self.dreamt.points(rows, columns)
-        for start in range(0, len(rows), _STRIP):
-            strip = slice(start, start + _STRIP)
+        for strip in strips(len(rows), _STRIP):
             mask = self.mask.points(rows[strip], columns)
             if not mask.all():
                 kept = self.source.points(rows[strip], columns)
