@@ -102,17 +102,18 @@ def dream_entries(
         on_event(Notice(text))
 
     execution = execution or Execution()
-    dream = settle_pictures(dream or Dream())
-    named = read_pictures(dream)
-    open_guide(dream, named)  # What is wrong with it is so for all.
+    asked = settle_pictures(dream or Dream())
+    named = read_pictures(asked)
+    open_guide(asked, named)  # What is wrong with it is so for all.
     listed = is_list(source)  # Those of a list may have masks and layers of their own.
-    if dream.names_layers and not listed:
-        check_masks(dream)
+    if asked.names_layers and not listed:
+        check_masks(asked)
     loaded = loader.load(execution.weights, warn=warn)
-    dream = settle_layers(dream, loaded, warn)
-    if not listed:
-        check_masks(dream)
-    open_guide(dream, named)
+    dream = settle_layers(asked, loaded, warn)
+    if not asked.names_layers:  # Now it has some, that have not been looked at.
+        if not listed:
+            check_masks(dream)
+        open_guide(dream, named)
     wanted = BulkRequest(
         source=source,
         destination=folder,

@@ -219,9 +219,10 @@ class TaskRunner:
                     builder.shape = file_shape(path, name)
                     self._check_plan(task.dream, builder.shape.within(task.dream.size))
                 pixels = builder.shape.pixels
-                masks = {*task.dream.named_pictures} - {"guide"}
                 builder.enter(WAIT)
-                held.enter_context(self._held_pixels.acquire(pixels * (1 + len(masks))))
+                held.enter_context(
+                    self._held_pixels.acquire(pixels * (1 + len(task.dream.named_masks)))
+                )
                 builder.enter("load")
                 folder = held.enter_context(_work_folder(pixels))
                 with builder.for_good():

@@ -79,8 +79,7 @@ def open_masks(
     """
     found = {
         setting: _open_mask(setting, named, picture, folder.folder(_folder_of(setting)), warn, held)
-        for setting, named in dream.named_pictures.items()
-        if setting != "guide"
+        for setting, named in dream.named_masks.items()
     }
     return Masks(
         found.get("mask"), {name: found[f"mask_layers.{name}"] for name in dream.mask_layers}
@@ -93,11 +92,11 @@ def look_at_masks(dream: Dream, source: Location) -> None:
     So what is there on this machine is refused before anything is loaded; the rest by `open_masks`.
     PictureError for a source that is none.
     """
-    masks = [named for setting, named in dream.named_pictures.items() if setting != "guide"]
+    masks = dream.named_masks
     if not masks or not isinstance(source, LocalFile):
         return
     picture = _header_shape(source)
-    for named in masks:
+    for named in masks.values():
         place = locate(named.picture)
         if isinstance(place, LocalFile):
             try:

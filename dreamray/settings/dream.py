@@ -315,6 +315,11 @@ class Dream(Settings):
         values |= {f"mask_layers.{name}": one for name, one in self.mask_layers.items()}
         return {name: one for name, one in values.items() if one is not None}
 
+    @property
+    def named_masks(self) -> dict[str, NamedPicture]:
+        """Those of them that are masks of a picture."""
+        return {name: one for name, one in self.named_pictures.items() if name != "guide"}
+
     def with_pictures(self, named: Mapping[str, NamedPicture]) -> Self:
         """The dream with other pictures, by setting as in `named_pictures`."""
         settings: dict[str, Any] = {"mask_layers": {**self.mask_layers}}
