@@ -30,6 +30,14 @@ def ray_task_executor(
         workers = worker_count(execution, resources).at_most(pictures)
         calls = spec.in_hand + 1  # One to introduce itself, while the first tasks come.
         make = task_runner_maker(spec.with_threads(resources.cpus), resources, calls)
-        pool = WorkerPool(make, workers, resources, wait=execution.wait, warn=warn)
+        pool = WorkerPool(
+            make,
+            workers,
+            resources,
+            wait=execution.wait,
+            warn=warn,
+            same_kind=execution.keeps_kind(exact=False),
+            precision=execution.precision,
+        )
         with contextlib.closing(RayTaskExecutor(pool, spec.in_hand, BulkMetrics())) as executor:
             yield executor

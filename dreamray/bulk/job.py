@@ -26,6 +26,8 @@ from dreamray.bulk.task_runner import TaskRunnerSpec
 from dreamray.bulk.task_store import Counts, TaskStore
 from dreamray.engine.events import Notice, ignore
 from dreamray.engine.worker import EngineSpec
+from dreamray.model.cuda import usable_card
+from dreamray.model.processor import remark_on, this_processor
 from dreamray.model.weights import loader
 from dreamray.pictures.encoding import Format
 from dreamray.render.default_layers import settle_layers
@@ -114,6 +116,10 @@ def dream_entries(
         if not listed:
             check_masks(dream)
         open_guide(dream, named)
+    if not execution.on_ray and usable_card() is None:  # On a cluster, its workers tell.
+        about = {"instructions": this_processor().instructions}
+        if remark := remark_on(execution.precision, about):
+            warn(remark)
     wanted = BulkRequest(
         source=source,
         destination=folder,
@@ -127,7 +133,9 @@ def dream_entries(
         thumbnails=options.report,
         weights_name=loaded.name,
     )
-    base = EngineSpec(dream, loaded, execution.precision, execution.threads)
+    base = EngineSpec(
+        dream, loaded, execution.precision, execution.threads, kernels=execution.kernels
+    )
     spec = TaskRunnerSpec(base, execution, options.batch, named)
     work = folder.folder(WORK)
     with (

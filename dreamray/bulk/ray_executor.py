@@ -225,6 +225,6 @@ class NodeTaskRunner(WatchedActor):
 
 def task_runner_maker(
     spec: TaskRunnerSpec, resources: WorkerResources, calls: int
-) -> Callable[[], Any]:
+) -> Callable[[str | None], Any]:
     """Makes workers of sets, which answer so many calls at a time; else as `worker_maker`."""
     return actor_maker(NodeTaskRunner, spec, resources, max_concurrency=calls)

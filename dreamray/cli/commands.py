@@ -291,8 +291,8 @@ def plan(
 
     request = _prepare(given)
     planned, dream = plan_picture(source, request)
-    speed = measure_speed(dream, request.execution) if probe else None
-    for line in report(planned, dream, speed, request.execution.workers):
+    speed = measure_speed(planned, dream, request.execution) if probe else None
+    for line in report(planned, dream, speed, request.execution):
         say(line)
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dreamray.base.geometry import Shape
+from dreamray.base.geometry import Raster, Shape
 from dreamray.base.messages import duration, plural, show_size, shown
 from dreamray.cli.merge import MergedSettings
 from dreamray.engine.ascent import Octave, Step
@@ -18,6 +18,8 @@ from dreamray.engine.halo_exchange import helping, helping_most
 from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.model.architecture import CONVOLUTIONS, convolution_flops, kernel_shape
+from dreamray.model.cuda import usable_card
+from dreamray.model.processor import about_bfloat16, this_processor
 from dreamray.model.weights.arrays import Weights
 from dreamray.pictures import decode
 from dreamray.pictures.ingest import file_shape
@@ -36,6 +38,9 @@ from dreamray.storage import Location
 
 _PROBE_SIDE = 320
 _PROBE_STEPS = 4
+_PROBE_ENOUGH = 0.1
+"""Seconds of a step after which no larger one is measured."""
+
 _SHOWN_WORKERS = 32
 
 
@@ -68,19 +73,37 @@ def _shape_of(place: Location) -> Shape:
     return shape
 
 
-def measure_speed(dream: Dream, execution: Execution) -> float:
-    """Floating point operations a second of a step here, on a small picture of noise.
+def measure_speed(plan: PicturePlan, dream: Dream, execution: Execution) -> float:
+    """Floating point operations a second of a step here, on small pictures of noise.
 
-    Takes a few seconds, most of them to start TensorFlow. The weights are noise too: nothing
-    is downloaded for an estimate.
+    Small windows are slow on a fast device: it is larger ones until a step takes a moment, or
+    until they are as large as the plan's. Takes some seconds, most of them to start TensorFlow.
+    The weights are noise too: nothing is downloaded for an estimate.
     """
-    side = _probe_side(dream)
-    plan = plan_tiles(Shape(side, side), dream.layer_names)
-    noise = np.random.default_rng(0).uniform(-1, 1, (side, side, 3)).astype(np.float32)
-    tools = EngineSpec(dream, _noise_weights(), execution.precision, execution.threads, noise)
+    tools = EngineSpec(
+        dream,
+        _noise_weights(),
+        execution.precision,
+        execution.threads,
+        _noise(_PROBE_SIDE),
+        execution.kernels,
+    )
     executor = LocalTileExecutor(Worker(tools.engine()))
+    largest = math.isqrt(max(stage.tiles.largest_window.pixels for stage in plan.stages))
+    side = max(_PROBE_SIDE, smallest_side(dream.layer_names))
+    while True:
+        seconds = _step_seconds(executor, dream, side)
+        if seconds > _PROBE_ENOUGH or 2 * side > largest:
+            return convolution_flops(dream.layer_names, side, side) / seconds
+        side *= 2
+
+
+def _step_seconds(executor: LocalTileExecutor, dream: Dream, side: int) -> float:
+    """Median of a few steps on a square, after a first one that prepares them."""
+    plan = plan_tiles(Shape(side, side), dream.layer_names)
     probe = dream.replace(iterations=1 + _PROBE_STEPS, max_loss=None)
     seconds, started = [], time.perf_counter()
+    noise = _noise(side)
     channels = [noise] * dream.compares + [np.ones_like(noise[..., :1])] * len(dream.parts)
     beside = ArrayRaster(np.concatenate(channels, axis=2)) if channels else None
     for told in executor.dream(Octave(plan, ArrayRaster(noise), probe, beside=beside)):
@@ -88,18 +111,33 @@ def measure_speed(dream: Dream, execution: Execution) -> float:
             break
         seconds.append(time.perf_counter() - started)
         started = time.perf_counter()
-    flops = convolution_flops(dream.layer_names, side, side)
-    return flops / statistics.median(seconds[1:])
+    return statistics.median(seconds[1:])
+
+
+def who_computes(execution: Execution) -> str | None:
+    """What dreams on this machine, and what its precision means there; None where others do."""
+    if execution.on_ray:
+        return None
+    card = usable_card()
+    if card is None:
+        processor = this_processor()
+        return f"processor: {processor.name}; {about_bfloat16(processor.instructions)}"
+    return (
+        f"graphics card: {card.name}, compute capability {card.compute_capability}, "
+        f"{show_size(card.memory)}"
+    )
 
 
 def report(
-    plan: PicturePlan, dream: Dream, speed: float | None, workers: Workers | None = None
+    plan: PicturePlan, dream: Dream, speed: float | None, execution: Execution
 ) -> Iterator[str]:
-    """The plan as lines of text, a table of the octaves among them, for so many workers."""
+    """The plan as lines of text, a table of the octaves among them."""
     margin = f" with a margin of {plural(plan.margin, 'pixel')}" if plan.margin else ""
     octaves, steps = plural(len(plan.stages), "octave"), plural(dream.iterations, "step")
     yield f"picture {plan.shape}{margin}, {octaves}, up to {steps} each"
-    yield f"layers {dream.shown_layers}"
+    yield f"layers {dream.shown_layers}, in {execution.precision}"
+    if computes := who_computes(execution):
+        yield computes
     yield from (f"note: {remark}" for remark in plan.notices)
     header = f"{'octave':<8}{'size':>13}{'tiles':>7}{'tile':>7}{'halo':>9}{'window':>13}"
     yield f"{header}{'extra':>7}{'memory':>10}{'GFLOP/step':>12}"
@@ -112,7 +150,7 @@ def report(
             f"{show_size(stage.memory):>10}{stage.flops / 1e9:>12,.1f}"
         )
     yield f"memory: {show_size(plan.memory)} of a budget of {show_size(plan.budget)}"
-    yield from _helping([len(stage.tiles.tiles) for stage in plan.stages], workers)
+    yield from _helping([len(stage.tiles.tiles) for stage in plan.stages], execution.workers)
     work = sum(stage.flops for stage in plan.stages) * dream.iterations
     yield f"work: {work / 1e9:,.0f} GFLOP if no octave ends early"
     if speed is not None:
@@ -134,9 +172,8 @@ def _helping(tiles: Sequence[int], workers: Workers | None) -> Iterator[str]:
         yield f"workers: {', '.join(map(str, counts))}{more}; others are as fast as the next fewer"
 
 
-def _probe_side(dream: Dream) -> int:
-    """Large enough for the deepest layers."""
-    return max(_PROBE_SIDE, smallest_side(dream.layer_names))
+def _noise(side: int) -> Raster:
+    return np.random.default_rng(0).uniform(-1, 1, (side, side, 3)).astype(np.float32)
 
 
 def _noise_weights() -> Weights:

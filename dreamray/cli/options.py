@@ -130,7 +130,19 @@ EXECUTION = (
         "of a Keras weights file. Default auto: $DREAMRAY_WEIGHTS, else imagenet, else, with a "
         "warning, bestiary.",
     ),
-    Option("precision", "TYPE", "float32, or bfloat16: faster, another draw of the dream."),
+    Option(
+        "precision",
+        "TYPE",
+        "float32, tf32 (on GPUs), or bfloat16, which is another draw of the dream: faster on GPUs "
+        "and on processors that have it; `dreamray plan` says whether this one does.",
+    ),
+    Option(
+        "kernels",
+        "",
+        "Let a GPU take whichever algorithms it finds the fastest: other bits in each run.",
+        on="fast",
+        name="fast",
+    ),
     Option("tile", "N|auto", "Largest side of a tile in pixels. Default auto: what memory allows."),
     Option("overlap", "N|exact", "Pixels around a tile. Less than exact is approximate."),
     Option(
@@ -158,6 +170,12 @@ FARM = (
         "workers",
         "N|MIN:MAX",
         "Workers to ask Ray for. Default: 1, this process; with --address what is there.",
+    ),
+    Option(
+        "same_kind",
+        "auto|always|never",
+        "Have all workers on nodes of one kind, by Ray's label dreamray.io/kind. Default auto: for "
+        "a picture in exact tiles.",
     ),
     Option("gpus_per_worker", "N|auto", "Default auto: 1 where the cluster has any."),
     Option(

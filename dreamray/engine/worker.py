@@ -16,6 +16,7 @@ from dreamray.engine.ascent import Octave, Wish
 from dreamray.engine.blending import TileTask
 from dreamray.engine.interfaces import A, Engine
 from dreamray.engine.lockstep.member import Member, Place
+from dreamray.model.device import Kernels
 from dreamray.model.layers import Precision
 from dreamray.model.weights.arrays import Weights
 from dreamray.settings.dream import Dream
@@ -31,13 +32,14 @@ class EngineSpec:
     threads: int | None
     guide: Raster | None = None
     """The picture that the dream follows, float32 [height, width, 3], if it does one."""
+    kernels: Kernels = "reproducible"
 
     def engine(self) -> Engine[Any]:
         """The network. TensorFlow is imported here, and its threads are set."""
         from dreamray.model.device import start_tensorflow
 
         self.weights.check_reaches(self.dream.layer_names)
-        start_tensorflow(self.threads)
+        start_tensorflow(self.threads, self.kernels)
         from dreamray.model.arithmetic import TensorFlowArrays
         from dreamray.model.objective import TileObjective
 

@@ -48,7 +48,15 @@ def ray_tile_executor(
                 "would not be faster; a smaller --tile or --memory makes more of them"
             )
         make = worker_maker(dataclasses.replace(spec, threads=resources.cpus), resources)
-        pool = WorkerPool(make, asked.at_most(most), resources, wait=execution.wait, warn=warn)
+        pool = WorkerPool(
+            make,
+            asked.at_most(most),
+            resources,
+            wait=execution.wait,
+            warn=warn,
+            same_kind=execution.keeps_kind(exact=execution.seams == "exact"),
+            precision=execution.precision,
+        )
         farm = RayTileExecutor(pool, Metrics(), warn, execution.exchange_ports)
         with contextlib.closing(farm) as executor:
             yield executor

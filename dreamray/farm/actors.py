@@ -23,6 +23,7 @@ from dreamray.engine.lockstep.tree import ROOT
 from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.farm.answers import put
 from dreamray.farm.dealing import Dealing
+from dreamray.farm.kinds import KIND
 from dreamray.farm.resources import WorkerResources
 from dreamray.farm.zeromq import VARIABLE, Endpoint, Exchange, RunKeys, ports_of_machine
 from dreamray.settings.execution import Ports
@@ -180,7 +181,7 @@ class NodeWorker(WatchedActor):
         raise AbandonedError("the epoch was abandoned")
 
 
-def worker_maker(spec: EngineSpec, resources: WorkerResources) -> Callable[[], Any]:
+def worker_maker(spec: EngineSpec, resources: WorkerResources) -> Callable[[str | None], Any]:
     """Makes workers of single pictures; they share one copy of the weights on each node."""
     return actor_maker(NodeWorker, spec, resources, groups=(PULSE, CONTROL))
 
@@ -191,10 +192,11 @@ def actor_maker(
     resources: WorkerResources,
     groups: Sequence[str] = (PULSE,),
     **more: Any,
-) -> Callable[[], Any]:
+) -> Callable[[str | None], Any]:
     """Makes actors of a `WatchedActor` that takes `spec`, with `more` of Ray's options.
 
-    `groups` are those of concurrent calls, beside its work.
+    `groups` are those of concurrent calls, beside its work. Each is on a node with that label of
+    its kind, or on any.
     """
     make: Any = ray.remote(  # type: ignore[call-overload]
         num_cpus=resources.cpus,
@@ -205,7 +207,12 @@ def actor_maker(
         **more,
     )
     remote, shared = make(kind), put(spec)
-    return lambda: remote.remote(shared)
+
+    def ask(label: str | None) -> Any:
+        placed = remote if label is None else remote.options(label_selector={KIND: label})
+        return placed.remote(shared)
+
+    return ask
 
 
 def prepare(threads: int | None) -> None:

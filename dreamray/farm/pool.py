@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import logging
 import math
@@ -18,6 +19,7 @@ from dreamray.base.messages import Warn
 from dreamray.base.watched_time import WatchedTime
 from dreamray.engine.lockstep.mailbox import Limits
 from dreamray.farm import answers
+from dreamray.farm.kinds import Kinds
 from dreamray.farm.patience import Patience, Slowest
 from dreamray.farm.resources import WorkerResources
 from dreamray.farm.worker_handle import WorkerHandle, answered, ask_for_worker
@@ -44,18 +46,22 @@ class WorkerPool:
 
     def __init__(
         self,
-        make: Callable[[], Any],
+        make: Callable[[str | None], Any],
         workers: Workers,
         resources: WorkerResources,
         *,
         wait: float,
         warn: Warn,
         patience: Patience | None = None,
+        same_kind: bool = False,
+        precision: str = "float32",
     ) -> None:
-        """`make` asks Ray for one more `dreamray.farm.actors.WatchedActor`.
+        """`make` asks Ray for one more `dreamray.farm.actors.WatchedActor`, on a kind of node.
 
-        `wait` is how many seconds a cluster has to bring up the first workers; `warn` is told
-        what the user should know. `patience` is that of the environment if it is left out.
+        With `same_kind` all are on nodes with one label of their kind, where nodes have any: that
+        of the first one that is ready. `wait` is how many seconds a cluster has to bring up the
+        first workers; `warn` is told what the user should know. `patience` is that of the
+        environment if it is left out.
         """
         self._make = make
         self._wanted = workers
@@ -63,23 +69,29 @@ class WorkerPool:
         self._wait = wait
         self._warn = warn
         self._patience = patience or Patience.from_environment()
+        self._kinds = Kinds(pinned=same_kind, precision=precision, warn=warn)
         self._time = WatchedTime(most=2 * self._patience.beat)
         self._slowest = Slowest()
         self._listened = -math.inf
         self._numbers = itertools.count(1)
         self._workers: list[WorkerHandle] = []
         self._draining: frozenset[str] = frozenset()
-        self.about: Mapping[str, Any] | None = None
         self._looked = 0.0
         self._gathered = False
         self._failed_starts = 0
         self._few_since: float | None = None
         self._told_few = False
 
+    @property
+    def about(self) -> Mapping[str, Any] | None:
+        """What the first worker that was ready computes with."""
+        return self._kinds.first
+
     def scale_up(self) -> None:
         """Ask for as many workers as there may be: those that were lost are replaced."""
         while len(self._workers) < self._wanted.most:
-            worker = ask_for_worker(next(self._numbers), self._make, self._patience.beat)
+            make = functools.partial(self._make, self._kinds.wanted)
+            worker = ask_for_worker(next(self._numbers), make, self._patience.beat)
             self._workers.append(worker)
             _log.info("worker %d is asked for", worker.number)
 
@@ -94,6 +106,7 @@ class WorkerPool:
             for ref in answered([*starting]):
                 self._welcome(starting[ref])
         self._look_for_drains()
+        self._leave_out_others()
         ready = [m for m in self._workers if m.about is not None]
         return [m for m in ready if m.node not in self._draining]
 
@@ -256,7 +269,7 @@ class WorkerPool:
             self._failed_starts = 0
             self._slowest = worker.watch.note_ready(self._time.look(), self._slowest)
             _log.info("%s is ready on node %s", worker, worker.node)
-            self._compare(worker)
+            self._kinds.welcome(worker.node, worker.about)
         except RayError as error:
             self.lose(worker)
             self._note_failed_start(_last_line(error))
@@ -275,16 +288,12 @@ class WorkerPool:
             with contextlib.suppress(RayError):  # Its introduction tells the same.
                 waiting[ref].find_place(self._time.look())
 
-    def _compare(self, worker: WorkerHandle) -> None:
-        """The bytes are those of one kind of machine: say so where another one joins."""
-        if self.about is None:
-            self.about = worker.about
-        elif worker.about is not None and worker.about != self.about:
-            first, other = (", ".join(map(str, one.values())) for one in (self.about, worker.about))
-            self._warn(
-                f"a worker differs from the first one ({other}; the first: {first}): "
-                "the picture will be good, but its last bits not the same on every run"
-            )
+    def _leave_out_others(self) -> None:
+        """Let those go that came up on nodes of another kind; others are asked for."""
+        for worker in list(self._workers):
+            if worker.node and self._kinds.is_other(worker.node):
+                self._kinds.tell_left_out(worker.node)
+                self.lose(worker)
 
     def _look_for_drains(self) -> None:
         now = time.monotonic()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import tensorflow as tf
 
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.base.geometry import Raster, Region, Shape
-from dreamray.model.device import used_threads
+from dreamray.model.identity import describe_process
 
 IMAGE = tf.TensorSpec([None, None, 3], tf.float32)
 MANY = tf.TensorSpec([None, None, None], tf.float32)
@@ -27,13 +26,8 @@ class TensorFlowArrays:
     """See `dreamray.engine.interfaces.ArrayBackend`. Several threads may use it at a time."""
 
     def about(self) -> Mapping[str, Any]:
-        """The device, threads and TensorFlow that this process computes with."""
-        gpus = tf.config.list_physical_devices("GPU")
-        device = f"CPU {platform.machine()}"
-        if gpus:
-            details = tf.config.experimental.get_device_details(gpus[0])
-            device = f"GPU {details.get('device_name', 'unknown')}"
-        return {"threads": used_threads(), "device": device, "tensorflow": tf.__version__}
+        """See `dreamray.model.identity.describe_process`."""
+        return describe_process()
 
     def load(self, array: Raster) -> tf.Tensor:
         """Copy an array to the device."""

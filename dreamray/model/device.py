@@ -1,4 +1,4 @@
-"""The process that dreams: TensorFlow's threads and devices, and the memory allocator."""
+"""The process that dreams: TensorFlow's threads, devices and kernels, and the memory allocator."""
 
 from __future__ import annotations
 
@@ -8,8 +8,20 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Literal
 
 from dreamray.base.errors import RequestError
+
+Kernels = Literal["reproducible", "fast"]
+"""Which of a device's algorithms are taken: those that always give the same bits, or any."""
+
+WORKSPACE = 1 << 30
+"""Bytes of a graphics card that one convolution may take for the meantime.
+
+Which algorithm is the first that works depends on it: so it is the same on every card.
+"""
+
+_LIMIT = "TF_CUDNN_WORKSPACE_LIMIT_IN_MB"
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # From glibc's malloc.h
 
@@ -60,14 +72,19 @@ def _native_stderr_held_back() -> Iterator[None]:
             os.close(stderr)
 
 
-def start_tensorflow(threads: int | None = None) -> int:
+def start_tensorflow(threads: int | None = None, kernels: Kernels = "reproducible") -> int:
     """Import TensorFlow with that many threads (None: one a processor); return the number.
 
     Graphics memory is taken as needed, and not all at once. Where TensorFlow has computed
     something in this process already, its threads stay as they are: RequestError if another
-    number was asked for.
+    number was asked for. Float32 is float32: see `allow_tf32`. Kernels that are `reproducible`
+    stay so for the rest of the process; TensorFlow's random operations then ask for a seed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    limit = str(WORKSPACE >> 20)
+    if kernels == "reproducible":
+        os.environ[_LIMIT] = limit
+    os.environ.setdefault(_LIMIT, limit)
     with _native_stderr_held_back():
         import tensorflow as tf
 
@@ -77,15 +94,60 @@ def start_tensorflow(threads: int | None = None) -> int:
         if options.get_intra_op_parallelism_threads() != wanted:
             options.set_intra_op_parallelism_threads(wanted)
             options.set_inter_op_parallelism_threads(wanted)
-            for gpu in tf.config.list_physical_devices("GPU"):
-                tf.config.experimental.set_memory_growth(gpu, True)
+            _prepare_cards()
     except RuntimeError:
         if threads not in (None, used_threads()):
             raise RequestError(
                 f"threads: TensorFlow already runs in this process, not with {threads} threads; "
                 "leave the number out, or dream before anything else uses TensorFlow"
             ) from None
+    if kernels == "reproducible":
+        _kernels.make_reproducible()
+    allow_tf32(False)
     return used_threads()
+
+
+def _prepare_cards() -> None:
+    import tensorflow as tf
+
+    cards = tf.config.list_physical_devices("GPU")
+    for card in cards:
+        tf.config.experimental.set_memory_growth(card, True)
+    if cards:
+        # Else what else is in a graph decides how convolutions see their arrays, and so the bits.
+        tf.config.optimizer.set_experimental_options({"layout_optimizer": False})
+
+
+class _ProcessKernels:
+    """What was set for all of this process, and cannot be taken back."""
+
+    reproducible = False
+
+    def make_reproducible(self) -> None:
+        import tensorflow as tf
+
+        if not self.reproducible:
+            tf.config.experimental.enable_op_determinism()
+            self.reproducible = True
+
+
+_kernels = _ProcessKernels()
+
+
+def are_kernels_reproducible() -> bool:
+    """Whether `start_tensorflow` made those of this process so."""
+    return _kernels.reproducible
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Let graphics cards round the factors of products to 10 bits, or not; TensorFlow's own
+    default is that they do. For all of this process, from the next gradient on.
+    """
+    import tensorflow as tf
+
+    switch = tf.config.experimental
+    if switch.tensor_float_32_execution_enabled() != allowed:
+        switch.enable_tensor_float_32_execution(allowed)
 
 
 def used_threads() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,8 +12,15 @@ from dreamray.base.errors import RequestError
 from dreamray.base.messages import brief
 from dreamray.model import architecture
 
-Precision = Literal["float32", "bfloat16"]
-"""What the network computes in."""
+Precision = Literal["float32", "tf32", "bfloat16"]
+"""What the network computes in.
+
+`tf32` is float32 but for the factors of products, which graphics cards then round to 10 bits; on
+a processor it is float32.
+"""
+
+NUMBERS: Mapping[str, str] = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}
+"""The kind of number that activations and weights are held in, by precision."""
 
 _LAYER = re.compile(r"(?P<name>\w+)(\[(?P<channels>[^\[\]()]+)\])?")
 _CHANNELS = re.compile(r"[\d\s,]+")

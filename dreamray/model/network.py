@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from dreamray.model import architecture
 from dreamray.model.architecture import Layer
-from dreamray.model.layers import Precision
+from dreamray.model.layers import NUMBERS, Precision
 from dreamray.model.weights.arrays import Weights
 
 _Array = npt.NDArray[np.float32]
@@ -45,7 +45,7 @@ class Network:
         self.precision = precision
         weights.check_reaches(self.layers)
         self._weights = weights
-        self._type = tf.as_dtype(precision)
+        self._type = tf.as_dtype(NUMBERS.get(precision, precision))
         self._heads = _heads(self._needed)
 
     def __call__(self, pictures: tf.Tensor) -> dict[str, tf.Tensor]:

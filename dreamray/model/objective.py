@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from dreamray.base.geometry import Raster, Shape
 from dreamray.model.arithmetic import IMAGE, MANY, NUMBER, tell_memory_errors
+from dreamray.model.device import allow_tf32
 from dreamray.model.layers import Precision
 from dreamray.model.measures import Measure, cell_shares, measures_of, owned_mask
 from dreamray.model.network import Network
@@ -52,6 +53,8 @@ class TileObjective:
         """`guide` is the picture that terms follow, float32 [height, width, 3], where any do."""
         layers = [term.of.name for term in terms if not term.damps]
         self.network = Network(weights, layers, precision)
+        self._tf32 = precision == "tf32"
+        allow_tf32(self._tf32)
         followed = [term.of.name for term in terms if term.kind == GUIDE]
         seen = {}
         if guide is not None and followed:  # It may be too small for deeper layers.
@@ -95,6 +98,7 @@ class TileObjective:
 
         Returns: the loss, and its gradient [height, width, 3]. Raises MemoryExhaustedError.
         """
+        allow_tf32(self._tf32)
         with tell_memory_errors(Shape(*window.shape[:2])):
             loss, gradient = self.steps.window(
                 window, tf.constant(owned), tf.constant(per_cell), tf.constant(self._channels)
@@ -109,6 +113,7 @@ class TileObjective:
         See `gradient`, of which each has the bits. One traced function serves batches of every
         size. Raises MemoryExhaustedError.
         """
+        allow_tf32(self._tf32)
         with tell_memory_errors(Shape(*windows[0].shape[:2])):
             losses, gradients = self.steps.batch(
                 tf.stack(windows),

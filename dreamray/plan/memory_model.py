@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dreamray.base.geometry import Shape
 from dreamray.model import architecture
+from dreamray.model.device import WORKSPACE
 from dreamray.raster.pixels import HELD_PIXELS
 
 PROCESS = 700 << 20
@@ -46,10 +47,13 @@ WINDOW_SHAPE = 1 << 18
 MARGIN = 1.1
 """For what the model does not know: fragmentation, and growth over many steps."""
 
+LIBRARIES = 2 << 30
+"""Bytes of a graphics card for CUDA, cuDNN and cuBLAS, and for gaps between arrays: a guess."""
+
 _MOST_SHAPES = 36
 """TensorFlow then drops the oldest of what it compiled."""
 
-_BYTES = {"float32": 4, "bfloat16": 2}
+_BYTES = {"float32": 4, "tf32": 4, "bfloat16": 2}
 """Of a number, by precision."""
 
 _CGROUP_LIMITS = (
@@ -93,6 +97,11 @@ def predict_peak(
             + PICTURE_PIXEL * min(picture.pixels, HELD_PIXELS)
         )
     )
+
+
+def on_card(peak: int) -> int:
+    """What of a predicted peak is a graphics card's: all but the process, and workspace."""
+    return int(peak - MARGIN * PROCESS + WORKSPACE)
 
 
 def octave_pixel(bands: int = 1, slots: int = 0, *, compares: bool = False, masks: int = 0) -> int:
@@ -158,6 +167,17 @@ def default_budget() -> int:
     """
     half = min(_installed_memory() // 2, 64 << 30)
     return 1 << (max(half, 1 << 30).bit_length() - 1)
+
+
+def card_budget(memory: int) -> int:
+    """What a graphics card with so many bytes has for a dream.
+
+    All but what its libraries hold, and what one convolution may take for the meantime; rounded
+    down to a power of two or one and a half of it, coarse for the same reason.
+    """
+    rest = max(memory - LIBRARIES - WORKSPACE, 1 << 30)
+    power = 1 << (rest.bit_length() - 1)
+    return power + power // 2 if rest >= power + power // 2 else power
 
 
 def _installed_memory() -> int:

@@ -16,6 +16,7 @@ from dreamray.base.errors import RequestError
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import plural, show_size
 from dreamray.model import architecture
+from dreamray.model.cuda import usable_card
 from dreamray.model.terms import GUIDE
 from dreamray.plan import memory_model, tiles
 from dreamray.plan.octaves import advise, plan_octaves
@@ -286,10 +287,13 @@ def beside(dream: Dream) -> tuple[float, int]:
 
 
 def budget_of(execution: Execution) -> int:
-    """Bytes of memory that each worker may hold."""
+    """Bytes of memory that each worker may hold: of the graphics card where one computes here."""
     if execution.memory != "auto":
         return execution.memory
-    return FARM_BUDGET if execution.on_ray else memory_model.default_budget()
+    if execution.on_ray:
+        return FARM_BUDGET
+    card = usable_card()
+    return memory_model.default_budget() if card is None else memory_model.card_budget(card.memory)
 
 
 def _octaves(count: int) -> str:

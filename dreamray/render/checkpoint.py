@@ -37,7 +37,15 @@ RECORD = "job.json"
 _MOST = 64 << 20
 """Bytes of it that are read: there are some for each block of a picture, and each tile."""
 
-_WORDS = {"threads": "number of threads"}
+_WORDS = {
+    "threads": "number of threads",
+    "tensorflow": "TensorFlow",
+    "instructions": "set of instructions",
+    "compute_capability": "compute capability",
+    "multiprocessors": "number of multiprocessors",
+    "cudnn": "cuDNN",
+    "tf32": "TF32",
+}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dreamray.base.geometry import Raster, Region, Shape
 from dreamray.engine.events import Listener, Notice, ignore
 from dreamray.engine.tile_executor import LocalTileExecutor, TileExecutor
 from dreamray.engine.worker import EngineSpec, Worker
+from dreamray.model.processor import remark_on
 from dreamray.model.weights import loader
 from dreamray.model.weights.arrays import Weights
 from dreamray.pictures import Picture
@@ -172,21 +173,25 @@ class Renderer:
         if self._lender is not None:
             return self._lender.executor(plan)
         if self._executor is None:
+            execution = self.execution
             spec = EngineSpec(
                 self.dream,
                 self.weights,
-                self.execution.precision,
-                self.execution.threads,
+                execution.precision,
+                execution.threads,
                 self._after_load.guide,
+                execution.kernels,
             )
-            if self.execution.on_ray:
+            if execution.on_ray:
                 from dreamray.farm import ray_tile_executor
 
                 tiles = [len(stage.tiles.tiles) for stage in plan.stages]
-                farm = ray_tile_executor(spec, self.execution, tiles, self._on_event)
+                farm = ray_tile_executor(spec, execution, tiles, self._on_event)
                 self._executor = self._closing.enter_context(farm)
             else:
                 self._executor = LocalTileExecutor(Worker(spec.engine()))
+                if remark := remark_on(execution.precision, self._executor.about()):
+                    self._warn(remark)
         return self._executor
 
     def dream_array(self, image: Raster, plan: PicturePlan | None = None) -> Raster:

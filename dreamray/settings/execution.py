@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
+from dreamray.model.device import Kernels
 from dreamray.model.layers import Precision
 from dreamray.settings.schema import Settings
 
@@ -96,7 +97,9 @@ class Execution(Settings):
         description="auto, imagenet, bestiary, random, or the path or s3:// URI of a Keras "
         "weights file",
     )
-    precision: Precision = Field(default="float32", description="float32 or bfloat16")
+    precision: Precision = Field(default="float32", description="float32, tf32 or bfloat16")
+    kernels: Kernels = Field(default="reproducible", description="reproducible or fast")
+    """Whether a graphics card's algorithms are those that always give the same bits."""
     tile: Annotated[int, Field(ge=32, le=2**20)] | Literal["auto"] = Field(
         default="auto", description="a whole number of pixels from 32, or auto"
     )
@@ -115,6 +118,10 @@ class Execution(Settings):
     workers: Annotated[Workers | None, BeforeValidator(_parse_workers)] = Field(
         default=None, description="a number of workers from 1 to 10000, or MIN:MAX"
     )
+    same_kind: Literal["auto", "always", "never"] = Field(
+        default="auto", description="auto, always or never"
+    )
+    """Whether all workers of a cluster are to be of one kind; `auto` is so for exact tiles."""
     gpus_per_worker: Annotated[float, Field(ge=0, le=64)] | Literal["auto"] = Field(
         default="auto", description="a number from 0 to 64, or auto"
     )
@@ -144,6 +151,10 @@ class Execution(Settings):
     def shows_tiles(self) -> bool:
         """Whether the tiles, too, show in a picture: they are approximate, or blended."""
         return self.overlap != "exact" or self.seams != "exact"
+
+    def keeps_kind(self, *, exact: bool) -> bool:
+        """Whether all workers are to be of one kind; `exact`: they make one picture in step."""
+        return exact if self.same_kind == "auto" else self.same_kind == "always"
 
     @property
     def on_ray(self) -> bool:

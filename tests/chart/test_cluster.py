@@ -127,6 +127,14 @@ def test_a_worker_gets_the_gpus_that_it_asks_for() -> None:
     ]
 
 
+def test_workers_tell_ray_their_type_of_gpu() -> None:
+    """So that a run can keep to workers with the same bits."""
+    typed, _ = worker(gpu={"count": 1, "type": "NVIDIA-L4"})
+    assert typed["labels"] == {"dreamray.io/kind": "NVIDIA-L4"}
+    for gpu in ({"count": 1}, {"count": 0}):
+        assert "labels" not in worker(gpu=gpu)[0]
+
+
 def test_a_worker_without_gpus_asks_for_none_and_may_run_anywhere() -> None:
     _, pod = worker(gpu={"count": 0})
     assert "nvidia.com/gpu" not in str(pod.container["resources"])

@@ -164,6 +164,10 @@ workerGroupSpecs:
     replicas: {{ $count }}
     {{- end }}
     numOfHosts: 1
+    {{- if and $group.gpu.count $group.gpu.type }}
+    # Where --same-kind finds workers whose bits are the same.
+    labels: {dreamray.io/kind: {{ $group.gpu.type | quote }}}
+    {{- end }}
     rayStartParams:
       # KubeRay counts what ends with "gpu" only, and Ray finds GPUs that a pod has not asked for.
       num-gpus: {{ $group.gpu.count | int | quote }}

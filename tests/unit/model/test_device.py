@@ -39,6 +39,20 @@ def test_a_tensorflow_that_runs_already_keeps_its_threads() -> None:
     assert "RequestError: threads: TensorFlow already runs" in ended.stderr
 
 
+def test_kernels_give_the_same_bits_unless_fast_ones_are_asked_for() -> None:
+    """With a limit of scratch memory that is the same everywhere; and float32 is float32."""
+    code = (
+        "import os; from dreamray.model.device import start_tensorflow\n"
+        "from dreamray.model.device import are_kernels_reproducible as same\n"
+        "start_tensorflow(1, {!r}); import tensorflow as tf\n"
+        "from tensorflow.python.framework.config import is_op_determinism_enabled as on\n"
+        "print(same(), on(), tf.config.experimental.tensor_float_32_execution_enabled(),\n"
+        "      os.environ.get('TF_CUDNN_WORKSPACE_LIMIT_IN_MB'))"
+    )
+    assert python(code.format("reproducible")).stdout == "True True False 1024\n"
+    assert python(code.format("fast")).stdout == "False False False 1024\n"
+
+
 def test_what_native_code_writes_is_shown_if_the_import_fails() -> None:
     ended = python(
         "import os\n"

@@ -123,7 +123,9 @@ class TestRange:
     @pytest.mark.parametrize(
         ("field", "allowed", "values"),
         [
-            ("precision", "float32 or bfloat16", ["float16", 32]),
+            ("precision", "float32, tf32 or bfloat16", ["float16", 32]),
+            ("kernels", "reproducible or fast", ["any", ""]),
+            ("same_kind", "auto, always or never", ["yes", "any"]),
             ("tile", "from 32, or auto", [31, 0, -5, 2**20 + 1, 100.5, "large"]),
             ("overlap", "from 0, or exact", [-1, 2**20 + 1, 0.5, "none"]),
             (
@@ -185,7 +187,7 @@ class TestRange:
 
     def test_unknown_settings_are_refused_with_the_known_ones(self):
         refused(Dream, "'stepp'", "there are layers, step, octaves", stepp=1)
-        refused(Execution, "'tyle'", "there are weights, precision, tile", tyle=1)
+        refused(Execution, "'tyle'", "there are weights, precision, kernels", tyle=1)
         refused(Dream, "no such setting", **{"a\nb" * 1000: 1})
 
     def test_values_that_grow_when_they_are_shown_are_cut_short(self):
