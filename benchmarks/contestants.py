@@ -142,10 +142,10 @@ def _run_dreamray(case: Case, turn: Turn) -> None:
 
 def _run_torch(case: Case, turn: Turn) -> None:
     """The same network in PyTorch."""
-    import peers_gpu
+    from dreamray.farm.check.torch_step import make_step
 
     compiled = case["kind"] == "torch compiled"
-    step = peers_gpu.make_step(case["side"], case["precision"], compiled, case["threads"])
+    step = make_step(case["side"], case["precision"], compiled, case["threads"])
     while True:
         step()
         turn()

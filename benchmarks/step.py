@@ -9,7 +9,7 @@ recipe needs, whatever a contestant computes; `of matmul` is its share of the ra
 of large matrices in the same precision, which is measured in the same rounds.
 
 Memory is what a process holds at its peak, per pixel from the smallest to the largest size.
-PyTorch takes part where it is installed (`peers_gpu.py`); on a GPU, XLA's variants do as well.
+PyTorch takes part where it is installed; on a GPU, XLA's variants do as well.
 """
 
 from __future__ import annotations

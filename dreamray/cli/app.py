@@ -12,7 +12,7 @@ import typer
 from dreamray.base.errors import DreamrayError
 from dreamray.base.messages import shown
 from dreamray.base.version import __version__
-from dreamray.cli import commands, interruption
+from dreamray.cli import check_command, commands, interruption
 from dreamray.cli.interruption import INTERRUPTED
 from dreamray.cli.streams import make_lasting, tell
 
@@ -105,5 +105,6 @@ for _command in (
     commands.layers,
     commands.presets,
     commands.show,
+    check_command.check,
 ):
     app.command()(_command)

@@ -131,12 +131,13 @@ def test_the_notes_tell_three_commands_and_where_the_head_is() -> None:
     assert "networkPolicy.enabled=true" in unsafe
 
 
-def test_the_test_of_the_release_dreams_on_the_head_without_workers() -> None:
+def test_the_test_of_the_release_dreams_and_checks_on_the_head_without_workers() -> None:
     pod = chart.render().one("Pod")
     assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
     *_, shell, option, line = pod["spec"]["containers"][0]["args"]
     assert (shell, option) == ("sh", "-c")
     assert "env -u RAY_ADDRESS dreamray render" in line
+    assert "env -u RAY_ADDRESS dreamray check --short" in line
     assert not chart.render({"cluster": {"enabled": False}}).of("Pod")
 
 

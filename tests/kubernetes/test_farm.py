@@ -125,9 +125,10 @@ class TestPolicies:
 
 
 def test_the_chart_tests_itself(farm: Farm) -> None:
-    """`helm test`, as operations.md says: a dream as a job."""
+    """`helm test`, as operations.md says: a dream as a job, and a short check."""
     said = farm.helm("test", farm.name, "--logs", "--timeout", "12m").stdout
     assert "/tmp/dream.png: 96x96" in said
+    assert "promises hold" in said
 
 
 def is_new(pod: Pod) -> bool:

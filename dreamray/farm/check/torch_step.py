@@ -1,4 +1,4 @@
-"""The ascent step in PyTorch, for `step.py` where torch and torchvision are installed.
+"""The ascent step in PyTorch, where torch and torchvision are installed.
 
 The same network, cut off behind mixed5 and with random weights, which take the same time as
 trained ones. Batch norms are not folded: nor does anybody who writes it like this. It has been
@@ -16,7 +16,7 @@ WEIGHTS = {"Mixed_5d": 0.2, "Mixed_6a": 0.5, "Mixed_6b": 2.0, "Mixed_6c": 1.5}
 """Keras' mixed2 to mixed5."""
 
 
-class Objective(torch.nn.Module):
+class Objective(torch.nn.Module):  # type: ignore[misc]
     """The loss of a picture."""
 
     def __init__(self) -> None:
@@ -46,7 +46,8 @@ def make_step(side: int, precision: str, compiled: bool, threads: int) -> Callab
     """A function that makes one step on a square picture and returns the loss."""
     torch.set_num_threads(threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True  # As TensorFlow.
+    tf32 = precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cudnn.benchmark = True
     objective = Objective().to(device, memory_format=torch.channels_last)
     evaluate = torch.compile(objective) if compiled else objective

@@ -1,0 +1,76 @@
+"""How fast a machine's steps are, and how much memory they take."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from dreamray.base.messages import show_size
+from dreamray.farm.check.findings import Finding, StepTime
+from dreamray.farm.check.trial import Trial
+from dreamray.farm.check.trial_process import TrialFailedError, make
+from dreamray.model.layers import Precision
+
+SIDES = (256, 512, 1024, 2048, 4096)
+"""Until a step takes long, or memory is out."""
+
+
+def measure_steps(trial: Trial, precision: Precision) -> tuple[list[StepTime], float | None]:
+    """Steps by size, and the rate of a product of large matrices. Raises TrialFailedError."""
+    found = make(replace(trial, kind="speed", precisions=(precision,)))
+    rate = found["rate"]
+    steps = [
+        StepTime(
+            "dreamray", precision, of_matmul=None if rate is None else one["rate"] / rate, **one
+        )
+        for one in found["steps"]
+    ]
+    return steps, rate
+
+
+def measure_pytorch(
+    trial: Trial, precisions: Sequence[Precision], warn: list[str]
+) -> Iterator[StepTime]:
+    """The same in PyTorch, where it and torchvision are installed; else `warn` says so."""
+    if not all(importlib.util.find_spec(name) for name in ("torch", "torchvision")):
+        warn.append("PyTorch and torchvision are not installed: steps are compared with nobody's")
+        return
+    for precision in precisions:
+        try:
+            found = make(replace(trial, kind="pytorch", precisions=(precision,)))
+        except TrialFailedError as error:
+            warn.append(f"PyTorch: {error}")
+            return
+        yield from (StepTime(precision=precision, **one) for one in found["steps"])
+
+
+def compare_memory(steps: Sequence[StepTime]) -> Finding:
+    """Whether windows took no more memory than the plan counts with."""
+    known = [(one.peak / one.predicted, one) for one in steps if one.peak and one.predicted]
+    if not known:
+        return Finding("memory as planned", None, "no step was measured")
+    share, worst = max(known, key=lambda pair: pair[0])
+    assert worst.peak is not None
+    assert worst.predicted is not None
+    return Finding(
+        "memory as planned",
+        share <= 1,
+        f"at the most {share:.0%} of it: {show_size(worst.peak)} of "
+        f"{show_size(worst.predicted)} for {worst.side}x{worst.side} in {worst.precision}",
+    )
+
+
+def compare_precisions(steps: Sequence[StepTime]) -> Iterator[str]:
+    """What other precisions cost beside float32 here, by the largest window that both had."""
+    by_precision: dict[str, dict[int, float]] = {}
+    for one in steps:
+        if one.program == "dreamray":
+            by_precision.setdefault(one.precision, {})[one.side] = one.seconds
+    sharp = by_precision.pop("float32", {})
+    for precision, seconds in by_precision.items():
+        if both := sharp.keys() & seconds.keys():
+            side = max(both)
+            ratio = sharp[side] / seconds[side]
+            how = f"{ratio:.1f} times as fast" if ratio >= 1 else f"{1 / ratio:.1f} times as slow"
+            yield f"{precision} is {how} as float32 here, at {side}x{side}"

@@ -1,0 +1,194 @@
+"""What a check finds out: promises kept, broken on purpose, and not to be tried."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dreamray.farm.check import findings, machine_check, promises, round_trips, speeds
+from dreamray.farm.check.findings import Finding, MachineReport, StepTime, last_words
+from dreamray.farm.check.machine_check import CheckOptions, check_machine
+from dreamray.farm.check.trial import _KINDS, Trial
+from dreamray.farm.check.trial_process import TrialFailedError, make
+from dreamray.storage import MemoryFolder
+
+Check = Callable[..., MachineReport]
+
+
+def engine(name: str) -> str:
+    return f"tests.support.check_engines:{name}"
+
+
+@pytest.fixture
+def check(monkeypatch: pytest.MonkeyPatch) -> Check:
+    """A check of an engine of `check_engines`, in this process: others take seconds to start."""
+
+    def try_here(trial: Trial) -> dict[str, Any]:
+        try:
+            return json.loads(json.dumps(_KINDS[trial.kind](Trial.from_json(trial.to_json()))))
+        except RuntimeError as error:
+            raise TrialFailedError(str(error)) from None
+
+    def at_once(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+        return [try_here(trial) for trial in trials]
+
+    for module in (promises, speeds, machine_check):
+        monkeypatch.setattr(module, "make", try_here)
+    monkeypatch.setattr(promises, "make_at_once", at_once)
+    monkeypatch.setattr(speeds, "SIDES", (128, 192))
+    monkeypatch.setattr(round_trips, "try_exchange", lambda: Finding("exchange", True, ""))
+
+    def run(name: str, **options: Any) -> MachineReport:
+        monkeypatch.setattr(machine_check, "ENGINE", engine(name))
+        return check_machine(CheckOptions(**options))
+
+    return run
+
+
+def test_an_engine_that_keeps_its_promises_is_measured(check: Check) -> None:
+    report = check("sound")
+    assert report.broken == []
+    assert [one.promise for one in report.findings] == [
+        "same bits, float32",
+        "same bits, bfloat16",
+        "exact tiles, float32",
+        "exact tiles, bfloat16",
+        "memory as planned",
+        "exchange",
+    ]
+    assert [(one.precision, one.side) for one in report.steps] == [
+        ("float32", 128),
+        ("float32", 192),
+        ("bfloat16", 128),
+        ("bfloat16", 192),
+    ]
+    assert any("as float32 here, at 192x192" in remark for remark in report.remarks)
+    assert report.machine["device"] == "NumPy"
+
+
+def test_a_short_one_tries_the_promises_alone(check: Check) -> None:
+    report = check("sound", short=True)
+    assert [one.promise for one in report.findings] == [
+        "same bits, float32",
+        "exact tiles, float32",
+        "exchange",
+    ]
+    assert report.steps == []
+
+
+def test_tiles_that_are_not_exact_break_a_promise(check: Check) -> None:
+    report = check("seamed", short=True)
+    assert [one.promise for one in report.broken] == ["exact tiles, float32"]
+
+
+def test_an_engine_that_cannot_be_made_breaks_one(check: Check) -> None:
+    (finding,) = check("missing").broken
+    assert "no such library" in finding.told
+
+
+def test_what_the_fast_kernels_give_up_is_not_tried(check: Check) -> None:
+    report = check("sound", short=True, kernels="fast")
+    assert report.findings[0].holds is None
+    assert report.broken == []
+
+
+@pytest.mark.slow
+def test_bits_are_compared_between_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real ones: the engine has other bits in each."""
+    trial = Trial("steps", sides=(128,), steps=2, engine=engine("drifting"))
+    (finding,) = promises.try_determinism(trial, make(trial), ["float32"])
+    assert finding.holds is False
+    assert "in 4 processes: 4 different results" in finding.told
+
+
+@pytest.mark.slow
+def test_a_process_that_fails_says_why_in_one_line() -> None:
+    with pytest.raises(TrialFailedError, match="tries steps failed: RuntimeError: no such library"):
+        make(Trial("steps", engine=engine("missing")))
+
+
+@pytest.mark.slow
+def test_strips_reach_another_process() -> None:
+    finding = round_trips.try_exchange()
+    assert finding.holds, finding.told
+
+
+def test_a_storage_gives_back_what_it_was_given(tmp_path: Path) -> None:
+    finding = round_trips.try_storage(str(tmp_path))
+    assert finding.holds, finding.told
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "broken", "words"),
+    [
+        ("read", lambda *a: b"other", "not what was written"),
+        ("create_if_absent", lambda *a: True, "two can create one file"),
+        ("compare_and_swap", lambda *a: True, "replaced whatever they hold"),
+    ],
+)
+def test_a_storage_that_does_not_is_broken(
+    monkeypatch: pytest.MonkeyPatch, method: str, broken: Any, words: str
+) -> None:
+    folder = MemoryFolder()
+    monkeypatch.setattr(round_trips, "locate_folder", lambda place: folder)
+    monkeypatch.setattr(type(folder.file("x")), method, broken)
+    finding = round_trips.try_storage("memory")
+    assert finding.holds is False
+    assert words in finding.told
+
+
+def test_a_storage_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    finding = round_trips.try_storage(str(tmp_path / "file" / "below"))
+    assert finding.holds is False
+    assert "\n" not in finding.told
+
+
+def test_windows_that_take_more_than_planned_break_a_promise() -> None:
+    steps = [
+        StepTime("dreamray", "float32", 256, 0.1, 1e9, peak=90, predicted=100),
+        StepTime("dreamray", "float32", 512, 0.1, 1e9, peak=120, predicted=100),
+        StepTime("PyTorch, eager", "float32", 512, 0.1, 1e9),
+    ]
+    assert speeds.compare_memory(steps).holds is False
+    assert speeds.compare_memory(steps[:1]).holds is True
+    assert speeds.compare_memory([]).holds is None
+
+
+def test_precisions_are_compared_at_the_largest_window_of_both() -> None:
+    of = {("float32", 256): 1, ("float32", 512): 4, ("bfloat16", 256): 1, ("bfloat16", 512): 8}
+    steps = [StepTime("dreamray", p, side, s, 1.0) for (p, side), s in of.items()]
+    assert list(speeds.compare_precisions(steps)) == [
+        "bfloat16 is 2.0 times as slow as float32 here, at 512x512"
+    ]
+
+
+def test_a_report_survives_json_and_is_told_in_lines() -> None:
+    report = MachineReport(
+        {"device": "CPU"},
+        [Finding("same bits", False, "two results")],
+        [StepTime("dreamray", "float32", 256, 0.1, 1e9, 0.5, 1 << 30, 2 << 30)],
+        {"float32": 2e9},
+        ["a remark"],
+        3.5,
+    )
+    values = json.loads(json.dumps(report.to_json()))
+    assert values["holds"] is False
+    assert MachineReport.from_json(values) == report
+    text = "\n".join(report.lines())
+    assert "same bits  BROKEN     two results" in text
+    assert " 50%" in text
+
+
+def test_the_last_words_say_what_to_do() -> None:
+    good, bad = Finding("a", True, ""), Finding("b", False, "")
+    untried = Finding("c", None, "")
+    assert last_words({"x": MachineReport(findings=[good, untried])}) == "all 1 promises hold"
+    words = last_words({"x": MachineReport(findings=[good, bad])})
+    assert words.startswith("1 of 2 promises do not hold")
+    assert findings.ISSUES in words
