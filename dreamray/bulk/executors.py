@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Iterator
 
 from dreamray.base.messages import Warn
+from dreamray.bulk.feeding import Feeding
 from dreamray.bulk.task_executor import TaskExecutor
-from dreamray.bulk.task_runner import TaskRunnerSpec
+from dreamray.bulk.task_runner import AHEAD, TaskRunnerSpec
 from dreamray.farm.cluster import connect
 from dreamray.settings.execution import Execution
 
@@ -28,7 +29,8 @@ def ray_task_executor(
 
         resources = worker_resources(execution)
         workers = worker_count(execution, resources).at_most(pictures)
-        calls = spec.in_hand + 1  # One to introduce itself, while the first tasks come.
+        feeding = Feeding(spec.in_hand, spec.in_hand - AHEAD)
+        calls = feeding.most + 1  # One to introduce itself, while the first tasks come.
         make = task_runner_maker(spec.with_threads(resources.cpus), resources, calls)
         pool = WorkerPool(
             make,
@@ -39,5 +41,5 @@ def ray_task_executor(
             same_kind=execution.keeps_kind(exact=False),
             precision=execution.precision,
         )
-        with contextlib.closing(RayTaskExecutor(pool, spec.in_hand, BulkMetrics())) as executor:
+        with contextlib.closing(RayTaskExecutor(pool, feeding, BulkMetrics())) as executor:
             yield executor

@@ -17,6 +17,7 @@ from typing_extensions import override
 from dreamray.base.messages import shown
 from dreamray.bulk.bulk_events import BulkEvent
 from dreamray.bulk.bulk_metrics import BulkMetrics
+from dreamray.bulk.feeding import Feeding
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.task import Outcome, Task, utc_now
 from dreamray.bulk.task_executor import FinishedTask, TaskExecutor
@@ -34,14 +35,14 @@ _ASK_EVERY = 1.0
 
 
 class RayTaskExecutor(TaskExecutor):
-    """Workers of a pool, each with at most `each` tasks in hand.
+    """Workers of a pool, each with so many tasks in hand as its feeding says.
 
     Of a worker that is lost all tasks come back as finished without an outcome.
     """
 
-    def __init__(self, pool: WorkerPool, each: int, metrics: BulkMetrics) -> None:
+    def __init__(self, pool: WorkerPool, feeding: Feeding, metrics: BulkMetrics) -> None:
         self._pool = pool
-        self._each = each
+        self._feeding = feeding
         self._metrics = metrics
         self._in_hand: dict[WorkerHandle, dict[Any, Task]] = defaultdict(dict)
         self._failures: dict[WorkerHandle, int] = defaultdict(int)
@@ -136,7 +137,7 @@ class RayTaskExecutor(TaskExecutor):
         otherwise take all of a small set, and the others' nodes have come up for nothing.
         """
         self._ready = self._ready or self._pool.ready()
-        each = self._each
+        each = self._feeding.in_hand
         if self._expected is not None and self._expected <= self._pool.coming:
             each = 1
         free = [
@@ -169,6 +170,7 @@ class RayTaskExecutor(TaskExecutor):
             return []
         except RayError as error:
             outcome = _fail_unforeseen(task, error)
+        self._feeding.note(outcome.record.seconds)
         self._failures[worker] = self._failures[worker] + 1 if outcome.again else 0
         # Where all of them fail it is not the worker's fault.
         others_fine = any(not n for one, n in self._failures.items() if one is not worker)

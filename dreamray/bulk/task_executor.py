@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing_extensions import override
 
 from dreamray.bulk.bulk_events import BulkEvent
+from dreamray.bulk.feeding import Feeding
 from dreamray.bulk.task import Outcome, Task
-from dreamray.bulk.task_runner import TaskRunner, TaskRunnerSpec
+from dreamray.bulk.task_runner import AHEAD, TaskRunner, TaskRunnerSpec
 
 _IDLE = 0.1
 """Seconds to wait where nobody has anything in hand."""
@@ -80,12 +81,13 @@ class ThreadTaskExecutor(TaskExecutor):
         """Nothing is loaded before the first task comes."""
         self._spec = spec
         self._runner: TaskRunner | None = None
-        self._threads = ThreadPoolExecutor(spec.in_hand, "picture")
+        self._feeding = Feeding(spec.in_hand, spec.in_hand - AHEAD)
+        self._threads = ThreadPoolExecutor(self._feeding.most, "picture")
         self._tasks: dict[Future[Outcome], Task] = {}
 
     @override
     def submit(self, task: Task, *, avoid: str = "", alone: bool = False) -> bool:
-        if len(self._tasks) >= self._spec.in_hand:
+        if len(self._tasks) >= self._feeding.in_hand:
             return False
         if self._runner is None:
             self._runner = self._spec.runner()
@@ -97,7 +99,11 @@ class ThreadTaskExecutor(TaskExecutor):
         if not self._tasks:
             time.sleep(min(timeout, _IDLE))
         done, _ = wait(self._tasks, timeout, FIRST_COMPLETED)
-        return [FinishedTask(self._tasks.pop(future), future.result()) for future in done]
+        finished = [FinishedTask(self._tasks.pop(future), future.result()) for future in done]
+        for one in finished:
+            if one.outcome is not None:
+                self._feeding.note(one.outcome.record.seconds)
+        return finished
 
     @override
     def expect(self, tasks: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from unittest.mock import Mock
 
+from dreamray.bulk.feeding import Feeding
 from dreamray.bulk.ray_executor import RayTaskExecutor
 from dreamray.farm.pool import WorkerHandle
 
@@ -25,7 +26,7 @@ class StubPool:
 
 def hands(*ready: WorkerHandle, coming: int) -> RayTaskExecutor:
     """With room for three tasks each."""
-    return RayTaskExecutor(StubPool(*ready, coming=coming), 3, Mock())
+    return RayTaskExecutor(StubPool(*ready, coming=coming), Feeding(3), Mock())
 
 
 def member(number: int) -> WorkerHandle:
