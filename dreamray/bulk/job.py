@@ -55,7 +55,9 @@ class BulkOptions:
     max_failures: Limit | None = None
     """Stop when more pictures than this have failed."""
     batch: int = 1
-    """Pictures of one shape that are dreamt as one, at the most."""
+    """Pictures of one shape that are dreamt at a time, at the most."""
+    padded: bool = False
+    """Compute them as one array, always of `batch` pictures; bits then depend on `batch`."""
     report: bool = True
     """Write `index.html` and thumbnails."""
 
@@ -134,9 +136,14 @@ def dream_entries(
         weights_name=loaded.name,
     )
     base = EngineSpec(
-        dream, loaded, execution.precision, execution.threads, kernels=execution.kernels
+        dream,
+        loaded,
+        execution.precision,
+        execution.threads,
+        kernels=execution.kernels,
+        compiler=execution.compiler,
     )
-    spec = TaskRunnerSpec(base, execution, options.batch, named)
+    spec = TaskRunnerSpec(base, execution, options.batch, named, options.padded)
     work = folder.folder(WORK)
     with (
         _remove_if_empty(work, folder),

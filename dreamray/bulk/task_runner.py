@@ -72,10 +72,14 @@ class TaskRunnerSpec:
     """Pictures that are dreamt at a time, at the most."""
     named: Mapping[str, bytes] = field(default_factory=dict)
     """The pictures that the dream names, by their digests: see `read_pictures`."""
+    padded: bool = False
+    """Whether they are computed as one array of `batch` pictures."""
 
     def runner(self, activity: Activity | None = None) -> TaskRunner:
         """The means of one process, which tells what it is at."""
-        return TaskRunner(self.spec, self.execution, self.batch, activity, self.named)
+        return TaskRunner(
+            self.spec, self.execution, self.batch, activity, self.named, padded=self.padded
+        )
 
     def with_threads(self, threads: int) -> TaskRunnerSpec:
         """The same with so many processors."""
@@ -88,8 +92,13 @@ class TaskRunnerSpec:
 
     @property
     def in_hand(self) -> int:
-        """Tasks that a process has at a time."""
-        return self.batch + AHEAD
+        """Tasks that a process has at a time, at the least."""
+        return dreams_at_a_time(self.batch, padded=self.padded) + AHEAD
+
+
+def dreams_at_a_time(batch: int, *, padded: bool) -> int:
+    """Pictures that take part in dreaming: twice a padded batch, else places of it stay empty."""
+    return 2 * batch if padded else batch
 
 
 class PixelSemaphore:
@@ -128,9 +137,10 @@ class _Network(NamedTuple):
     """That for one thread, which it is around."""
 
     @classmethod
-    def shared(cls, bare: Engine[Any], batch: int, pixels: float) -> _Network:
+    def shared(cls, bare: Engine[Any], batch: int, pixels: float, padded: bool) -> _Network:
         """Around an engine for one thread; see `SharedObjective`."""
-        objective = SharedObjective(cast(BatchObjective[Any], bare.objective), batch, pixels)
+        one = cast(BatchObjective[Any], bare.objective)
+        objective = SharedObjective(one, batch, pixels, padded=padded)
         return cls(objective, Engine(objective, bare.arrays), bare)
 
     def aimed_at(self, dream: Dream) -> Engine[Any] | None:
@@ -149,14 +159,19 @@ class TaskRunner:
         batch: int,
         activity: Activity | None = None,
         named: Mapping[str, bytes] = {},
+        *,
+        padded: bool = False,
     ) -> None:
-        """`batch` pictures at the most are dreamt at a time; `named` are those of a dream's.
+        """`batch` pictures at the most are dreamt at a time: see `SharedObjective` for `padded`.
+
+        `named` are those of a dream's.
 
         The network is loaded for the first dream: a set may have nothing but broken pictures.
         """
         self._spec = spec
         self._execution = execution
         self._batch = batch
+        self._padded = padded
         self._named = named
         self._activity = activity or Activity()
         self._name = f"{socket.gethostname()}/{os.getpid()}"
@@ -164,13 +179,17 @@ class TaskRunner:
         self._in_use: weakref.WeakSet[SharedObjective[Any]] = weakref.WeakSet()
         """Also those that had to go, while a picture still needs them."""
         self._loading = threading.Lock()
-        self._dreaming = threading.Semaphore(batch)
+        self._dreaming = threading.Semaphore(dreams_at_a_time(batch, padded=padded))
         self._held_pixels = PixelSemaphore(HELD_PIXELS)
         self._stopped = False
 
     def about(self) -> Mapping[str, Any]:
         """The device, threads and TensorFlow that this process computes with; loads the network."""
-        return Worker(self._network(self._spec.dream).engine).about()
+        return self._about(self._network(self._spec.dream))
+
+    def _about(self, network: _Network) -> Mapping[str, Any]:
+        about = Worker(network.engine).about()
+        return {**about, "batch": self._batch} if self._padded else about
 
     def stop(self) -> None:
         """Let all calls of `make` end soon, with StoppedError unless they are storing."""
@@ -282,7 +301,8 @@ class TaskRunner:
             builder.enter(NETWORK)
             network = self._network(task.dream)
             builder.enter("dream")
-            watched = WatchedObjective(network.objective, self._activity, task.output)
+            placed = network.objective.at(int(original.sha256[:8], 16))
+            watched = WatchedObjective(placed, self._activity, task.output)
             renderer = Renderer(
                 task.dream,
                 self._execution,
@@ -296,8 +316,7 @@ class TaskRunner:
                 dreamt = renderer.dream_raster(picture, plan, store, masks=masks)
         pixels = sum(stage.shape.pixels for stage in plan.stages)
         builder.work = pixels * task.dream.iterations
-        about = renderer.executor(plan).about()
-        return dreamt, describe(renderer, original.sha256, plan, about, task.source)
+        return dreamt, describe(renderer, original.sha256, plan, self._about(network), task.source)
 
     def _network(self, dream: Dream) -> _Network:
         """The network for a dream's layers, loaded when it is first asked for."""
@@ -320,7 +339,7 @@ class TaskRunner:
                     self._execution.precision,
                     *beside(dream),
                 )
-                self._networks[key] = _Network.shared(bare, self._batch, pixels)
+                self._networks[key] = _Network.shared(bare, self._batch, pixels, self._padded)
                 self._in_use.add(self._networks[key].objective)
             self._networks[key] = self._networks.pop(key)  # The last one is the last to go.
             return self._networks[key]

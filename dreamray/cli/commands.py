@@ -135,9 +135,17 @@ def bulk(
             metavar="N",
             min=1,
             max=256,
-            help="Pictures of one shape that are dreamt as one, at the most.",
+            help="Pictures of one shape that are dreamt at a time, at the most.",
         ),
     ] = 1,
+    padded: Annotated[
+        bool,
+        typer.Option(
+            "--padded",
+            help="Compute them as one array, filled up with empty ones: for small pictures on "
+            "GPUs. The last bits then depend on --batch.",
+        ),
+    ] = False,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write index.html and thumbnails.")
     ] = True,
@@ -157,6 +165,7 @@ def bulk(
         overwrite=overwrite,
         max_failures=parse_limit(max_failures),
         batch=batch,
+        padded=padded,
         report=report,
     )
     with _progress(quiet, bar=BulkBar, lines=BulkLines) as show:

@@ -87,6 +87,7 @@ def measure_speed(plan: PicturePlan, dream: Dream, execution: Execution) -> floa
         execution.threads,
         _noise(_PROBE_SIDE),
         execution.kernels,
+        execution.compiler,
     )
     executor = LocalTileExecutor(Worker(tools.engine()))
     largest = math.isqrt(max(stage.tiles.largest_window.pixels for stage in plan.stages))

@@ -143,6 +143,13 @@ EXECUTION = (
         on="fast",
         name="fast",
     ),
+    Option(
+        "compiler",
+        "",
+        "Let XLA compile each shape of window: perhaps faster on a GPU, slower on a processor.",
+        on="xla",
+        name="xla",
+    ),
     Option("tile", "N|auto", "Largest side of a tile in pixels. Default auto: what memory allows."),
     Option("overlap", "N|exact", "Pixels around a tile. Less than exact is approximate."),
     Option(

@@ -3,6 +3,11 @@
 A thread takes part while it dreams. The device computes when all that take part wait for a
 gradient: windows of one kind, those that waited longest first, as one batch. So pictures of one
 shape fall into step, and stay there. The bits of a result never depend on who else takes part.
+
+A batch is made of windows side by side, each with the bits that it has alone; or, `padded`, as one
+array of a fixed number of places, which is faster where a device is not filled by one window. Who
+takes part has a place of its own then, and bits that depend on it: so it should follow from the
+picture alone.
 """
 
 from __future__ import annotations
@@ -45,6 +50,7 @@ class _PendingGradient(Generic[A]):
     window: A
     owned: CellRanges
     per_cell: PerCell
+    place: int = 0
     found: Future[tuple[float, A]] = field(default_factory=Future)
 
     @property
@@ -61,15 +67,23 @@ class SharedObjective(Generic[A]):
     """
 
     def __init__(
-        self, objective: BatchObjective[A], most: int, most_pixels: float = math.inf
+        self,
+        objective: BatchObjective[A],
+        most: int,
+        most_pixels: float = math.inf,
+        *,
+        padded: bool = False,
     ) -> None:
         """`most` is the largest number of windows in a batch, `most_pixels` that of their pixels.
 
         Where memory does not suffice for them, batches have at most half as many from then on.
+        `padded` batches are arrays of just `most` windows, or where these have too many pixels
+        each window is computed alone.
         """
         self._objective = objective
         self._most = most
         self._most_pixels = most_pixels
+        self._padded = padded
         self._changed = threading.Condition()
         # All below is guarded by it.
         self._taking_part: Counter[int] = Counter()
@@ -112,13 +126,19 @@ class SharedObjective(Generic[A]):
             self._stopped = True
             self._changed.notify_all()
 
-    def gradient(self, window: A, owned: CellRanges, per_cell: PerCell) -> tuple[float, A]:
+    def at(self, place: int) -> PlacedObjective[A]:
+        """The objective for a thread whose windows are at this place of padded batches."""
+        return PlacedObjective(self, place % self._most)
+
+    def gradient(
+        self, window: A, owned: CellRanges, per_cell: PerCell, place: int = 0
+    ) -> tuple[float, A]:
         """Loss and gradient of a window, the same bits as of the objective's own `gradient`.
 
-        A thread that does not take part does so for this one call. Raises StoppedError, and
-        what the objective raises.
+        But for padded batches. A thread that does not take part does so for this one call. Raises
+        StoppedError, and what the objective raises.
         """
-        request = _PendingGradient(window, owned, per_cell)
+        request = _PendingGradient(window, owned, per_cell, place)
         with self.taking_part(), self._queued(request):
             while group := self._wait(request):
                 self._compute(group)
@@ -153,12 +173,23 @@ class SharedObjective(Generic[A]):
     def _next_group(self) -> list[_PendingGradient[A]]:
         """What has waited longest, and others of its kind."""
         kind = self._waiting[0].kind
+        alike = [request for request in self._waiting if request.kind == kind]
+        if self._padded:
+            if not self._is_array(kind):
+                return alike[:1]
+            first = {request.place: request for request in reversed(alike)}
+            return [request for request in alike if first[request.place] is request]
         most = int(max(1, min(self._most, self._most_pixels / kind.pixels)))
-        return [request for request in self._waiting if request.kind == kind][:most]
+        return alike[:most]
+
+    def _is_array(self, kind: _Kind) -> bool:
+        """Whether windows of a kind are computed as one array."""
+        return self._padded and self._most * kind.pixels <= self._most_pixels
 
     def _compute(self, group: Sequence[_PendingGradient[A]]) -> None:
         try:
-            if len(group) == 1 or not self._compute_batch(group):
+            alone = len(group) == 1 and not self._is_array(group[0].kind)
+            if alone or not self._compute_batch(group):
                 for request in group:
                     self._compute_alone(request)
         finally:
@@ -168,10 +199,10 @@ class SharedObjective(Generic[A]):
 
     def _compute_batch(self, group: Sequence[_PendingGradient[A]]) -> bool:
         """Whether a batch could be made of them."""
-        one, size = group[0], len(group)
+        one = group[0]
+        size = self._most if self._padded else len(group)
         try:
-            windows = [request.window for request in group]
-            results = self._objective.gradients(windows, one.owned, one.per_cell)
+            results = self._batch(group)
         except MemoryExhaustedError:
             self._most_pixels = one.kind.pixels * size / 2
             return False
@@ -182,6 +213,15 @@ class SharedObjective(Generic[A]):
         for request, found in zip(group, results, strict=True):
             self._settle(request, found)
         return True
+
+    def _batch(self, group: Sequence[_PendingGradient[A]]) -> list[tuple[float, A]]:
+        one = group[0]
+        if not self._padded:
+            windows = [request.window for request in group]
+            return self._objective.gradients(windows, one.owned, one.per_cell)
+        placed = {request.place: request.window for request in group}
+        found = self._objective.padded_gradients(placed, self._most, one.owned, one.per_cell)
+        return [found[request.place] for request in group]
 
     def _compute_alone(self, request: _PendingGradient[A]) -> None:
         try:
@@ -201,3 +241,20 @@ class SharedObjective(Generic[A]):
             if request in self._waiting:  # It may have been stopped.
                 self._waiting.remove(request)
             self._changed.notify_all()
+
+
+class PlacedObjective(Generic[A]):
+    """A shared objective, for who has a place in its padded batches."""
+
+    def __init__(self, shared: SharedObjective[A], place: int) -> None:
+        self._shared = shared
+        self._place = place
+
+    @property
+    def scopes(self) -> Sequence[Scope]:
+        """See `SharedObjective`."""
+        return self._shared.scopes
+
+    def gradient(self, window: A, owned: CellRanges, per_cell: PerCell) -> tuple[float, A]:
+        """See `SharedObjective`."""
+        return self._shared.gradient(window, owned, per_cell, self._place)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, SupportsFloat, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +77,15 @@ class BatchObjective(Objective[A], Protocol):
         Raises MemoryExhaustedError.
         """
 
+    def padded_gradients(
+        self, windows: Mapping[int, A], size: int, owned: CellRanges, per_cell: PerCell
+    ) -> dict[int, tuple[float, A]]:
+        """Loss and gradient of windows of one shape at their places in one array of so many.
+
+        Places without a window are empty. The bits depend on window, place, shape and size, and
+        on no other window. Raises MemoryExhaustedError.
+        """
+
     def aimed_at(self, terms: Mapping[Term, float]) -> BatchObjective[A] | None:
         """The objective of other terms, if it needs nothing but this one's network; else None."""
 
@@ -105,8 +114,8 @@ class ArrayBackend(Protocol[A]):
     def add(self, target: A, region: Region, values: A) -> A:
         """The array with something added in a region; in place where it can be."""
 
-    def absolute_sum(self, values: A) -> float:
-        """Of all elements, in float64."""
+    def absolute_sum(self, values: A) -> SupportsFloat:
+        """Of all elements, in float64. Whoever makes a number of it may have to wait for it."""
 
     def smooth(self, values: A, kernels: Kernels) -> A:
         """The mean of what each kernel gives that is run along both axes; edges are drawn out.

@@ -161,10 +161,13 @@ class Subdomain(Generic[A]):
         """
         assert all(total.complete for total in self._sums.values())
         self._foreign = {}
-        gradients = (self._buffer["gradient", tile] for tile in self.tiles)
+        gradients = [self._buffer["gradient", tile] for tile in self.tiles]
         if self._refinement.levels:
-            return [tuple(self._arrays.square_sums(gradient)) for gradient in gradients]
-        return [(self._arrays.absolute_sum(gradient),) for gradient in gradients]
+            bands = [self._arrays.square_sums(gradient) for gradient in gradients]
+            return [tuple(map(float, one)) for one in bands]
+        # A card is waited for once, and not for each tile.
+        sums = [self._arrays.absolute_sum(gradient) for gradient in gradients]
+        return [(float(one),) for one in sums]
 
     def move(
         self, tile: int, step: float, scales: Sequence[float], follow: Follow = DIRECTLY

@@ -16,7 +16,7 @@ from dreamray.engine.ascent import Octave, Wish
 from dreamray.engine.blending import TileTask
 from dreamray.engine.interfaces import A, Engine
 from dreamray.engine.lockstep.member import Member, Place
-from dreamray.model.device import Kernels
+from dreamray.model.device import Compiler, Kernels
 from dreamray.model.layers import Precision
 from dreamray.model.weights.arrays import Weights
 from dreamray.settings.dream import Dream
@@ -33,6 +33,7 @@ class EngineSpec:
     guide: Raster | None = None
     """The picture that the dream follows, float32 [height, width, 3], if it does one."""
     kernels: Kernels = "reproducible"
+    compiler: Compiler = "none"
 
     def engine(self) -> Engine[Any]:
         """The network. TensorFlow is imported here, and its threads are set."""
@@ -43,8 +44,12 @@ class EngineSpec:
         from dreamray.model.arithmetic import TensorFlowArrays
         from dreamray.model.objective import TileObjective
 
-        objective = TileObjective(self.dream.terms, self.weights, self.precision, self.guide)
-        return Engine(objective, TensorFlowArrays())
+        compiled = self.compiler == "xla"
+        objective = TileObjective(
+            self.dream.terms, self.weights, self.precision, self.guide, compiled=compiled
+        )
+        said = {"compiler": self.compiler} if compiled else {}
+        return Engine(objective, TensorFlowArrays(said))
 
 
 class Worker(Generic[A]):

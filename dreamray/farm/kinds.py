@@ -75,7 +75,7 @@ class Kinds:
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """In what one kind differs from another: `driver 550.54 in place of 550.90`; empty if in none.
 
-    Both are what workers say of themselves: see `dreamray.model.identity`.
+    Both are what workers say of themselves: see `dreamray.model.device_identity`.
     """
     names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
     return ", ".join(

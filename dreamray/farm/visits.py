@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,9 +18,14 @@ from dreamray.farm import answers
 from dreamray.farm.actors import prepare
 from dreamray.farm.check.findings import Finding, MachineReport
 from dreamray.farm.check.machine_check import CheckOptions, check_machine
+from dreamray.farm.check.round_trips import judge_strips, send_strips, take_strips
 from dreamray.farm.kinds import KIND
 from dreamray.farm.resources import worker_resources
+from dreamray.farm.zeromq import Endpoint, Exchange, RunKeys, ports_of_machine
 from dreamray.settings.execution import Execution
+
+_SOON = 180.0
+"""Seconds for strips from node to node, and for processes to come up there."""
 
 _LIMIT = 3600.0
 """Seconds that a node's check may take, beside the wait for room there."""
@@ -33,7 +39,8 @@ def visit_kinds(
     Raises DreamrayError where no node has room for a worker.
     """
     needs = worker_resources(execution)
-    kinds = one_of_each(answers.nodes(), needs.cpus, needs.gpus)
+    nodes = [one for one in answers.nodes() if has_room(one, needs.cpus, needs.gpus)]
+    kinds = one_of_each(nodes)
     if not kinds:
         raise DreamrayError(
             f"no node that is up has {needs}, as a worker takes: start one, or give another "
@@ -53,17 +60,70 @@ def visit_kinds(
             lines = str(error).strip().splitlines() or [type(error).__name__]
             finding = Finding("check", False, f"{host}: {lines[-1].strip()[:200]}")
             yield f"{kind} ({host})", MachineReport(findings=[finding]).to_json()
+    if len(nodes) > 1:
+        tell("exchange from node to node")
+        between = MachineReport(findings=[exchange_between(nodes, needs.cpus)])
+        yield "between two nodes", between.to_json()
 
 
-def one_of_each(
-    nodes: Sequence[Mapping[str, Any]], cpus: float, gpus: float
-) -> dict[str, Mapping[str, Any]]:
-    """The first node of each kind that has so much: by its label, or by what it has."""
+def exchange_between(nodes: Sequence[Mapping[str, Any]], cpus: float) -> Finding:
+    """Whether strips reach a worker on the second node from one on the first, by their addresses.
+
+    What lies between nodes is seen here alone: policies, firewalls, address translation.
+    """
+    first, second = (
+        NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes[:2]
+    )
+    keys = RunKeys.new()
+    listener = ray.remote(_Listener).options(num_cpus=cpus, scheduling_strategy=second).remote()
+    try:
+        peer = ray.get(listener.listen.remote(keys), timeout=_SOON)
+        told = listener.take.remote()
+        send: Any = ray.remote(num_cpus=cpus, max_retries=0)(_send_to)
+        seconds = ray.get(
+            send.options(scheduling_strategy=first).remote(keys, peer, [told]), timeout=_SOON
+        )
+        return judge_strips(ray.get(told, timeout=_SOON), seconds, "from node to node")
+    except (GetTimeoutError, RayError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return judge_strips(lines[-1].strip()[:200], 0.0, "")
+    finally:
+        ray.kill(listener)
+
+
+class _Listener:
+    """A worker that takes strips."""
+
+    def listen(self, keys: RunKeys) -> Endpoint:
+        self._exchange = Exchange(keys, _address(), ports_of_machine())
+        return self._exchange.endpoint
+
+    def take(self) -> str:
+        return take_strips(self._exchange)
+
+
+def _send_to(keys: RunKeys, peer: Endpoint, told: list[Any]) -> float:
+    """Seconds, until the other one has all."""
+    begun = time.perf_counter()
+    send_strips(keys, _address(), peer, lambda: ray.get(told[0], timeout=_SOON))
+    return time.perf_counter() - begun
+
+
+def _address() -> str:
+    return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
+
+
+def has_room(node: Mapping[str, Any], cpus: float, gpus: float) -> bool:
+    """Whether a node has so much, in use or not."""
+    has = node["Resources"]
+    return bool(has.get("CPU", 0) >= cpus and has.get("GPU", 0) >= gpus)
+
+
+def one_of_each(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The first node of each kind: by its label, or by what it has."""
     found: dict[str, Mapping[str, Any]] = {}
     for node in nodes:
         has = node["Resources"]
-        if has.get("CPU", 0) < cpus or has.get("GPU", 0) < gpus:
-            continue
         labels = node.get("Labels") or {}
         kind = labels.get(KIND) or labels.get("ray.io/accelerator-type")
         found.setdefault(kind or f"{has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs", node)

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.base.geometry import Raster, Region, Shape
-from dreamray.model.identity import describe_process
+from dreamray.model.device_identity import describe_process
 
 IMAGE = tf.TensorSpec([None, None, 3], tf.float32)
 MANY = tf.TensorSpec([None, None, None], tf.float32)
@@ -25,9 +25,13 @@ NUMBER = tf.TensorSpec([], tf.float32)
 class TensorFlowArrays:
     """See `dreamray.engine.interfaces.ArrayBackend`. Several threads may use it at a time."""
 
+    def __init__(self, said: Mapping[str, Any] = {}) -> None:
+        """`said` is told in `about` as well."""
+        self._said = dict(said)
+
     def about(self) -> Mapping[str, Any]:
-        """See `dreamray.model.identity.describe_process`."""
-        return describe_process()
+        """See `dreamray.model.device_identity.describe_process`."""
+        return describe_process() | self._said
 
     def load(self, array: Raster) -> tf.Tensor:
         """Copy an array to the device."""
@@ -61,9 +65,9 @@ class TensorFlowArrays:
         target[rows, columns].assign(target[rows, columns] + values)
         return target
 
-    def absolute_sum(self, values: tf.Tensor) -> float:
-        """The sum of the absolute values, in float64."""
-        return float(_absolute_sum(tf.convert_to_tensor(values)))
+    def absolute_sum(self, values: tf.Tensor) -> tf.Tensor:
+        """The sum of the absolute values, in float64, still on the device."""
+        return _absolute_sum(tf.convert_to_tensor(values))
 
     def smooth(self, values: tf.Tensor, kernels: npt.NDArray[np.float32]) -> tf.Tensor:
         """The mean of what each kernel gives that is run along both axes; edges are drawn out."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import functools
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,9 +64,11 @@ def first_card(load: Load = ctypes.CDLL) -> Card | None:
     )
 
 
+@functools.cache
 def usable_card() -> Card | None:
     """The first card, where TensorFlow's own libraries for it are installed as well."""
-    return first_card() if _has_libraries() else None
+    card = first_card()
+    return card if card is not None and _has_libraries() else None
 
 
 def cudnn_version(built_for: str, load: Load = ctypes.CDLL) -> str:

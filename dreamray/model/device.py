@@ -15,6 +15,9 @@ from dreamray.base.errors import RequestError
 Kernels = Literal["reproducible", "fast"]
 """Which of a device's algorithms are taken: those that always give the same bits, or any."""
 
+Compiler = Literal["none", "xla"]
+"""Who makes one kernel of many of a step's operations: nobody, or XLA, for each shape anew."""
+
 WORKSPACE = 1 << 30
 """Bytes of a graphics card that one convolution may take for the meantime.
 

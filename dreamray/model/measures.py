@@ -19,6 +19,10 @@ _SMALL = 1e-6
 """Beside lengths that are divided by, and under roots: nothing has a slope without end."""
 
 
+_OF_WINDOW = (1, 2, 3)
+"""Axes of rows, columns and channels."""
+
+
 class Measure(Protocol):
     """Something of a layer's cells that is summed over those that a window owns."""
 
@@ -48,10 +52,10 @@ class Measure(Protocol):
     def __call__(
         self, values: tf.Tensor, counted: tf.Tensor, source: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """The sum, float32.
+        """The sum for each of several windows, float32 [n].
 
-        `values` are [1, h, w, c], and so is `source`; `counted`, float32 [1, h, w, 1], is how much
-        each cell counts, 0 for those of other windows.
+        `values` are [n, h, w, c], and so is `source`; `counted`, float32 [n or 1, h, w, 1], is how
+        much each cell counts, 0 for those of other windows.
         """
 
 
@@ -256,7 +260,7 @@ class _Damper(_OfItsOwn):
 
 
 def total_variation(picture: tf.Tensor) -> tf.Tensor:
-    """How much each pixel differs from the next ones to the right and below, [1, h, w, c].
+    """How much each pixel differs from the next ones to the right and below, [n, h, w, c].
 
     At the window's edge from itself.
     """
@@ -272,7 +276,7 @@ def _absolute(values: tf.Tensor) -> tf.Tensor:
 
 
 def length(a: tf.Tensor) -> tf.Tensor:
-    """Of each cell's activations, [1, h, w, 1]; never 0."""
+    """Of each cell's activations, [n, h, w, 1]; never 0."""
     return tf.sqrt(tf.reduce_sum(tf.square(a), -1, keepdims=True) + _SMALL**2)
 
 
@@ -281,14 +285,14 @@ def _dot(a: tf.Tensor, weights: np.float32 | _Vector) -> tf.Tensor:
 
 
 def sum_cells(values: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
-    """The sum of float32 [1, h, w, 1], each cell by what it counts."""
-    return tf.reduce_sum(values * counted)
+    """The sums of float32 [n, h, w, 1] of each window, [n], each cell by what it counts."""
+    return tf.reduce_sum(values * counted, axis=_OF_WINDOW)
 
 
 def sum_squares(
     activations: tf.Tensor, counted: tf.Tensor, weights: np.float32 | _Vector
 ) -> tf.Tensor:
-    """Sum of squared activations [1, h, w, c], each cell by what it counts, weighted by channel.
+    """Sums [n] of squared activations [n, h, w, c], each cell by what it counts, by channel, too.
 
     In float32 whatever the activations' type.
     """
@@ -298,10 +302,11 @@ def sum_squares(
         a = tf.cast(activations, tf.float32)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            upstream = upstream[:, None, None, None]
             return tf.cast(a * (2 * upstream * counted) * weights, activations.dtype)
 
         cells = tf.reduce_sum(tf.square(a) * weights, axis=-1, keepdims=True)
-        return tf.reduce_sum(cells * counted), gradient
+        return tf.reduce_sum(cells * counted, axis=_OF_WINDOW), gradient
 
     return weighted(activations)
 
@@ -327,16 +332,16 @@ def _weigh_channels(name: str, terms: Mapping[Term, float]) -> np.float32 | _Vec
 
 
 def cell_shares(part: tf.Tensor, name: str, shape: tf.Tensor) -> tf.Tensor:
-    """How much of a part of the picture lies in a layer's cells, float32 [1, h, w, 1].
+    """How much of a part of the picture lies in a layer's cells, float32 [n, h, w, 1].
 
     Each cell has the mean of its own pixels: as many as its stride, in the middle of what it sees,
-    so that each pixel is one cell's. `part` is float32 [1, height, width, 1]; `shape` that of the
+    so that each pixel is one cell's. `part` is float32 [n, height, width, 1]; `shape` that of the
     layer's activations.
     """
     layer = architecture.layer(name)
     rows, columns, height, width = layer.rows, layer.columns, shape[1], shape[2]
     down, right = _own_pixels(rows, height), _own_pixels(columns, width)
-    blocks = tf.reshape(part[:, down, right], [1, height, rows.stride, width, columns.stride])
+    blocks = tf.reshape(part[:, down, right], [-1, height, rows.stride, width, columns.stride])
     return tf.reduce_mean(blocks, axis=[2, 4])[..., None]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,6 @@ _NUMBERS = tf.TensorSpec([None], tf.float32)
 _STEP = [MANY, tf.TensorSpec([None, 2, 3], tf.int32), _NUMBERS, _NUMBERS]
 _BATCH_STEP = [tf.TensorSpec([None, None, None, None], tf.float32), *_STEP[1:]]
 _FOUND = (NUMBER, IMAGE)
-_RGB = [1, None, None, 3]
 _SIDE_BY_SIDE = 64
 """Windows of a batch that are computed at a time, at most."""
 
@@ -49,8 +49,13 @@ class TileObjective:
         weights: Weights,
         precision: Precision = "float32",
         guide: Raster | None = None,
+        *,
+        compiled: bool = False,
     ) -> None:
-        """`guide` is the picture that terms follow, float32 [height, width, 3], where any do."""
+        """`guide` is the picture that terms follow, float32 [height, width, 3], where any do.
+
+        `compiled`: XLA compiles the step, for each shape of window anew.
+        """
         layers = [term.of.name for term in terms if not term.damps]
         self.network = Network(weights, layers, precision)
         self._tf32 = precision == "tf32"
@@ -61,7 +66,9 @@ class TileObjective:
             seen = _activations(Network(weights, followed, precision), guide)
         self._measures: Sequence[Measure] = measures_of(terms, self.network.layers, seen)
         self._channels = _channels_of(self._measures)
-        self.steps = TracedSteps(self.network, self._measures, parts_of(terms))
+        self._compiled = compiled
+        parts = parts_of(terms)
+        self.steps = TracedSteps(self.network, self._measures, parts, compiled=compiled)
 
     def aimed_at(self, terms: Mapping[Term, float]) -> TileObjective | None:
         """The objective of other terms with this one's graph, if they differ in channels alone.
@@ -113,6 +120,8 @@ class TileObjective:
         See `gradient`, of which each has the bits. One traced function serves batches of every
         size. Raises MemoryExhaustedError.
         """
+        if self._compiled:  # XLA takes loops apart otherwise, and with them what is in them.
+            return [self.gradient(window, owned, per_cell) for window in windows]
         allow_tf32(self._tf32)
         with tell_memory_errors(Shape(*windows[0].shape[:2])):
             losses, gradients = self.steps.batch(
@@ -123,6 +132,31 @@ class TileObjective:
             )
             return list(zip(losses.numpy().tolist(), tf.unstack(gradients), strict=True))
 
+    def padded_gradients(
+        self,
+        windows: Mapping[int, tf.Tensor],
+        size: int,
+        owned: npt.NDArray[np.int32],
+        per_cell: _Vector,
+    ) -> dict[int, tuple[float, tf.Tensor]]:
+        """Loss and gradient of windows of one shape, computed as one array of `size` of them.
+
+        `windows` are by their places in it; the other places are zeros, which no window sees. See
+        `dreamray.engine.interfaces.BatchObjective`. Raises MemoryExhaustedError.
+        """
+        allow_tf32(self._tf32)
+        some = next(iter(windows.values()))
+        with tell_memory_errors(Shape(*some.shape[:2])):
+            empty = tf.zeros_like(some)
+            losses, gradients = self.steps.array(
+                tf.stack([windows.get(place, empty) for place in range(size)]),
+                tf.constant(owned),
+                tf.constant(per_cell),
+                tf.constant(self._channels),
+            )
+            known = losses.numpy()
+            return {place: (float(known[place]), gradients[place]) for place in windows}
+
 
 class TracedSteps:
     """A network with measures as functions that are traced once.
@@ -131,12 +165,20 @@ class TracedSteps:
     """
 
     def __init__(
-        self, network: Network, measures: Sequence[Measure], parts: Sequence[Part]
+        self,
+        network: Network,
+        measures: Sequence[Measure],
+        parts: Sequence[Part],
+        *,
+        compiled: bool = False,
     ) -> None:
+        """`compiled`: XLA compiles a window, or an array of them, for each shape anew."""
         self._network = network
         self._measures = measures
         self.parts = parts
         """Where terms count: windows have a channel for each."""
+        if compiled:
+            self.window, self.array = _compile(self.window), _compile(self.array)
         self._compares = any(measure.compares for measure in measures)
 
     @tf.function(autograph=False, input_signature=_STEP)
@@ -144,28 +186,13 @@ class TracedSteps:
         self, window: tf.Tensor, owned: tf.Tensor, per_cell: tf.Tensor, channels: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Loss and gradient of a window: see `TileObjective.gradient`."""
-        alone = not (self._compares or self.parts)
-        picture = tf.ensure_shape(window[None] if alone else window[None, ..., :3], _RGB)
-        source = {}
-        if self._compares:
-            source = self._network(tf.ensure_shape(window[None, ..., 3:6], _RGB))
-        parts = window[None, ..., 6 if self._compares else 3 :]
-        with tf.GradientTape() as tape:
-            tape.watch(picture)
-            activations = self._network(picture)
-            sums = []
-            for i, measure in enumerate(self._aimed(channels)):
-                seen = picture if measure.of_picture else activations[measure.scope.layer]
-                before = source[measure.scope.layer] if measure.compares else None
-                counted = self._counted(measure.scope, tf.shape(seen), owned[i], parts)
-                sums.append(measure(seen, counted, before) * per_cell[i])
-            loss = tf.add_n(sums)
-        return loss, tape.gradient(loss, picture)[0]
+        losses, gradients = self._differentiate(window[None], 1, owned, per_cell, channels)
+        return losses[0], gradients[0]
 
     def _counted(
         self, scope: Scope, shape: tf.Tensor, owned: tf.Tensor, parts: tf.Tensor
     ) -> tf.Tensor:
-        """How much each cell counts, float32 [1, h, w, 1]."""
+        """How much each cell counts, float32 [1 or n, h, w, 1]."""
         mask = owned_mask(shape, owned)
         if scope.part is None:
             return mask
@@ -188,6 +215,42 @@ class TracedSteps:
         )
         return losses, gradients
 
+    @tf.function(autograph=False, input_signature=_BATCH_STEP)
+    def array(
+        self, windows: tf.Tensor, owned: tf.Tensor, per_cell: tf.Tensor, channels: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The same as one array: see `TileObjective.padded_gradients`."""
+        return self._differentiate(windows, None, owned, per_cell, channels)
+
+    def _differentiate(
+        self,
+        windows: tf.Tensor,
+        count: int | None,
+        owned: tf.Tensor,
+        per_cell: tf.Tensor,
+        channels: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Losses [n] and gradients [n, height, width, 3] of an array of `count` windows."""
+        shape = [count, None, None, 3]
+        alone = not (self._compares or self.parts)
+        pictures = tf.ensure_shape(windows if alone else windows[..., :3], shape)
+        source = {}
+        if self._compares:
+            source = self._network(tf.ensure_shape(windows[..., 3:6], shape))
+        parts = windows[..., 6 if self._compares else 3 :]
+        with tf.GradientTape() as tape:
+            tape.watch(pictures)
+            activations = self._network(pictures)
+            sums = []
+            for i, measure in enumerate(self._aimed(channels)):
+                seen = pictures if measure.of_picture else activations[measure.scope.layer]
+                before = source[measure.scope.layer] if measure.compares else None
+                counted = self._counted(measure.scope, tf.shape(seen), owned[i], parts)
+                sums.append(measure(seen, counted, before) * per_cell[i])
+            losses = tf.add_n(sums)
+        # No window is in another's loss: what they add up to has the gradient of each.
+        return losses, tape.gradient(losses, pictures)
+
     def _aimed(self, channels: tf.Tensor) -> Iterator[Measure]:
         start = 0
         for measure in self._measures:
@@ -203,6 +266,14 @@ def _channels_of(measures: Sequence[Measure]) -> _Vector:
     """What each channel counts, of all measures that tell it, one behind the other."""
     found = [measure.channels for measure in measures if measure.channels is not None]
     return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+
+def _compile(function: Any) -> Any:
+    """The same of a `tf.function`, by XLA."""
+    signature = function.input_signature
+    return tf.function(
+        function.python_function, autograph=False, input_signature=signature, jit_compile=True
+    )
 
 
 def _activations(network: Network, picture: Raster) -> dict[str, tf.Tensor]:

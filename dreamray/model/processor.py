@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dreamray.base.messages import Aside
+
 _CPUINFO = Path("/proc/cpuinfo")
 
 _X86 = (
@@ -79,6 +81,7 @@ def remark_on(precision: str, about: Mapping[str, Any]) -> str | None:
         return None
     if precision == "tf32":
         return "tf32 is float32 on a processor: only graphics cards have it"
-    if precision == "bfloat16" and instructions not in _FAST:
-        return about_bfloat16(instructions)
-    return None
+    if precision != "bfloat16":
+        return None
+    told = about_bfloat16(instructions)
+    return Aside(told) if instructions in _FAST else told

@@ -45,6 +45,7 @@ _WORDS = {
     "multiprocessors": "number of multiprocessors",
     "cudnn": "cuDNN",
     "tf32": "TF32",
+    "batch": "size of batches",
 }
 
 

@@ -181,6 +181,7 @@ class Renderer:
                 execution.threads,
                 self._after_load.guide,
                 execution.kernels,
+                execution.compiler,
             )
             if execution.on_ray:
                 from dreamray.farm import ray_tile_executor

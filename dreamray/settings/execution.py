@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
-from dreamray.model.device import Kernels
+from dreamray.model.device import Compiler, Kernels
 from dreamray.model.layers import Precision
 from dreamray.settings.schema import Settings
 
@@ -100,6 +100,7 @@ class Execution(Settings):
     precision: Precision = Field(default="float32", description="float32, tf32 or bfloat16")
     kernels: Kernels = Field(default="reproducible", description="reproducible or fast")
     """Whether a graphics card's algorithms are those that always give the same bits."""
+    compiler: Compiler = Field(default="none", description="none or xla")
     tile: Annotated[int, Field(ge=32, le=2**20)] | Literal["auto"] = Field(
         default="auto", description="a whole number of pixels from 32, or auto"
     )

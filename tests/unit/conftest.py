@@ -74,12 +74,19 @@ class Networks:
             monkeypatch.setattr(objective, "TileObjective", self)
 
     def __call__(
-        self, terms: Any, weights: Weights, precision: str = "float32", guide: Any = None
+        self,
+        terms: Any,
+        weights: Weights,
+        precision: str = "float32",
+        guide: Any = None,
+        *,
+        compiled: bool = False,
     ) -> Any:
         of_guide = None if guide is None else guide.tobytes()
-        key = (tuple(terms.items()), id(weights), precision, of_guide)
+        key = (tuple(terms.items()), id(weights), precision, of_guide, compiled)
         if key not in self._made:
-            self._made[key] = weights, self._kind(terms, weights, precision, guide)
+            made = self._kind(terms, weights, precision, guide, compiled=compiled)
+            self._made[key] = weights, made
         return self._made[key][1]
 
 

@@ -14,9 +14,6 @@ from dreamray.farm.check.trial import Trial
 from dreamray.farm.check.trial_process import TrialFailedError, make
 from dreamray.model.device import Kernels
 
-ENGINE = Trial.engine
-"""The engine that is tried."""
-
 
 @dataclass(frozen=True)
 class CheckOptions:
@@ -28,13 +25,15 @@ class CheckOptions:
     """A folder or `s3://` prefix for a round trip."""
     threads: int | None = None
     kernels: Kernels = "reproducible"
+    engine: str = Trial.engine
+    """Whose promises are tried: see `Trial`."""
 
 
 def check_machine(options: CheckOptions, tell: Warn = lambda text: None) -> MachineReport:
     """Try the promises on this machine, and measure it; `tell` hears what is tried next."""
     begun = time.monotonic()
     report = MachineReport()
-    trial = Trial("steps", threads=options.threads, kernels=options.kernels, engine=ENGINE)
+    trial = Trial("steps", threads=options.threads, kernels=options.kernels, engine=options.engine)
     if options.short:
         trial = replace(trial, sides=(128,), steps=5)
 
@@ -62,7 +61,7 @@ def check_machine(options: CheckOptions, tell: Warn = lambda text: None) -> Mach
         attempt("same bits", lambda: add(promises.try_determinism(trial, first, tried)))
     large = replace(trial, sides=(640 if options.short else 768,))
     attempt("exact tiles", lambda: add(promises.try_exactness(large, tried)))
-    if Trial.engine == ENGINE:
+    if options.engine == Trial.engine:
         attempt("float32 is float32", lambda: add([promises.try_products(trial)]))
     if not options.short:
         measured = replace(trial, sides=speeds.SIDES)

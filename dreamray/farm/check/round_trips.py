@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from dreamray.base.errors import DreamrayError
 from dreamray.base.messages import shown
@@ -16,6 +18,9 @@ from dreamray.engine.lockstep.wire import Head, Key, Kind, pack, unpack
 from dreamray.farm.check.findings import Finding
 from dreamray.farm.zeromq import Endpoint, Exchange, RunKeys, ports_of_machine
 from dreamray.storage import locate_folder
+
+WHOLE = "whole"
+"""What the receiver tells of strips that are as they were sent."""
 
 _HOST = "127.0.0.1"
 _STRIP = 8 << 20
@@ -26,47 +31,60 @@ _LIMIT = 60.0
 
 def try_exchange() -> Finding:
     """Whether strips reach another process as they were, with the ports and keys of workers."""
-    promise = "exchange of workers"
     keys = RunKeys.new()
-    strip = np.random.default_rng(0).random(_STRIP // 4, np.float32)
     try:
-        with (
-            _listener(keys) as other,
-            closing(Exchange(keys, _HOST, ports_of_machine())) as here,
-        ):
-            peer = Endpoint(_HOST, int(_line(other)))
-            with closing(here.connect([peer])) as link:
-                begun = time.perf_counter()
-                for number in range(_STRIPS):
-                    link.send(0, pack(_head(number), [strip]))
-                told = _line(other)
-                seconds = time.perf_counter() - begun
+        with contextlib.closing(_Listener(keys)) as other:
+            peer = Endpoint(_HOST, int(other.line()))
+            begun = time.perf_counter()
+            send_strips(keys, _HOST, peer, other.line)
+            return judge_strips(other.told, time.perf_counter() - begun, "through loopback")
     except (DreamrayError, OSError, ValueError) as error:
-        return Finding(promise, False, f"{error}")
-    rate = _STRIPS * _STRIP / 1e9 / seconds
-    whole = told == _digest(strip)
-    found = f"{rate:.2f} GB/s through loopback, encrypted" if whole else told
-    return Finding(promise, whole, f"{_STRIPS} strips of 8 MiB: {found}")
+        return judge_strips(str(error), 0.0, "")
 
 
-def listen() -> None:
-    """Be the other one: tell the port, take all strips, and tell whether they are whole."""
-    public, secret = (bytes.fromhex(sys.stdin.readline()) for _ in range(2))
-    keys = RunKeys(public, secret)
+def judge_strips(told: str, seconds: float, where: str) -> Finding:
+    """What the receiver told of the strips, and how long it took."""
+    whole = told == WHOLE
+    rate = _STRIPS * _STRIP / 1e9 / max(seconds, 1e-9)
+    found = f"{rate:.2f} GB/s {where}, encrypted" if whole else told
+    return Finding("exchange of workers", whole, f"{_STRIPS} strips of 8 MiB: {found}")
+
+
+def send_strips(
+    keys: RunKeys, host: str, peer: Endpoint, done: Callable[[], object] = lambda: None
+) -> None:
+    """Send all strips to a peer as a worker at this address does; part when `done` returns."""
+    strip = _strip()
     with (
-        closing(Exchange(keys, _HOST, ports_of_machine())) as exchange,
-        closing(exchange.connect([])) as link,
+        contextlib.closing(Exchange(keys, host, ports_of_machine())) as here,
+        contextlib.closing(here.connect([peer])) as link,
     ):
-        print(exchange.endpoint.port, flush=True)
-        digests = set()
+        for number in range(_STRIPS):
+            link.send(0, pack(_head(number), [strip]))
+        done()
+
+
+def take_strips(exchange: Exchange) -> str:
+    """Take all strips; `WHOLE` if they are, else what is wrong."""
+    strip = _strip().tobytes()
+    with contextlib.closing(exchange.connect([])) as link:
         for number in range(_STRIPS):
             frames = link.receive(_LIMIT)
             message = None if frames is None else unpack(frames)
             if message is None or message[0] != _head(number):
-                print(f"strip {number} came damaged, or not at all", flush=True)
-                return
-            digests.add(_digest(np.frombuffer(message[1][0], np.float32)))
-        print(*digests, flush=True)
+                return f"strip {number} came damaged, or not within {_LIMIT:.0f} s"
+            if bytes(message[1][0]) != strip:
+                return f"strip {number} came as another one"
+    return WHOLE
+
+
+def listen() -> None:
+    """Be the other process: tell the port, take all strips, and tell whether they are whole."""
+    public, secret = (bytes.fromhex(sys.stdin.readline()) for _ in range(2))
+    keys = RunKeys(public, secret)
+    with contextlib.closing(Exchange(keys, _HOST, ports_of_machine())) as exchange:
+        print(exchange.endpoint.port, flush=True)
+        print(take_strips(exchange), flush=True)
 
 
 def try_storage(place: str) -> Finding:
@@ -101,30 +119,37 @@ def try_storage(place: str) -> Finding:
     return Finding(promise, not wrong, f"{shown(place)}: {'; '.join(wrong) or told}")
 
 
-def _listener(keys: RunKeys) -> subprocess.Popen[str]:
-    code = "from dreamray.farm.check.round_trips import listen; listen()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdin is not None
-    process.stdin.write(f"{keys.public.hex()}\n{keys.secret.hex()}\n")
-    process.stdin.flush()
-    return process
+class _Listener:
+    """The other process, from outside."""
 
+    def __init__(self, keys: RunKeys) -> None:
+        code = "from dreamray.farm.check.round_trips import listen; listen()"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.told = ""
+        """The last line."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{keys.public.hex()}\n{keys.secret.hex()}\n")
+        self._process.stdin.flush()
 
-def _line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline().strip()
-    if not line:
-        raise DreamrayError("the other process ended")
-    return line
+    def line(self) -> str:
+        """The next line that it tells. Raises DreamrayError if there is none any more."""
+        assert self._process.stdout is not None
+        self.told = self._process.stdout.readline().strip()
+        if not self.told:
+            raise DreamrayError("the other process ended")
+        return self.told
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
 
 
 def _head(number: int) -> Head:
     return Head(bytes(16), 1, number, Key(Kind.HALOS, 0))
 
 
-def _digest(strip: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> str:
-    import hashlib
-
-    return hashlib.sha256(strip.tobytes()).hexdigest()
+def _strip() -> npt.NDArray[np.float32]:
+    return np.random.default_rng(0).random(_STRIP // 4, np.float32)

@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -90,6 +90,17 @@ class WatchedEngine(PlainEngine):
     def gradients(self, windows: Sequence[Raster], owned: Any, per_cell: Any) -> list[Any]:
         return [self.gradient(window, owned, per_cell) for window in windows]
 
+    def padded_gradients(
+        self, windows: Mapping[int, Raster], size: int, owned: Any, per_cell: Any
+    ) -> dict[int, tuple[float, Raster]]:
+        """Bits that depend on place and size, as those of a real array may."""
+        found = {place: self.gradient(one, owned, per_cell) for place, one in windows.items()}
+        tilt = np.linspace(1, 2, next(iter(windows.values())).shape[1], dtype=np.float32)[:, None]
+        return {
+            place: (loss, gradient * tilt ** np.float32(1 + place + 10 * size))
+            for place, (loss, gradient) in found.items()
+        }
+
 
 @dataclass(frozen=True)
 class PlainTools:
@@ -100,6 +111,8 @@ class PlainTools:
     precision: str = "float32"
     threads: int | None = 1
     guide: Any = None
+    kernels: str = "reproducible"
+    compiler: str = "none"
     watch: Watch = field(default_factory=Watch)
 
     def engine(self) -> Any:
@@ -110,14 +123,20 @@ class Bench:
     """A studio, a folder of sources, one of its results, and one of those of `render`."""
 
     def __init__(
-        self, folder: Path, dream: Dream = DREAM, execution: Execution = EXECUTION, batch: int = 1
+        self,
+        folder: Path,
+        dream: Dream = DREAM,
+        execution: Execution = EXECUTION,
+        batch: int = 1,
+        *,
+        padded: bool = False,
     ) -> None:
         self.folder = folder
         self.dream = dream
         self.execution = execution
         self.watch = Watch()
         tools: Any = PlainTools(dream, watch=self.watch)
-        self.runner = TaskRunner(tools, execution, batch)
+        self.runner = TaskRunner(tools, execution, batch, padded=padded)
         for name in ("in", "out", "rendered"):
             (folder / name).mkdir()
 
@@ -311,6 +330,28 @@ class TestSameBytesAsRender:
         assert {outcome.record.state for outcome in outcomes} == {State.DONE}
         for name in names:
             assert bench.made(name) == bench.rendered(name, name)
+
+    def test_of_a_padded_batch_depend_on_its_size_and_on_no_companion(self, tmp_path):
+        """Nor on how many there are; and the size is told."""
+
+        def made(folder: str, count: int, size: int) -> list[bytes]:
+            (tmp_path / folder).mkdir()
+            bench = Bench(tmp_path / folder, batch=size, padded=True)
+            names = [
+                bench.put(f"{number}.png", saved(noise(60, 70, seed=number)))
+                for number in range(count)
+            ]
+            with ThreadPoolExecutor(2 * size) as pool:
+                outcomes = list(pool.map(lambda name: bench.make(name, name), names))
+            assert {outcome.record.state for outcome in outcomes} == {State.DONE}
+            metadata = read_metadata(io.BytesIO(bench.made(names[0])), names[0])
+            assert metadata["execution"]["batch"] == size
+            return [bench.made(name) for name in names]
+
+        many, few, other = made("many", 6, 4), made("few", 2, 4), made("other", 2, 2)
+        assert many[:2] == few
+        pixels = [[decode(one, "a").pixels for one in some] for some in (few, other)]
+        assert (np.array(pixels[0]) != np.array(pixels[1])).any()
 
     @pytest.mark.slow
     @pytest.mark.parametrize("guided", [False, True])
@@ -868,7 +909,9 @@ class TestWholeSet:
         def dreamt(source: object, destination: object, **options: Any) -> tuple[Any, int]:
             watch = Watch()
             monkeypatch.setattr(loader, "load", lambda source, warn: PLAIN)
-            monkeypatch.setattr(job, "EngineSpec", lambda *given: PlainTools(*given, watch=watch))
+            monkeypatch.setattr(
+                job, "EngineSpec", lambda *given, **more: PlainTools(*given, **more, watch=watch)
+            )
             counts = dream_set(
                 str(source),
                 str(destination),

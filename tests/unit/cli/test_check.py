@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import pytest
 
 from dreamray.farm.check import machine_check
+from dreamray.farm.check.machine_check import CheckOptions
 from tests.unit.cli.conftest import Run
 
 pytestmark = pytest.mark.slow
 
 
+def try_engine(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Have the command try another engine than dreamray's own."""
+    patched = functools.partial(CheckOptions, engine=f"tests.support.check_engines:{name}")
+    monkeypatch.setattr(machine_check, "CheckOptions", patched)
+
+
 def test_a_patched_engine_ends_it_with_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine_check, "ENGINE", "tests.support.check_engines:seamed")
+    try_engine(monkeypatch, "seamed")
     ended = run("check", "--short", "--quiet")
     assert ended.code == 1
     assert "exact tiles, float32  BROKEN" in ended.out
@@ -21,7 +29,7 @@ def test_a_patched_engine_ends_it_with_1(run: Run, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_sound_one_ends_with_0_and_gives_json(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine_check, "ENGINE", "tests.support.check_engines:sound")
+    try_engine(monkeypatch, "sound")
     ended = run("check", "--short", "--json")
     assert ended.code == 0, ended.err
     (report,) = json.loads(ended.out).values()

@@ -599,6 +599,30 @@ def test_plan_tells_how_many_workers_help(run: Run, tmp_path: Path) -> None:
     assert "workers: 3 of 4 help, the busiest with 3 tiles" in run(*plan, "--workers", "1:4").out
 
 
+@pytest.mark.parametrize(
+    ("instructions", "words"),
+    [("AVX2", "twice as long as float32"), ("AVX-512 with bfloat16", "twice as fast as float32")],
+)
+def test_plan_and_render_tell_what_bfloat16_costs_on_this_processor(
+    plain_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instructions: str, words: str
+) -> None:
+    from dreamray.cli import estimate
+    from dreamray.model.processor import Processor
+    from tests.support.plain_engine import PlainEngine
+
+    about = {"device": "CPU", "instructions": instructions}
+    monkeypatch.setattr(estimate, "this_processor", lambda: Processor("Some", instructions))
+    monkeypatch.setattr(PlainEngine, "about", lambda self: about)
+    picture = tmp_path / "in.png"
+    Image.fromarray(noise()).save(picture)
+    out = plain_run("plan", picture, "--no-probe").out
+    assert re.search(f"^processor: Some; bfloat16 .*{words}", out, re.MULTILINE)
+    assert "in float32\n" in out
+    ended = plain_run("render", picture, tmp_path / "out.png", *LITTLE, "--precision", "bfloat16")
+    assert ended.code == 0, ended.err
+    assert words in ended.err
+
+
 def test_layers_lists_the_blocks_and_every_layer_on_request(run: Run) -> None:
     assert re.search(r"^mixed5 +16 +543x543 +768$", run("layers").out, re.MULTILINE)
     assert len(run("layers").out.splitlines()) == 12

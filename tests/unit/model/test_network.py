@@ -221,6 +221,31 @@ class TestGradient:
         assert cosine > 0.9
 
 
+def test_the_step_compiled_by_xla_is_that_of_the_graph(untrained, image):
+    """To rounding, with terms of all kinds; one window alone, beside others, and in an array."""
+    from dreamray.model.objective import TileObjective
+    from dreamray.model.terms import parse_sum
+
+    terms = parse_sum("mixed0 + mean(mixed0) + guide(mixed0) + accent(mixed0) - 0.1*tv")
+    plain, compiled = (
+        TileObjective(terms, untrained, guide=image[:75, :80], compiled=xla)
+        for xla in (False, True)
+    )
+    scopes = len(plain.scopes)
+    owned = np.tile(np.int32([[2, 9], [2, 9]]), (scopes, 1, 1))
+    per_cell = np.full(scopes, 0.01, np.float32)
+    window = tf.constant(np.concatenate([image[:100, :112], image[5:105, 3:115]], 2))
+    loss, sharp = plain.gradient(window, owned, per_cell)
+    found = [
+        compiled.gradient(window, owned, per_cell),
+        compiled.gradients([window, window], owned, per_cell)[1],
+        compiled.padded_gradients({1: window}, 2, owned, per_cell)[1],
+    ]
+    for one, gradient in found:
+        assert float(one) == pytest.approx(float(loss), rel=1e-5)
+        assert relative_error(gradient.numpy(), sharp.numpy()) < 1e-3
+
+
 def vjp(function, x, upstream):
     with tf.GradientTape() as tape:
         tape.watch(x)

@@ -14,8 +14,9 @@ from dreamray.base.errors import PictureError, RequestError
 from dreamray.base.geometry import Shape
 from dreamray.base.messages import show_size
 from dreamray.model.architecture import convolution_flops
-from dreamray.plan import memory_model
-from dreamray.plan.planner import PicturePlan, Planner
+from dreamray.model.cuda import Card
+from dreamray.plan import memory_model, planner
+from dreamray.plan.planner import PicturePlan, Planner, budget_of
 from dreamray.plan.tiles import exact_halo, plan_tiles
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution, parse_size
@@ -78,6 +79,17 @@ class TestPure:
         assert memory_model.default_budget() == 64 * GIB
         monkeypatch.setattr(memory_model, "_installed_memory", lambda: 2**28)
         assert memory_model.default_budget() == GIB
+
+    @pytest.mark.parametrize(
+        ("card", "budget"), [(4, 1), (8, 4), (15.9, 12), (22.5, 16), (39.6, 32), (79.6, 64)]
+    )
+    def test_that_of_a_card_leaves_its_libraries_room(self, monkeypatch, card, budget):
+        """And does not vary with what drivers keep to themselves."""
+        there = Card("some", int(card * GIB), "9.0", 132, "1")
+        monkeypatch.setattr(planner, "usable_card", lambda: there)
+        assert budget_of(Execution()) == budget * GIB
+        assert budget_of(Execution(memory="2GiB")) == 2 * GIB
+        assert budget_of(Execution(workers=2)) == planner.FARM_BUDGET
 
 
 class TestBudget:

@@ -125,6 +125,7 @@ class TestRange:
         [
             ("precision", "float32, tf32 or bfloat16", ["float16", 32]),
             ("kernels", "reproducible or fast", ["any", ""]),
+            ("compiler", "none or xla", ["jax", ""]),
             ("same_kind", "auto, always or never", ["yes", "any"]),
             ("tile", "from 32, or auto", [31, 0, -5, 2**20 + 1, 100.5, "large"]),
             ("overlap", "from 0, or exact", [-1, 2**20 + 1, 0.5, "none"]),

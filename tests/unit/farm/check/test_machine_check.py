@@ -43,8 +43,7 @@ def check(monkeypatch: pytest.MonkeyPatch) -> Check:
     monkeypatch.setattr(round_trips, "try_exchange", lambda: Finding("exchange", True, ""))
 
     def run(name: str, **options: Any) -> MachineReport:
-        monkeypatch.setattr(machine_check, "ENGINE", engine(name))
-        return check_machine(CheckOptions(**options))
+        return check_machine(CheckOptions(engine=engine(name), **options))
 
     return run
 

@@ -10,7 +10,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from dreamray.base.geometry import Shape  # noqa: E402
-from dreamray.model import identity  # noqa: E402
+from dreamray.model import device_identity as identity  # noqa: E402
 from dreamray.model.cuda import Card  # noqa: E402
 from dreamray.model.device import allow_tf32, start_tensorflow  # noqa: E402
 from dreamray.raster.chunked import ChunkGrid  # noqa: E402
