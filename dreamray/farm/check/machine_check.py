@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import metadata
 from typing import Any
 
 from dreamray.base.messages import Warn
@@ -51,7 +54,7 @@ def check_machine(options: CheckOptions, tell: Warn = lambda text: None) -> Mach
     except TrialFailedError as error:
         report.findings.append(Finding("steps", False, str(error)))
         return report
-    report.machine = first["about"]
+    report.machine = first["about"] | _versions()
     precisions = promises.precisions_on(str(report.machine.get("device", "")))
     tried = precisions[:1] if options.short else precisions
     add = report.findings.extend
@@ -85,3 +88,12 @@ def check_machine(options: CheckOptions, tell: Warn = lambda text: None) -> Mach
         add([round_trips.try_storage(options.storage)])
     report.seconds = round(time.monotonic() - begun, 1)
     return report
+
+
+def _versions() -> dict[str, str]:
+    """Of what else may matter, beside what a worker says of itself."""
+    packages = {}
+    for name in ("numpy", "keras", "ray", "nvidia-cudnn-cu12", "torch"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            packages[name] = metadata.version(name)
+    return {"python": platform.python_version(), "system": platform.platform(), **packages}

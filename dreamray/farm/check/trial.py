@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from dreamray.base.errors import MemoryExhaustedError
 from dreamray.base.geometry import Raster, Region, Shape
 from dreamray.engine.ascent import Octave, Step
 from dreamray.engine.interfaces import Engine
@@ -29,10 +30,12 @@ from dreamray.model.device import Kernels, keep_freed_memory
 from dreamray.model.layers import NUMBERS, Precision
 from dreamray.model.weights.loader import load
 from dreamray.plan.memory_model import OCTAVE_PIXEL, on_card, predict_peak
+from dreamray.plan.planner import budget_of
 from dreamray.plan.tiles import TilePlan, plan_tiles
 from dreamray.raster.chunked import ChunkedRaster, ChunkGrid
 from dreamray.raster.lazy import ArrayRaster, read
 from dreamray.settings.dream import Dream
+from dreamray.settings.execution import Execution
 from dreamray.storage import MemoryFolder
 
 _BLOCK = 512
@@ -171,14 +174,22 @@ def try_speed(trial: Trial) -> dict[str, Any]:
     rate = _matrix_rate(precision)
     steps = []
     for count, side in enumerate(trial.sides, start=1):
+        planned = _predicted(side, engine, precision, count)
+        if steps and planned > budget_of(Execution()):
+            break
         plan = plan_tiles(Shape(side, side), engine.objective.layers)
-        seconds = _step_seconds(engine, plan, picture(side))
+        try:
+            seconds = _step_seconds(engine, plan, picture(side))
+        except MemoryExhaustedError:
+            if not steps:
+                raise
+            break
         steps.append(
             {
                 "side": side,
                 "seconds": seconds,
                 "rate": convolution_flops(engine.objective.layers, side, side) / seconds,
-                **_memory(side, engine, precision, count),
+                **_memory(planned),
             }
         )
         if seconds > trial.enough:
@@ -237,13 +248,17 @@ def _matrix_rate(precision: Precision) -> float | None:
     return float(2 * _MATRIX**3 / statistics.median(_timed(multiply) for _ in range(_REPEATS)))
 
 
-def _memory(side: int, engine: Engine[Any], precision: Precision, shapes: int) -> dict[str, int]:
-    """Bytes at the peak, and what the plan counts with: of the card, or of the process."""
+def _predicted(side: int, engine: Engine[Any], precision: Precision, shapes: int) -> int:
+    """Bytes that a plan counts with for a window, after so many shapes of it."""
     pixels, layers = side * side, engine.objective.layers
-    predicted = predict_peak(pixels, OCTAVE_PIXEL * pixels, Shape(0, 0), layers, precision, shapes)
+    return predict_peak(pixels, OCTAVE_PIXEL * pixels, Shape(0, 0), layers, precision, shapes)
+
+
+def _memory(planned: int) -> dict[str, int]:
+    """Bytes at the peak, and what is planned: of the card, or of the process."""
     if (peak := _card_peak()) is not None:
-        return {"peak": peak, "predicted": on_card(predicted)}
-    return {"peak": _process_peak(), "predicted": predicted}
+        return {"peak": peak, "predicted": on_card(planned)}
+    return {"peak": _process_peak(), "predicted": planned}
 
 
 def _card_peak() -> int | None:

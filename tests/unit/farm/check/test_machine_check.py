@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dreamray.farm.check import findings, machine_check, promises, round_trips, speeds
+from dreamray.farm.check import findings, machine_check, promises, round_trips, speeds, trial
 from dreamray.farm.check.findings import Finding, MachineReport, StepTime, last_words
 from dreamray.farm.check.machine_check import CheckOptions, check_machine
-from dreamray.farm.check.trial import _KINDS, Trial
+from dreamray.farm.check.trial import Trial
 from dreamray.farm.check.trial_process import TrialFailedError, make
 from dreamray.storage import MemoryFolder
 
@@ -27,19 +28,23 @@ def engine(name: str) -> str:
 def check(monkeypatch: pytest.MonkeyPatch) -> Check:
     """A check of an engine of `check_engines`, in this process: others take seconds to start."""
 
-    def try_here(trial: Trial) -> dict[str, Any]:
+    def try_here(given: Trial) -> dict[str, Any]:
         try:
-            return json.loads(json.dumps(_KINDS[trial.kind](Trial.from_json(trial.to_json()))))
+            found = trial._KINDS[given.kind](Trial.from_json(given.to_json()))
+            return dict(json.loads(json.dumps(found)))
         except RuntimeError as error:
             raise TrialFailedError(str(error)) from None
 
     def at_once(trials: Sequence[Trial]) -> list[dict[str, Any]]:
-        return [try_here(trial) for trial in trials]
+        return [try_here(one) for one in trials]
 
     for module in (promises, speeds, machine_check):
         monkeypatch.setattr(module, "make", try_here)
     monkeypatch.setattr(promises, "make_at_once", at_once)
     monkeypatch.setattr(speeds, "SIDES", (128, 192))
+    # What other tests have left in this process is not this engine's.
+    monkeypatch.setattr(trial, "_process_peak", lambda: 1 << 20)
+    monkeypatch.setattr(trial, "_matrix_rate", lambda precision: 1e9)
     monkeypatch.setattr(round_trips, "try_exchange", lambda: Finding("exchange", True, ""))
 
     def run(name: str, **options: Any) -> MachineReport:
@@ -67,6 +72,8 @@ def test_an_engine_that_keeps_its_promises_is_measured(check: Check) -> None:
     ]
     assert any("as float32 here, at 192x192" in remark for remark in report.remarks)
     assert report.machine["device"] == "NumPy"
+    assert report.machine["python"] == platform.python_version()
+    assert report.rates == {"float32": 1e9, "bfloat16": 1e9}
 
 
 def test_a_short_one_tries_the_promises_alone(check: Check) -> None:
@@ -98,8 +105,8 @@ def test_what_the_fast_kernels_give_up_is_not_tried(check: Check) -> None:
 @pytest.mark.slow
 def test_bits_are_compared_between_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real ones: the engine has other bits in each."""
-    trial = Trial("steps", sides=(128,), steps=2, engine=engine("drifting"))
-    (finding,) = promises.try_determinism(trial, make(trial), ["float32"])
+    tried = Trial("steps", sides=(128,), steps=2, engine=engine("drifting"))
+    (finding,) = promises.try_determinism(tried, make(tried), ["float32"])
     assert finding.holds is False
     assert "in 4 processes: 4 different results" in finding.told
 
