@@ -75,7 +75,8 @@ def exchange_between(nodes: Sequence[Mapping[str, Any]], cpus: float) -> Finding
         NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes[:2]
     )
     keys = RunKeys.new()
-    listener = ray.remote(_Listener).options(num_cpus=cpus, scheduling_strategy=second).remote()
+    kind: Any = ray.remote(num_cpus=cpus)(_Listener)
+    listener = kind.options(scheduling_strategy=second).remote()
     try:
         peer = ray.get(listener.listen.remote(keys), timeout=_SOON)
         told = listener.take.remote()

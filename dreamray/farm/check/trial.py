@@ -172,7 +172,7 @@ def try_speed(trial: Trial) -> dict[str, Any]:
     (precision,) = trial.precisions
     engine = trial.make_engine(precision)
     rate = _matrix_rate(precision)
-    steps = []
+    steps: list[dict[str, Any]] = []
     for count, side in enumerate(trial.sides, start=1):
         planned = _predicted(side, engine, precision, count)
         if steps and planned > budget_of(Execution()):
@@ -203,7 +203,7 @@ def try_pytorch(trial: Trial) -> dict[str, Any]:
     from dreamray.model.device import available_threads
 
     (precision,) = trial.precisions
-    steps = []
+    steps: list[dict[str, Any]] = []
     for compiled in (False, True):
         for side in trial.sides:
             step = make_step(side, precision, compiled, trial.threads or available_threads())
