@@ -258,7 +258,7 @@ def test_the_settings_of_the_chart_are_the_options_of_the_command_line(name: str
     known = set(schema_of_settings())
     theirs = {"help", "address", "exchange-ports"}  # The cluster is the chart's to choose.
     assert options - theirs <= known
-    of_bulk = {"include", "format", "overwrite", "max-failures", "batch", "no-report"}
+    of_bulk = {"include", "format", "overwrite", "max-failures", "batch", "padded", "no-report"}
     of_render = {"fresh", "keep-work", "preview"}
     assert known - options <= (of_bulk if name == "render" else of_render)
 
