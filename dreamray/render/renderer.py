@@ -79,6 +79,8 @@ class Renderer:
         self._loaded: _Loaded | None = None
         self._lender: Renderer | None = None
         self._closing = contextlib.ExitStack()
+        self._remarked: set[str] = set()
+        """What was said of who computes, here or by renderers of other dreams of this one's."""
 
     def __enter__(self) -> Self:
         return self
@@ -154,6 +156,7 @@ class Renderer:
         self.load()
         other = Renderer(dream, self.execution, self._on_event, weights=self.weights)
         other.load()
+        other._remarked = self._remarked
         if other.dream.engine_key == self.dream.engine_key:
             other._lender = self
         elif self.execution.on_ray:
@@ -191,7 +194,9 @@ class Renderer:
                 self._executor = self._closing.enter_context(farm)
             else:
                 self._executor = LocalTileExecutor(Worker(spec.engine()))
-                if remark := remark_on(execution.precision, self._executor.about()):
+                remark = remark_on(execution.precision, self._executor.about())
+                if remark is not None and remark not in self._remarked:
+                    self._remarked.add(remark)
                     self._warn(remark)
         return self._executor
 

@@ -621,6 +621,10 @@ def test_plan_and_render_tell_what_bfloat16_costs_on_this_processor(
     ended = plain_run("render", picture, tmp_path / "out.png", *LITTLE, "--precision", "bfloat16")
     assert ended.code == 0, ended.err
     assert words in ended.err
+    vary = ("--vary", "layer=mixed0,mixed1", "--precision", "bfloat16")
+    ended = plain_run("sweep", picture, tmp_path / "sheet.jpg", *LITTLE, *vary)
+    assert ended.code == 0, ended.err
+    assert ended.err.count(words) == 1
 
 
 def test_layers_lists_the_blocks_and_every_layer_on_request(run: Run) -> None:
