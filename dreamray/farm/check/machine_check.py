@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
@@ -16,6 +16,7 @@ from dreamray.farm.check.findings import Finding, MachineReport
 from dreamray.farm.check.trial import Trial
 from dreamray.farm.check.trial_process import TrialFailedError, make
 from dreamray.model.device import Kernels
+from dreamray.model.layers import Precision
 
 
 @dataclass(frozen=True)
@@ -35,59 +36,91 @@ class CheckOptions:
 def check_machine(options: CheckOptions, tell: Warn = lambda text: None) -> MachineReport:
     """Try the promises on this machine, and measure it; `tell` hears what is tried next."""
     begun = time.monotonic()
-    report = MachineReport()
-    trial = Trial("steps", threads=options.threads, kernels=options.kernels, engine=options.engine)
-    if options.short:
-        trial = replace(trial, sides=(128,), steps=5)
+    check = _MachineCheck(options, tell)
+    with contextlib.suppress(_NoEngineError):
+        check.see_what_there_is()
+        check.try_promises()
+        if not options.short:
+            check.measure()
+        check.try_round_trips()
+    check.report.seconds = round(time.monotonic() - begun, 1)
+    return check.report
 
-    def attempt(what: str, call: Callable[[], Any]) -> None:
-        """A trial that fails breaks its promise, and keeps no other one from being tried."""
-        tell(what)
-        try:
-            call()
-        except TrialFailedError as error:
-            report.findings.append(Finding(what, False, str(error)))
 
-    tell("what there is")
-    try:
-        first = make(trial)
-    except TrialFailedError as error:
-        report.findings.append(Finding("steps", False, str(error)))
-        return report
-    report.machine = first["about"] | _versions()
-    precisions = promises.precisions_on(str(report.machine.get("device", "")))
-    tried = precisions[:1] if options.short else precisions
-    add = report.findings.extend
-    if options.kernels == "fast":
-        add([Finding("same bits", None, "--fast gives them up")])
-    else:
-        attempt("same bits", lambda: add(promises.try_determinism(trial, first, tried)))
-    large = replace(trial, sides=(640 if options.short else 768,))
-    attempt("exact tiles", lambda: add(promises.try_exactness(large, tried)))
-    if options.engine == Trial.engine:
-        attempt("float32 is float32", lambda: add([promises.try_products(trial)]))
-    if not options.short:
-        measured = replace(trial, sides=speeds.SIDES)
-        for precision in precisions:
+class _NoEngineError(Exception):
+    """There is nothing to be tried."""
 
-            def measure(precision: Any = precision) -> None:
-                steps, rate = speeds.measure_steps(measured, precision)
-                report.steps.extend(steps)
+
+class _MachineCheck:
+    """A check on its way, and what it has found so far."""
+
+    def __init__(self, options: CheckOptions, tell: Warn) -> None:
+        self.report = MachineReport()
+        self._options = options
+        self._tell = tell
+        self._precisions: tuple[Precision, ...] = ()
+        self._first: dict[str, Any] = {}
+        self._trial = Trial(
+            "steps", threads=options.threads, kernels=options.kernels, engine=options.engine
+        )
+        if options.short:
+            self._trial = replace(self._trial, sides=(128,), steps=5)
+
+    def see_what_there_is(self) -> None:
+        """What computes here. Raises _NoEngineError where nothing does, which breaks a promise."""
+        with self._attempt("an engine"):
+            self._first = make(self._trial)
+        if not self._first:
+            raise _NoEngineError
+        self.report.machine = self._first["about"] | _versions()
+        self._precisions = promises.precisions_on(str(self._first["about"].get("device", "")))
+
+    def try_promises(self) -> None:
+        """In a short check in float32 alone."""
+        options, add = self._options, self.report.findings.extend
+        precisions = self._precisions[:1] if options.short else self._precisions
+        if options.kernels == "fast":
+            add([Finding("same bits", None, "--fast gives them up")])
+        else:
+            with self._attempt("same bits"):
+                add(promises.try_determinism(self._trial, self._first, precisions))
+        with self._attempt("exact tiles"):
+            side = 640 if options.short else 768
+            add(promises.try_exactness(replace(self._trial, sides=(side,)), precisions))
+        if options.engine == Trial.engine:
+            with self._attempt("float32 is float32"):
+                add([promises.try_products(self._trial)])
+
+    def measure(self) -> None:
+        """Steps of several sizes in each precision, and what they take of memory."""
+        report, trial = self.report, replace(self._trial, sides=speeds.SIDES)
+        for precision in self._precisions:
+            with self._attempt(f"steps in {precision}"):
+                steps, rate = speeds.measure_steps(trial, precision)
+                report.steps += steps
                 if rate is not None:
                     report.rates[precision] = rate
-
-            attempt(f"steps in {precision}", measure)
-        add([speeds.compare_memory(report.steps)])
+        report.findings.append(speeds.compare_memory(report.steps))
         report.remarks += speeds.compare_precisions(report.steps)
-        tell("PyTorch")
-        report.steps += speeds.measure_pytorch(measured, precisions, report.remarks)
-    tell("exchange of workers")
-    add([round_trips.try_exchange()])
-    if options.storage is not None:
-        tell("storage")
-        add([round_trips.try_storage(options.storage)])
-    report.seconds = round(time.monotonic() - begun, 1)
-    return report
+        self._tell("PyTorch")
+        report.steps += speeds.measure_pytorch(trial, self._precisions, report.remarks)
+
+    def try_round_trips(self) -> None:
+        """To another process, and to a storage if one is named."""
+        self._tell("exchange of workers")
+        self.report.findings.append(round_trips.try_exchange())
+        if self._options.storage is not None:
+            self._tell("storage")
+            self.report.findings.append(round_trips.try_storage(self._options.storage))
+
+    @contextlib.contextmanager
+    def _attempt(self, what: str) -> Iterator[None]:
+        """A trial that fails breaks its promise, and keeps no other one from being tried."""
+        self._tell(what)
+        try:
+            yield
+        except TrialFailedError as error:
+            self.report.findings.append(Finding(what, False, str(error)))
 
 
 def _versions() -> dict[str, str]:

@@ -82,7 +82,8 @@ class Trial:
 
 def make_engine(trial: Trial, precision: Precision) -> Engine[Any]:
     """Dreamray's own, with the weights in the package: trained ones see as far as they can."""
-    return EngineSpec(Dream(), load("bestiary"), precision, trial.threads, trial.kernels).engine()
+    weights, threads = load("bestiary"), trial.threads
+    return EngineSpec(Dream(), weights, precision, threads, kernels=trial.kernels).engine()
 
 
 def picture(side: int, seed: int = 0) -> Raster:
@@ -114,7 +115,7 @@ def try_steps(trial: Trial) -> dict[str, Any]:
         engine = trial.make_engine(precision)
         about = dict(engine.arrays.about())
         side = trial.sides[0]
-        plan = plan_tiles(Shape(side, side), engine.objective.layers)
+        plan = plan_tiles(Shape(side, side), _layers(engine))
         dreamt = ascend(engine, plan, picture(side), dream)
         found[precision] = hashlib.sha256(np.ascontiguousarray(dreamt).tobytes()).hexdigest()
     return {"sha256": found, "about": about}
@@ -133,8 +134,8 @@ def try_exactness(trial: Trial) -> dict[str, Any]:
     sharp: dict[int, Raster] = {}
     for precision in trial.precisions:
         engine = trial.make_engine(precision)
-        whole = plan_tiles(Shape(side, side), engine.objective.layers)
-        tiled = plan_tiles(Shape(side, side), engine.objective.layers, side // 2)
+        whole = plan_tiles(Shape(side, side), _layers(engine))
+        tiled = plan_tiles(Shape(side, side), _layers(engine), side // 2)
         for seed in (0, 1):
             image = picture(side, seed)
             untiled = ascend(engine, whole, image, dream) - image
@@ -177,7 +178,7 @@ def try_speed(trial: Trial) -> dict[str, Any]:
         planned = _predicted(side, engine, precision, count)
         if steps and planned > budget_of(Execution()):
             break
-        plan = plan_tiles(Shape(side, side), engine.objective.layers)
+        plan = plan_tiles(Shape(side, side), _layers(engine))
         try:
             seconds = _step_seconds(engine, plan, picture(side))
         except MemoryExhaustedError:
@@ -188,7 +189,7 @@ def try_speed(trial: Trial) -> dict[str, Any]:
             {
                 "side": side,
                 "seconds": seconds,
-                "rate": convolution_flops(engine.objective.layers, side, side) / seconds,
+                "rate": convolution_flops(_layers(engine), side, side) / seconds,
                 **_memory(planned),
             }
         )
@@ -215,6 +216,11 @@ def try_pytorch(trial: Trial) -> dict[str, Any]:
             if seconds > trial.enough:
                 break
     return {"steps": steps}
+
+
+def _layers(engine: Engine[Any]) -> tuple[str, ...]:
+    """What its objective looks at."""
+    return tuple(dict.fromkeys(scope.layer for scope in engine.objective.scopes))
 
 
 def _step_seconds(engine: Engine[Any], plan: TilePlan, image: Raster) -> float:
@@ -250,7 +256,7 @@ def _matrix_rate(precision: Precision) -> float | None:
 
 def _predicted(side: int, engine: Engine[Any], precision: Precision, shapes: int) -> int:
     """Bytes that a plan counts with for a window, after so many shapes of it."""
-    pixels, layers = side * side, engine.objective.layers
+    pixels, layers = side * side, _layers(engine)
     return predict_peak(pixels, OCTAVE_PIXEL * pixels, Shape(0, 0), layers, precision, shapes)
 
 
