@@ -9,6 +9,7 @@
 | `scheduler`, `retry_queue` | handing out, trying again, recording |
 | `task`, `task_runner` | one picture, and a process that makes several at a time |
 | `task_executor`, `ray_executor`, `executors` | threads of this process, or a cluster's workers |
+| `feeding` | how many pictures each has in hand |
 | `existing`, `digests`, `record`, `manifest` | what is known of finished ones, from run to run |
 | `bulk_events`, `bulk_metrics`, `reporting`, `report` | telling of it |
 | `atlas` | a set of all channels of a layer, and its picture |
