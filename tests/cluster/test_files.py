@@ -24,6 +24,7 @@ import yaml
 from ray.autoscaler.tags import TAG_RAY_CLUSTER_NAME
 
 from dreamray.cli import app
+from dreamray.farm.kinds import KIND
 from tests.support.crds import check_kuberay_takes
 from tests.support.places import PROJECT
 from tests.support.s3_server import server_program
@@ -245,6 +246,7 @@ def test_gpus_are_on_spot_and_come_from_none_and_the_head_has_no_tasks(name: str
         assert workers["min_workers"] == 0
         assert 0 < workers["max_workers"] <= cloud(name)["max_workers"]
         assert workers["resources"]["GPU"] == 1
+        assert workers["labels"][KIND]
         assert re.search("(?i)spot", json.dumps(workers["node_config"]))
     types[cloud(name)["head_node_type"]] = head
     start = " ".join(cloud(name)["head_start_ray_commands"])
