@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple
 
-from dreamray.engine.interfaces import A, CellRanges, Objective, PerCell
+from dreamray.engine.interfaces import A, CellRanges, Number, Objective, PerCell
 from dreamray.model.terms import Scope
 
 GRADIENT = "gradient"
@@ -104,7 +104,7 @@ class WatchedObjective(Generic[A]):
         """See `Objective`."""
         return self._objective.scopes
 
-    def gradient(self, window: A, owned: CellRanges, per_cell: PerCell) -> tuple[float, A]:
+    def gradient(self, window: A, owned: CellRanges, per_cell: PerCell) -> tuple[Number, A]:
         """See `Objective`."""
         height, width, _ = window.shape
         with self._activity.doing(self._key, GRADIENT, int(height) * int(width)):

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Generic
 
 from dreamray.base.errors import DreamrayError, MemoryExhaustedError
-from dreamray.engine.interfaces import A, BatchObjective, CellRanges, PerCell
+from dreamray.engine.interfaces import A, BatchObjective, CellRanges, Number, PerCell
 from dreamray.model.terms import Scope
 
 
@@ -51,7 +51,7 @@ class _PendingGradient(Generic[A]):
     owned: CellRanges
     per_cell: PerCell
     place: int = 0
-    found: Future[tuple[float, A]] = field(default_factory=Future)
+    found: Future[tuple[Number, A]] = field(default_factory=Future)
 
     @property
     def kind(self) -> _Kind:
@@ -132,7 +132,7 @@ class SharedObjective(Generic[A]):
 
     def gradient(
         self, window: A, owned: CellRanges, per_cell: PerCell, place: int = 0
-    ) -> tuple[float, A]:
+    ) -> tuple[Number, A]:
         """Loss and gradient of a window, the same bits as of the objective's own `gradient`.
 
         But for padded batches. A thread that does not take part does so for this one call. Raises
@@ -214,7 +214,7 @@ class SharedObjective(Generic[A]):
             self._settle(request, found)
         return True
 
-    def _batch(self, group: Sequence[_PendingGradient[A]]) -> list[tuple[float, A]]:
+    def _batch(self, group: Sequence[_PendingGradient[A]]) -> Sequence[tuple[Number, A]]:
         one = group[0]
         if not self._padded:
             windows = [request.window for request in group]
@@ -231,7 +231,7 @@ class SharedObjective(Generic[A]):
         else:
             self._settle(request, found)
 
-    def _settle(self, request: _PendingGradient[A], outcome: tuple[float, A] | Exception) -> None:
+    def _settle(self, request: _PendingGradient[A], outcome: tuple[Number, A] | Exception) -> None:
         """Let a thread go on, though others of its group may have to wait still."""
         with self._changed:
             if isinstance(outcome, Exception):
@@ -255,6 +255,6 @@ class PlacedObjective(Generic[A]):
         """See `SharedObjective`."""
         return self._shared.scopes
 
-    def gradient(self, window: A, owned: CellRanges, per_cell: PerCell) -> tuple[float, A]:
+    def gradient(self, window: A, owned: CellRanges, per_cell: PerCell) -> tuple[Number, A]:
         """See `SharedObjective`."""
         return self._shared.gradient(window, owned, per_cell, self._place)

@@ -82,7 +82,7 @@ class TileTask:
         for number in range(self.dream.iterations):
             rolled = roll(self.dream, self.octave, number)
             alone.begin(HaloExchange(plan, (0,), rolled), refinement(self.dream, number))
-            loss, _ = alone.compute(0)
+            loss = float(alone.compute(0)[0])
             if number == 0:
                 first_loss = loss
             if self._is_over(loss, first_loss):

@@ -50,6 +50,13 @@ PerCell = npt.NDArray[np.float32]
 """[scopes]: one over the number of cells of the whole picture's feature map."""
 
 
+Number = SupportsFloat
+"""One that may lie on the device still: `float()` waits until it is there.
+
+So it is asked for once all that does not depend on it is on its way.
+"""
+
+
 class Objective(Protocol[A]):
     """The loss of windows, and its gradient: see `dreamray.model.objective.TileObjective`."""
 
@@ -57,7 +64,7 @@ class Objective(Protocol[A]):
     def scopes(self) -> Sequence[Scope]:
         """What it counts the cells of, in the network's order."""
 
-    def gradient(self, window: A, owned: CellRanges, per_cell: PerCell) -> tuple[float, A]:
+    def gradient(self, window: A, owned: CellRanges, per_cell: PerCell) -> tuple[Number, A]:
         """Loss and gradient of a window. Raises MemoryExhaustedError.
 
         What terms take beside the picture is there as more channels, in this order: where a dream
@@ -71,7 +78,7 @@ class BatchObjective(Objective[A], Protocol):
 
     def gradients(
         self, windows: Sequence[A], owned: CellRanges, per_cell: PerCell
-    ) -> list[tuple[float, A]]:
+    ) -> Sequence[tuple[Number, A]]:
         """Loss and gradient of each of several windows of one shape, with the bits of `gradient`.
 
         Raises MemoryExhaustedError.
@@ -79,7 +86,7 @@ class BatchObjective(Objective[A], Protocol):
 
     def padded_gradients(
         self, windows: Mapping[int, A], size: int, owned: CellRanges, per_cell: PerCell
-    ) -> dict[int, tuple[float, A]]:
+    ) -> Mapping[int, tuple[Number, A]]:
         """Loss and gradient of windows of one shape at their places in one array of so many.
 
         Places without a window are empty. The bits depend on window, place, shape and size, and
@@ -114,8 +121,8 @@ class ArrayBackend(Protocol[A]):
     def add(self, target: A, region: Region, values: A) -> A:
         """The array with something added in a region; in place where it can be."""
 
-    def absolute_sum(self, values: A) -> SupportsFloat:
-        """Of all elements, in float64. Whoever makes a number of it may have to wait for it."""
+    def absolute_sum(self, values: A) -> Number:
+        """Of all elements, in float64."""
 
     def smooth(self, values: A, kernels: Kernels) -> A:
         """The mean of what each kernel gives that is run along both axes; edges are drawn out.
@@ -130,8 +137,8 @@ class ArrayBackend(Protocol[A]):
         array's corner; beyond its edges there are zeros. Raises MemoryExhaustedError.
         """
 
-    def square_sums(self, values: A) -> Sequence[float]:
-        """Of each three channels in turn the sum of the squares, in float64."""
+    def square_sums(self, values: A) -> npt.ArrayLike:
+        """Of each three channels in turn the sum of the squares, in float64; see `Number`."""
 
     def balance(self, values: A, scales: Sequence[float]) -> A:
         """Each three channels divided by their scale, and added up: [height, width, 3]."""

@@ -19,7 +19,7 @@ import numpy as np
 
 from dreamray.base.geometry import Raster, Region
 from dreamray.engine.halo_exchange import HaloExchange, Piece
-from dreamray.engine.interfaces import A, CellRanges, Engine, PerCell
+from dreamray.engine.interfaces import A, CellRanges, Engine, Number, PerCell
 from dreamray.engine.optimizer import direction
 from dreamray.model.terms import Scope
 from dreamray.plan import tiles
@@ -128,7 +128,7 @@ class Subdomain(Generic[A]):
         for (tile, region), pixels in zip(needed.items(), halos, strict=True):
             self._foreign[tile] = region, self._arrays.load(pixels)
 
-    def compute(self, tile: int) -> tuple[float, dict[int, list[Raster]]]:
+    def compute(self, tile: int) -> tuple[Number, dict[int, list[Raster]]]:
         """The loss of a tile's window, and for each owner that it reaches the gradient there.
 
         Raises MemoryExhaustedError; the images are then as they were.
@@ -162,10 +162,10 @@ class Subdomain(Generic[A]):
         assert all(total.complete for total in self._sums.values())
         self._foreign = {}
         gradients = [self._buffer["gradient", tile] for tile in self.tiles]
+        # A card is waited for when it has all to do.
         if self._refinement.levels:
             bands = [self._arrays.square_sums(gradient) for gradient in gradients]
-            return [tuple(map(float, one)) for one in bands]
-        # A card is waited for once, and not for each tile.
+            return [tuple(np.asarray(one).tolist()) for one in bands]
         sums = [self._arrays.absolute_sum(gradient) for gradient in gradients]
         return [(float(one),) for one in sums]
 
@@ -192,7 +192,7 @@ class Subdomain(Generic[A]):
             moved = self._arrays.fade(image, moved, self._buffer["mask", tile])
         self._buffer["image", tile] = moved
 
-    def _window_gradient(self, number: int, pieces: Sequence[Sequence[Piece]]) -> tuple[float, A]:
+    def _window_gradient(self, number: int, pieces: Sequence[Sequence[Piece]]) -> tuple[Number, A]:
         def pixels(piece: Piece) -> A:
             if piece.source in self._foreign:
                 known, values = self._foreign[piece.source]

@@ -94,8 +94,8 @@ class TileObjective:
 
     def gradient(
         self, window: tf.Tensor, owned: npt.NDArray[np.int32], per_cell: _Vector
-    ) -> tuple[float, tf.Tensor]:
-        """The loss of a window, and its gradient.
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The loss of a window, and its gradient, both still on the device.
 
         Args:
             window: float32 [height, width, 3], and more channels for what terms take beside the
@@ -110,7 +110,7 @@ class TileObjective:
             loss, gradient = self.steps.window(
                 window, tf.constant(owned), tf.constant(per_cell), tf.constant(self._channels)
             )
-            return float(loss), gradient
+            return loss, gradient
 
     def gradients(
         self, windows: Sequence[tf.Tensor], owned: npt.NDArray[np.int32], per_cell: _Vector

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from random import Random
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class Tiled:
             for other in self._turns(exchange.receivers(me)):
                 halos = self._subdomains[me].halos(exchange, other)
                 self._subdomains[other].take_halos(me, halos)
-        losses: dict[int, float] = {}
+        losses: dict[int, SupportsFloat] = {}
         for me, one in self._subdomains.items():
             for tile in self._turns(one.tiles):
                 losses[tile], outgoing = one.compute(tile)
@@ -87,7 +87,7 @@ class Tiled:
             sums |= zip(one.tiles, one.sums(), strict=True)
         numbers = range(len(self.plan.tiles))
         return StepMeasure(
-            tuple(losses[tile] for tile in numbers),
+            tuple(float(losses[tile]) for tile in numbers),
             tuple(sums[tile] for tile in numbers),
             3 * math.prod(self.plan.shape),
         )

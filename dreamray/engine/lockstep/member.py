@@ -26,7 +26,7 @@ from dreamray.engine.ascent import (
     roll,
 )
 from dreamray.engine.halo_exchange import HaloExchange, Roll
-from dreamray.engine.interfaces import A, Engine
+from dreamray.engine.interfaces import A, Engine, Number
 from dreamray.engine.lockstep.all_reduce import AllReduce, Found
 from dreamray.engine.lockstep.mailbox import Mailbox
 from dreamray.engine.lockstep.transport import Alone
@@ -182,9 +182,11 @@ class Member(Generic[A]):
                 self._subdomain.add(key.tile, _rasters(frames, regions))
         with self._doing("sums"):
             sums = zip(self._subdomain.tiles, self._subdomain.sums(), strict=True)
-        return self._all_reduce.gather({tile: (losses[tile], *total) for tile, total in sums})
+        return self._all_reduce.gather(
+            {tile: (float(losses[tile]), *total) for tile, total in sums}
+        )
 
-    def _windows(self, number: int, exchange: HaloExchange) -> Iterator[tuple[int, float]]:
+    def _windows(self, number: int, exchange: HaloExchange) -> Iterator[tuple[int, Number]]:
         """The losses of all windows.
 
         Those that others wait for come as soon as their halos are there, and meanwhile, while

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -195,6 +196,38 @@ def test_who_cannot_be_reached_is_given_up_sooner(alone: bytes) -> None:
     world = Cut([Fault("drop")] * 10**5)
     assert bytes_by(Crew(engine, 3, worlds(world))) == alone
     assert world.now < LIMITS.unreachable + 1
+
+
+class LateEngine(PlainEngine):
+    """Its numbers are there when they are asked for, as on a graphics card."""
+
+    def __init__(self) -> None:
+        super().__init__(LAYER)
+        self.noted: list[str] = []
+
+    def gradient(self, *window: Any) -> Any:
+        self.noted.append("gradient")
+        loss, gradient = super().gradient(*window)
+        return Late(loss, self.noted), gradient
+
+    def absolute_sum(self, values: Any) -> Any:
+        return Late(super().absolute_sum(values), self.noted)
+
+
+@dataclass(frozen=True)
+class Late:
+    value: float
+    noted: list[str]
+
+    def __float__(self) -> float:
+        self.noted.append("waits")
+        return self.value
+
+
+def test_a_device_is_waited_for_when_it_has_all_of_a_step_to_do(alone: bytes) -> None:
+    late, tiles = LateEngine(), len(PLAN.tiles)
+    assert bytes_by(LocalTileExecutor(Worker(late))) == alone
+    assert late.noted == (["gradient"] * tiles + ["waits"] * 2 * tiles) * DREAM.iterations
 
 
 def test_neither_reading_nor_storing_is_computing() -> None:
