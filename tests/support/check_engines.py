@@ -47,5 +47,41 @@ def seamed(trial: Trial, precision: str) -> Any:
     return _Seamed("mixed0")
 
 
+class _Card(PlainEngine):
+    """Says that it is one, and computes something else there than on a processor."""
+
+    def __init__(self, trial: Trial, error: float) -> None:
+        super().__init__("mixed0")
+        self._error = error if trial.card else 0.0
+
+    def about(self) -> Any:
+        return {**super().about(), "device": "GPU stand-in"}
+
+    def gradient(
+        self, window: Raster, owned: npt.NDArray[np.int32], per_cell: Raster
+    ) -> tuple[float, Raster]:
+        loss, gradient = super().gradient(window, owned, per_cell)
+        gradient[:, ::2] *= np.float32(1 + self._error)
+        return loss, gradient
+
+
+def card(trial: Trial, precision: str) -> Any:
+    return _Card(trial, 1e-4)
+
+
+def other_card(trial: Trial, precision: str) -> Any:
+    return _Card(trial, 1e-2)
+
+
+class _TellsCards(PlainEngine):
+    def about(self) -> Any:
+        return {**super().about(), "cards": os.environ.get("CUDA_VISIBLE_DEVICES")}
+
+
+def tells_cards(trial: Trial, precision: str) -> Any:
+    """Which cards its process may see."""
+    return _TellsCards("mixed0")
+
+
 def missing(trial: Trial, precision: str) -> Any:
     raise RuntimeError("no such library")

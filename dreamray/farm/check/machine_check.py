@@ -18,6 +18,9 @@ from dreamray.farm.check.trial_process import TrialFailedError, make
 from dreamray.model.device import Kernels
 from dreamray.model.layers import Precision
 
+_GRADIENT_SIDE = 128
+"""Pixels: its numbers are told as text."""
+
 
 @dataclass(frozen=True)
 class CheckOptions:
@@ -60,6 +63,7 @@ class _MachineCheck:
         self._tell = tell
         self._precisions: tuple[Precision, ...] = ()
         self._first: dict[str, Any] = {}
+        self._device = ""
         self._trial = Trial(
             "steps", threads=options.threads, kernels=options.kernels, engine=options.engine
         )
@@ -73,7 +77,8 @@ class _MachineCheck:
         if not self._first:
             raise _NoEngineError
         self.report.machine = self._first["about"] | _versions()
-        self._precisions = promises.precisions_on(str(self._first["about"].get("device", "")))
+        self._device = str(self._first["about"].get("device", ""))
+        self._precisions = promises.precisions_on(self._device)
 
     def try_promises(self) -> None:
         """In a short check in float32 alone."""
@@ -87,6 +92,9 @@ class _MachineCheck:
         with self._attempt("exact tiles"):
             side = 640 if options.short else 768
             add(promises.try_exactness(replace(self._trial, sides=(side,)), precisions))
+        if promises.is_card(self._device):
+            with self._attempt("the processor's gradient"):
+                add([promises.try_gradient(replace(self._trial, sides=(_GRADIENT_SIDE,)))])
         if options.engine == Trial.engine:
             with self._attempt("float32 is float32"):
                 add([promises.try_products(self._trial)])

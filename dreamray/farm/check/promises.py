@@ -6,21 +6,31 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from dreamray.farm.check.findings import Finding
-from dreamray.farm.check.trial import Trial
+from dreamray.farm.check.trial import Trial, distance
 from dreamray.farm.check.trial_process import make, make_at_once
 from dreamray.model.layers import Precision
 
 EXACT = 5e-6
 """Relative error of the gradient in tiles, in float32: what the tests hold as well."""
 
+ALIKE = 1e-3
+"""Relative error of a card's gradient beside the processor's: rounding, and a kink or two."""
+
 SHARP = 1e-5
 """Relative error of products in float32; those of TF32 are fifty times as large."""
 
 
+def is_card(device: str) -> bool:
+    """Whether that is a graphics card, by what a worker says of itself."""
+    return device.startswith("GPU")
+
+
 def precisions_on(device: str) -> tuple[Precision, ...]:
     """Those that differ on a device, `float32` first."""
-    return ("float32", "tf32", "bfloat16") if device.startswith("GPU") else ("float32", "bfloat16")
+    return ("float32", "tf32", "bfloat16") if is_card(device) else ("float32", "bfloat16")
 
 
 def try_determinism(
@@ -60,6 +70,23 @@ def try_exactness(trial: Trial, precisions: Sequence[Precision]) -> Iterator[Fin
             error <= allowed,
             f"relative error of the gradient {error:.1e}, allowed {allowed:.1e}",
         )
+
+
+def try_gradient(trial: Trial) -> Finding:
+    """Whether a graphics card computes what the processor beside it does.
+
+    Rounding can decide a kink of the network otherwise: it is the better one of two pictures.
+    """
+    trial = replace(trial, kind="gradient")
+    here, there = (make(replace(trial, card=card))["gradients"] for card in (True, False))
+    error = min(
+        distance(np.array(one), np.array(other)) for one, other in zip(here, there, strict=True)
+    )
+    return Finding(
+        "the processor's gradient",
+        error <= ALIKE,
+        f"relative error of the card's in float32 {error:.1e}, allowed {ALIKE:.1e}",
+    )
 
 
 def try_products(trial: Trial) -> Finding:

@@ -50,13 +50,15 @@ class Trial:
     """What is to be done, in which precision, and how large."""
 
     kind: str
-    """steps, exactness, products, speed or pytorch."""
+    """steps, exactness, gradient, products, speed or pytorch."""
     precisions: tuple[Precision, ...] = ("float32",)
     sides: tuple[int, ...] = (320,)
     """Of square pictures, in pixels."""
     steps: int = 20
     threads: int | None = None
     kernels: Kernels = "reproducible"
+    card: bool = True
+    """Whether a graphics card may be used, if there is one."""
     enough: float = 1.0
     """Seconds of a step after which no larger one is measured."""
     engine: str = "dreamray.farm.check.trial:make_engine"
@@ -140,11 +142,21 @@ def try_exactness(trial: Trial) -> dict[str, Any]:
             image = picture(side, seed)
             untiled = ascend(engine, whole, image, dream) - image
             sharp.setdefault(seed, untiled)
-            error = _distance(ascend(engine, tiled, image, dream) - image, untiled)
-            far = _distance(untiled, sharp[seed])
+            error = distance(ascend(engine, tiled, image, dream) - image, untiled)
+            far = distance(untiled, sharp[seed])
             if error <= errors.get(precision, error):
                 errors[precision], rounding[precision] = error, far
     return {"errors": errors, "rounding": rounding}
+
+
+def try_gradient(trial: Trial) -> dict[str, Any]:
+    """The untiled gradients of two pictures in float32, flat."""
+    dream = Dream(iterations=1, step=_FAR, max_loss=None)
+    engine, side = trial.make_engine("float32"), trial.sides[0]
+    plan = plan_tiles(Shape(side, side), _layers(engine))
+    images = [picture(side, seed) for seed in (0, 1)]
+    found = [ascend(engine, plan, image, dream) - image for image in images]
+    return {"gradients": [one.ravel().tolist() for one in found]}
 
 
 def try_products(trial: Trial) -> dict[str, Any]:
@@ -164,7 +176,7 @@ def try_products(trial: Trial) -> dict[str, Any]:
     found = tf.nn.conv2d(a.astype(np.float32), kernel.astype(np.float32), 1, "VALID").numpy()
     with tf.device("/CPU:0"):
         true = tf.nn.conv2d(a, kernel.astype(np.float32).astype(np.float64), 1, "VALID").numpy()
-    return {"error": _distance(found.astype(np.float64), true)}
+    return {"error": distance(found.astype(np.float64), true)}
 
 
 def try_speed(trial: Trial) -> dict[str, Any]:
@@ -289,7 +301,7 @@ def _timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def _distance(one: Raster, other: Raster) -> float:
+def distance(one: Raster, other: Raster) -> float:
     """Relative to the second one, as L2."""
     return float(np.linalg.norm(one - other) / max(float(np.linalg.norm(other)), 1e-30))
 
@@ -297,6 +309,7 @@ def _distance(one: Raster, other: Raster) -> float:
 _KINDS: dict[str, Callable[[Trial], dict[str, Any]]] = {
     "steps": try_steps,
     "exactness": try_exactness,
+    "gradient": try_gradient,
     "products": try_products,
     "speed": try_speed,
     "pytorch": try_pytorch,

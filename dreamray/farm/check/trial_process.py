@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,11 +28,13 @@ class TrialProcess:
     def __init__(self, trial: Trial) -> None:
         """Start it."""
         self._trial = trial
+        hidden = {} if trial.card else {"CUDA_VISIBLE_DEVICES": ""}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "dreamray.farm.check.trial"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env={**os.environ, **hidden},
             text=True,
         )
         assert self._process.stdin is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 
 import pytest
 
@@ -20,11 +21,16 @@ def try_engine(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(machine_check, "CheckOptions", patched)
 
 
-def test_a_patched_engine_ends_it_with_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    try_engine(monkeypatch, "seamed")
+@pytest.mark.parametrize(
+    ("engine", "promise"), [("seamed", "exact tiles, float32"), ("drifting", "same bits, float32")]
+)
+def test_a_patched_engine_ends_it_with_1(
+    run: Run, monkeypatch: pytest.MonkeyPatch, engine: str, promise: str
+) -> None:
+    try_engine(monkeypatch, engine)
     ended = run("check", "--short", "--quiet")
     assert ended.code == 1
-    assert "exact tiles, float32  BROKEN" in ended.out
+    assert re.search(rf"{promise} +BROKEN", ended.out)
     assert "please report it" in ended.out
 
 

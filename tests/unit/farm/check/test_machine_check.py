@@ -91,6 +91,27 @@ def test_tiles_that_are_not_exact_break_a_promise(check: Check) -> None:
     assert [one.promise for one in report.broken] == ["exact tiles, float32"]
 
 
+def test_a_card_has_the_gradient_of_the_processor_beside_it(check: Check) -> None:
+    report = check("card", short=True)
+    assert [one.promise for one in report.findings][2] == "the processor's gradient"
+    assert report.broken == []
+    other = promises.try_gradient(Trial("gradient", sides=(128,), engine=engine("other_card")))
+    assert other.holds is False
+    assert "allowed 1.0e-03" in other.told
+
+
+def test_products_that_are_rounded_break_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for error, holds in (2e-7, True), (5e-4, False):
+        monkeypatch.setattr(promises, "make", lambda trial, error=error: {"error": error})
+        assert promises.try_products(Trial("steps")).holds is holds
+
+
+@pytest.mark.slow
+def test_a_process_may_be_kept_from_cards() -> None:
+    tried = Trial("steps", sides=(128,), steps=1, engine=engine("tells_cards"), card=False)
+    assert make(tried)["about"]["cards"] == ""
+
+
 def test_an_engine_that_cannot_be_made_breaks_one(check: Check) -> None:
     (finding,) = check("missing").broken
     assert "no such library" in finding.told
