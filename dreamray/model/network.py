@@ -14,6 +14,7 @@ written as what it is, a convolution with the flipped filter, whose code is fast
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 import numpy as np
@@ -34,15 +35,22 @@ class Network:
     Attributes:
         layers: the names of the layers, in the network's order.
         precision: the type of the activations and of the arithmetic.
+        compiled: whether XLA compiles it.
     """
 
     def __init__(
-        self, weights: Weights, layers: Iterable[str], precision: Precision = "float32"
+        self,
+        weights: Weights,
+        layers: Iterable[str],
+        precision: Precision = "float32",
+        *,
+        compiled: bool = False,
     ) -> None:
         self._needed = architecture.ancestors(layers)
         wanted = set(layers)
         self.layers = tuple(layer.name for layer in self._needed if layer.name in wanted)
         self.precision = precision
+        self.compiled = compiled
         weights.check_reaches(self.layers)
         self._weights = weights
         self._type = tf.as_dtype(NUMBERS.get(precision, precision))
@@ -116,7 +124,8 @@ class _Forward:
         if layer.op == "relu":
             return tf.nn.relu(self._values[architecture.LAYERS[name].inputs[0]])
         if layer.op == "max_pool":
-            return tf.nn.max_pool2d(self._values[name], layer.kernel, layer.stride, "VALID")
+            pool = max_pool_of_slices if self._network.compiled else tf.nn.max_pool2d
+            return pool(self._values[name], layer.kernel, layer.stride, "VALID")
         return average_pool(self._values[name])
 
     def _convolve(self, layer: Layer) -> None:
@@ -160,6 +169,24 @@ class _Forward:
             return tf.nn.conv2d(x, forward, 1, padding), gradient
 
         return convolve(x)
+
+
+def max_pool_of_slices(
+    x: tf.Tensor, kernel: tuple[int, int], stride: int, padding: str = "VALID"
+) -> tf.Tensor:
+    """As `tf.nn.max_pool2d`, and of several largest cells the first has the gradient, too.
+
+    For XLA, which refuses to compile the gradient of that one where kernels are reproducible.
+    """
+    assert padding == "VALID"
+    shape = tf.shape(x)
+    ends = [(shape[1 + axis] - kernel[axis]) // stride * stride + 1 for axis in (0, 1)]
+    parts = [
+        x[:, row : row + ends[0] : stride, column : column + ends[1] : stride]
+        for row in range(kernel[0])
+        for column in range(kernel[1])
+    ]
+    return functools.reduce(tf.maximum, parts)
 
 
 @tf.custom_gradient

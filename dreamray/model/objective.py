@@ -57,7 +57,7 @@ class TileObjective:
         `compiled`: XLA compiles the step, for each shape of window anew.
         """
         layers = [term.of.name for term in terms if not term.damps]
-        self.network = Network(weights, layers, precision)
+        self.network = Network(weights, layers, precision, compiled=compiled)
         self._tf32 = precision == "tf32"
         allow_tf32(self._tf32)
         followed = [term.of.name for term in terms if term.kind == GUIDE]

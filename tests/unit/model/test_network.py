@@ -9,7 +9,7 @@ import tensorflow as tf
 from dreamray.base.errors import WeightsError
 from dreamray.model import architecture, network
 from dreamray.model.architecture import LAYERS, ancestors
-from dreamray.model.network import Network, average_pool
+from dreamray.model.network import Network, average_pool, max_pool_of_slices
 from dreamray.raster.pixels import to_tensor
 from dreamray.settings.dream import Dream
 from tests.support.likeness import relative_error
@@ -222,10 +222,15 @@ class TestGradient:
 
 
 def test_the_step_compiled_by_xla_is_that_of_the_graph(untrained, image):
-    """To rounding, with terms of all kinds; one window alone, beside others, and in an array."""
+    """To rounding, with terms of all kinds; one window alone, beside others, and in an array.
+
+    XLA refuses some operations where kernels are reproducible.
+    """
+    from dreamray.model.device import start_tensorflow
     from dreamray.model.objective import TileObjective
     from dreamray.model.terms import parse_sum
 
+    start_tensorflow()
     terms = parse_sum("mixed0 + mean(mixed0) + guide(mixed0) + accent(mixed0) - 0.1*tv")
     plain, compiled = (
         TileObjective(terms, untrained, guide=image[:75, :80], compiled=xla)
@@ -270,6 +275,15 @@ class TestOperations:
         x = tf.constant(np.random.default_rng(1).normal(size=(2, *shape, 3)))
         theirs = vjp(lambda x: tf.nn.avg_pool2d(x, 3, 1, "SAME"), x, noise_like)
         same(vjp(average_pool, x, noise_like), theirs)
+
+    @pytest.mark.parametrize("shape", [(3, 3), (4, 7), (12, 11)])
+    def test_max_pool(self, shape):
+        """Where several cells are the largest ones, too: whole numbers have many of them."""
+        random = np.random.default_rng(1)
+        for x in random.normal(size=(2, *shape, 3)), random.integers(3, size=(2, *shape, 3)):
+            x = tf.constant(x.astype(np.float64))
+            theirs = vjp(lambda x: tf.nn.max_pool2d(x, 3, 2, "VALID"), x, noise_like)
+            same(vjp(lambda x: max_pool_of_slices(x, (3, 3), 2), x, noise_like), theirs)
 
     @pytest.mark.parametrize("number", [0, 1, 2, 3, 7, 26, 32, 33, 78, 79])
     def test_convolution(self, untrained, number):
