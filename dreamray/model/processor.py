@@ -24,7 +24,7 @@ _X86 = (
 _ARM = (("NEON with bfloat16", {"bf16"}), ("NEON", {"asimd"}))
 
 _FAST = {"AMX with bfloat16", "AVX-512 with bfloat16"}
-_SLOW = {"AVX2"}
+_EVEN = {"AVX2"}
 """Where it was measured: see docs/performance.md."""
 
 
@@ -63,8 +63,8 @@ def about_bfloat16(instructions: str) -> str:
     """What bfloat16 costs beside float32 with these instructions, in one line."""
     if instructions in _FAST:
         return f"bfloat16 is about twice as fast as float32 on this processor ({instructions})"
-    if instructions in _SLOW:
-        return f"bfloat16 takes about twice as long as float32 on this processor ({instructions})"
+    if instructions in _EVEN:
+        return f"bfloat16 takes about as long as float32 on this processor ({instructions})"
     return (
         f"whether bfloat16 is faster than float32 on this processor ({instructions}) was never "
         "measured: `dreamray check` does"

@@ -9,7 +9,13 @@ import tensorflow as tf
 from dreamray.base.errors import WeightsError
 from dreamray.model import architecture, network
 from dreamray.model.architecture import LAYERS, ancestors
-from dreamray.model.network import Network, average_pool, max_pool_of_slices
+from dreamray.model.network import (
+    Network,
+    average_pool,
+    max_pool_of_slices,
+    strided_conv2d,
+    sub_pixel_kernel,
+)
 from dreamray.raster.pixels import to_tensor
 from dreamray.settings.dream import Dream
 from tests.support.likeness import relative_error
@@ -284,6 +290,17 @@ class TestOperations:
             x = tf.constant(x.astype(np.float64))
             theirs = vjp(lambda x: tf.nn.max_pool2d(x, 3, 2, "VALID"), x, noise_like)
             same(vjp(lambda x: max_pool_of_slices(x, (3, 3), 2), x, noise_like), theirs)
+
+    @pytest.mark.parametrize("shape", [(3, 3), (4, 7), (11, 12), (12, 11)])
+    def test_strided_convolution_of_bfloat16(self, shape):
+        random = np.random.default_rng(4)
+        kernel = random.normal(size=(3, 3, 4, 5)).astype(np.float32)
+        forward, backward = (
+            tf.constant(one, tf.float64) for one in (kernel, sub_pixel_kernel(kernel, 2))
+        )
+        x = tf.constant(random.normal(size=(2, *shape, 4)))
+        theirs = vjp(lambda x: tf.nn.conv2d(x, forward, 2, "VALID"), x, noise_like)
+        same(vjp(lambda x: strided_conv2d(x, forward, backward, 2), x, noise_like), theirs)
 
     @pytest.mark.parametrize("number", [0, 1, 2, 3, 7, 26, 32, 33, 78, 79])
     def test_convolution(self, untrained, number):

@@ -58,7 +58,7 @@ def test_what_bfloat16_costs_is_said_by_what_was_measured(instructions: str, wor
     ("precision", "about", "words"),
     [
         ("float32", {"instructions": "AVX2"}, None),
-        ("bfloat16", {"instructions": "AVX2"}, "twice as long"),
+        ("bfloat16", {"instructions": "AVX2"}, "as long as float32"),
         ("bfloat16", {"instructions": "AVX-512 with bfloat16"}, "twice as fast"),
         ("bfloat16", {"instructions": "AVX"}, "never measured"),
         ("tf32", {"instructions": "AVX2"}, "tf32 is float32"),
