@@ -20,7 +20,7 @@ from dreamray.engine.events import Event, StepDone
 from dreamray.engine.interfaces import Engine
 from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import Worker
-from dreamray.model.terms import Scope, parse_sum
+from dreamray.model.terms import Scope, parse_sum, parts_of
 from dreamray.plan.planner import Planner
 from dreamray.raster.lazy import ArrayRaster, read
 from dreamray.render.checkpoint import CheckpointStore
@@ -437,7 +437,7 @@ LAYERS = {"mixed2": 1.0, "mixed3": 0.5}
 SQUARES = "mixed2 + 0.5*mixed3"
 OTHER_TERMS = (
     "mean(mixed3) + cosine(mixed2[3:1,5:-0.5]) + near(mixed3[7],0.5,0.5,0.2) - 0.1*tv - 0.2*l2",
-    "guide(mixed2) + accent(mixed3)",
+    "guide(mixed2) + accent(mixed3) + near(mixed2,0.4,0.6,0.1)",
 )
 
 
@@ -492,8 +492,8 @@ class TestNetwork:
         chosen = parse_sum(terms)
         network = TileObjective(chosen, weights, precision, window(9, 100, 110))
         scopes = len(network.scopes)
-        channels = 6 if any(term.compares for term in chosen) else 3
-        owned = np.broadcast_to(np.int32([[2, 7], [2, 9]]), (scopes, 2, 2))
+        channels = 3 + 3 * any(term.compares for term in chosen) + len(parts_of(chosen))
+        owned = np.broadcast_to(np.int32([[2, 7, -1], [2, 9, -1]]), (scopes, 2, 3))
         per_cell = np.full(scopes, 1 / 100, np.float32)
         mine = tf.constant(window(0, 121, 150, channels))
         others = [tf.constant(window(seed, 121, 150, channels)) for seed in (1, 2)]

@@ -237,15 +237,16 @@ def test_the_step_compiled_by_xla_is_that_of_the_graph(untrained, image):
     from dreamray.model.terms import parse_sum
 
     start_tensorflow()
-    terms = parse_sum("mixed0 + mean(mixed0) + guide(mixed0) + accent(mixed0) - 0.1*tv")
+    terms = parse_sum("mixed0 + mean(mixed0) + guide(mixed0) + near(accent(mixed0),0,0,1) - 0.1*tv")
     plain, compiled = (
         TileObjective(terms, untrained, guide=image[:75, :80], compiled=xla)
         for xla in (False, True)
     )
     scopes = len(plain.scopes)
-    owned = np.tile(np.int32([[2, 9], [2, 9]]), (scopes, 1, 1))
+    owned = np.tile(np.int32([[2, 9, -1], [2, 9, -1]]), (scopes, 1, 1))
     per_cell = np.full(scopes, 0.01, np.float32)
-    window = tf.constant(np.concatenate([image[:100, :112], image[5:105, 3:115]], 2))
+    beside = [image[5:105, 3:115], np.abs(image[2:102, 1:113, :1])]
+    window = tf.constant(np.concatenate([image[:100, :112], *beside], 2))
     loss, sharp = plain.gradient(window, owned, per_cell)
     found = [
         compiled.gradient(window, owned, per_cell),
