@@ -15,6 +15,9 @@ from dreamray.model.layers import Precision
 SIDES = (256, 512, 1024, 2048, 4096)
 """Until a step takes long, or memory is out."""
 
+_EVEN = 1.1
+"""A ratio of times that may be chance."""
+
 
 def measure_steps(trial: Trial, precision: Precision) -> tuple[list[StepTime], float | None]:
     """Steps by size, and the rate of a product of large matrices. Raises TrialFailedError."""
@@ -72,5 +75,14 @@ def compare_precisions(steps: Sequence[StepTime]) -> Iterator[str]:
         if both := sharp.keys() & seconds.keys():
             side = max(both)
             ratio = sharp[side] / seconds[side]
-            how = f"{ratio:.1f} times as fast" if ratio >= 1 else f"{1 / ratio:.1f} times as slow"
-            yield f"{precision} is {how} as float32 here, at {side}x{side}"
+            yield f"{precision} {_compare(ratio)} float32 here, at {side}x{side}"
+
+
+def _compare(ratio: float) -> str:
+    if 1 / _EVEN < ratio < _EVEN:
+        return "takes about as long as"
+    return (
+        f"is {ratio:.1f} times as fast as"
+        if ratio > 1
+        else f"takes {1 / ratio:.1f} times as long as"
+    )

@@ -480,7 +480,11 @@ def dream(objective: Any, place: int, max_loss: float | None) -> tuple[bytes, li
 
 @pytest.mark.slow
 class TestNetwork:
-    @pytest.mark.parametrize("terms", [SQUARES, *OTHER_TERMS])
+    @pytest.mark.parametrize(
+        ("weights", "terms"),
+        [("untrained", SQUARES), *(("trained", terms) for terms in (SQUARES, *OTHER_TERMS))],
+        indirect=["weights"],
+    )
     def test_a_place_in_an_array_has_its_bits_whatever_is_at_the_others(
         self, weights: Any, precision: Any, terms: str
     ) -> None:

@@ -228,7 +228,7 @@ class TestGradient:
 
 
 def test_the_step_compiled_by_xla_is_that_of_the_graph(untrained, image):
-    """To rounding, with terms of all kinds; one window alone, beside others, and in an array.
+    """To rounding, with terms of all kinds; a window alone and beside others, and an array of them.
 
     XLA refuses some operations where kernels are reproducible.
     """
@@ -237,25 +237,32 @@ def test_the_step_compiled_by_xla_is_that_of_the_graph(untrained, image):
     from dreamray.model.terms import parse_sum
 
     start_tensorflow()
-    terms = parse_sum("mixed0 + mean(mixed0) + guide(mixed0) + near(accent(mixed0),0,0,1) - 0.1*tv")
-    plain, compiled = (
-        TileObjective(terms, untrained, guide=image[:75, :80], compiled=xla)
-        for xla in (False, True)
-    )
+
+    def both(terms):
+        guide = image[:75, :80]
+        return (
+            TileObjective(parse_sum(terms), untrained, guide=guide, compiled=xla)
+            for xla in (False, True)
+        )
+
+    def check(found, expected):
+        assert float(found[0]) == pytest.approx(float(expected[0]), rel=1e-5)
+        assert relative_error(found[1].numpy(), expected[1].numpy()) < 1e-3
+
+    all_kinds = "mixed0 + mean(mixed0) + guide(mixed0) + near(accent(mixed0),0,0,1) - 0.1*tv"
+    plain, compiled = both(all_kinds)
     scopes = len(plain.scopes)
     owned = np.tile(np.int32([[2, 9, -1], [2, 9, -1]]), (scopes, 1, 1))
     per_cell = np.full(scopes, 0.01, np.float32)
     beside = [image[5:105, 3:115], np.abs(image[2:102, 1:113, :1])]
     window = tf.constant(np.concatenate([image[:100, :112], *beside], 2))
-    loss, sharp = plain.gradient(window, owned, per_cell)
-    found = [
-        compiled.gradient(window, owned, per_cell),
-        compiled.gradients([window, window], owned, per_cell)[1],
-        compiled.padded_gradients({1: window}, 2, owned, per_cell)[1],
-    ]
-    for one, gradient in found:
-        assert float(one) == pytest.approx(float(loss), rel=1e-5)
-        assert relative_error(gradient.numpy(), sharp.numpy()) < 1e-3
+    expected = plain.gradient(window, owned, per_cell)
+    check(compiled.gradient(window, owned, per_cell), expected)
+    check(compiled.gradients([window, window], owned, per_cell)[1], expected)
+    plain, compiled = both("activation_2")
+    owned, window = owned[:1], window[..., :3]
+    expected = plain.gradient(window, owned, per_cell[:1])
+    check(compiled.padded_gradients({1: window}, 2, owned, per_cell[:1])[1], expected)
 
 
 def vjp(function, x, upstream):

@@ -187,12 +187,32 @@ def test_windows_that_take_more_than_planned_break_a_promise() -> None:
     assert speeds.compare_memory([]).holds is None
 
 
-def test_precisions_are_compared_at_the_largest_window_of_both() -> None:
-    of = {("float32", 256): 1, ("float32", 512): 4, ("bfloat16", 256): 1, ("bfloat16", 512): 8}
+def test_what_matrices_take_of_memory_is_no_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = [1 << 20]
+    monkeypatch.setattr(trial, "_process_peak", lambda: max(held))
+    monkeypatch.setattr(trial, "_matrix_rate", lambda precision: held.append(1 << 40))
+    (step,) = trial.try_speed(Trial("speed", sides=(128,), engine=engine("sound")))["steps"]
+    assert step["peak"] == 1 << 20
+    assert max(held) == 1 << 40
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (8, "takes 2.0 times as long as"),
+        (4.1, "takes about as long as"),
+        (2, "is 2.0 times as fast as"),
+    ],
+)
+def test_precisions_are_compared_at_the_largest_window_of_both(seconds: float, words: str) -> None:
+    of = {
+        ("float32", 256): 1.0,
+        ("float32", 512): 4.0,
+        ("bfloat16", 256): 9,
+        ("bfloat16", 512): seconds,
+    }
     steps = [StepTime("dreamray", p, side, s, 1.0) for (p, side), s in of.items()]
-    assert list(speeds.compare_precisions(steps)) == [
-        "bfloat16 is 2.0 times as slow as float32 here, at 512x512"
-    ]
+    assert list(speeds.compare_precisions(steps)) == [f"bfloat16 {words} float32 here, at 512x512"]
 
 
 def test_a_report_survives_json_and_is_told_in_lines() -> None:
