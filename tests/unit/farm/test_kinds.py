@@ -67,7 +67,7 @@ def test_in_what_a_worker_differs_is_told_once() -> None:
 def test_what_a_precision_costs_on_the_first_ones_kind_is_told() -> None:
     _, told = of(*[("a", {"instructions": "AVX2"})] * 2, precision="bfloat16")
     assert len(told) == 1
-    assert "twice as long" in told[0]
+    assert "about as long as float32" in told[0]
 
 
 def test_differences_name_what_one_has_and_the_other_has_not() -> None:
