@@ -35,6 +35,7 @@ def of(*workers: tuple[str, Mapping[str, Any]], pinned: bool = True, **more: str
 def test_the_first_ones_label_is_wanted_of_all_others() -> None:
     kinds, told = of(("a", L4))
     assert kinds.wanted == "l4"
+    assert kinds.asked_for == " on a node of l4 (any other with --same-kind never)"
     assert [node for node in NODES if kinds.is_other(node)] == ["c", "bare"]
     assert told == []
 
@@ -43,6 +44,7 @@ def test_the_first_ones_label_is_wanted_of_all_others() -> None:
 def test_any_is_wanted_unless_pinned_to_a_label(workers: list[Any]) -> None:
     kinds, _ = of(*workers, pinned=workers[0][0] == "bare")
     assert kinds.wanted is None
+    assert kinds.asked_for == ""
     assert not any(map(kinds.is_other, NODES))
 
 
