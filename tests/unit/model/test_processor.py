@@ -46,6 +46,7 @@ def test_a_system_that_does_not_tell_has_unknown_instructions() -> None:
         ("AVX-512 with bfloat16", "twice as fast"),
         ("AVX2", "about as long as"),
         ("AVX-512", "never measured"),
+        ("AMX with bfloat16", "never measured"),
         ("NEON with bfloat16", "never measured"),
     ],
 )
