@@ -6,9 +6,8 @@ import contextlib
 from collections.abc import Iterator
 
 from dreamray.base.messages import Warn
-from dreamray.bulk.feeding import Feeding
 from dreamray.bulk.task_executor import TaskExecutor
-from dreamray.bulk.task_runner import AHEAD, TaskRunnerSpec
+from dreamray.bulk.task_runner import TaskRunnerSpec
 from dreamray.farm.cluster import connect
 from dreamray.settings.execution import Execution
 
@@ -29,7 +28,7 @@ def ray_task_executor(
 
         resources = worker_resources(execution)
         workers = worker_count(execution, resources).at_most(pictures)
-        feeding = Feeding(spec.in_hand, spec.in_hand - AHEAD)
+        feeding = spec.feeding()
         calls = feeding.most + 1  # One to introduce itself, while the first tasks come.
         make = task_runner_maker(spec.with_threads(resources.cpus), resources, calls)
         pool = WorkerPool(

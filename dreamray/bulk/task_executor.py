@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing_extensions import override
 
 from dreamray.bulk.bulk_events import BulkEvent
-from dreamray.bulk.feeding import Feeding
 from dreamray.bulk.task import Outcome, Task
-from dreamray.bulk.task_runner import AHEAD, TaskRunner, TaskRunnerSpec
+from dreamray.bulk.task_runner import TaskRunner, TaskRunnerSpec
 
 _IDLE = 0.1
 """Seconds to wait where nobody has anything in hand."""
@@ -81,7 +80,7 @@ class ThreadTaskExecutor(TaskExecutor):
         """Nothing is loaded before the first task comes."""
         self._spec = spec
         self._runner: TaskRunner | None = None
-        self._feeding = Feeding(spec.in_hand, spec.in_hand - AHEAD)
+        self._feeding = spec.feeding()
         self._threads = ThreadPoolExecutor(self._feeding.most, "picture")
         self._tasks: dict[Future[Outcome], Task] = {}
 

@@ -29,6 +29,7 @@ from dreamray.base.geometry import Shape
 from dreamray.base.messages import shown
 from dreamray.bulk.digests import DIGEST_KEY, result_digest
 from dreamray.bulk.existing import check_free, check_places, fails_again, is_right, is_unchanged
+from dreamray.bulk.feeding import Feeding
 from dreamray.bulk.task import NETWORK, WAIT, Outcome, OutcomeBuilder, Task
 from dreamray.engine.activity import Activity, WatchedObjective
 from dreamray.engine.batching import SharedObjective, StoppedError
@@ -90,10 +91,10 @@ class TaskRunnerSpec:
         """Processors of each process."""
         return self.spec.threads
 
-    @property
-    def in_hand(self) -> int:
-        """Tasks that a process has at a time, at the least."""
-        return dreams_at_a_time(self.batch, padded=self.padded) + AHEAD
+    def feeding(self) -> Feeding:
+        """How many tasks a process has at a time."""
+        dreaming = dreams_at_a_time(self.batch, padded=self.padded)
+        return Feeding(dreaming + AHEAD, dreaming)
 
 
 def dreams_at_a_time(batch: int, *, padded: bool) -> int:

@@ -62,6 +62,7 @@ def check(
     from dreamray.farm.check.findings import last_words
     from dreamray.farm.check.machine_check import CheckOptions
     from dreamray.settings.execution import Execution
+    from dreamray.storage import locate_folder
 
     given: dict[str, Any] = {
         "threads": threads,
@@ -71,6 +72,8 @@ def check(
         "kernels": "fast" if fast else None,
     }
     execution = Execution(**{name: value for name, value in given.items() if value is not None})
+    if storage is not None:  # What names no place breaks no promise.
+        locate_folder(storage)
     options = CheckOptions(short, storage, execution.threads, execution.kernels)
 
     def progress(text: str) -> None:

@@ -78,7 +78,8 @@ class SharedObjective(Generic[A]):
 
         Where memory does not suffice for them, batches have at most half as many from then on.
         `padded` batches are arrays of just `most` windows, or where these have too many pixels
-        each window is computed alone.
+        each window is computed alone; so are from then on those of a shape that memory did not
+        suffice for, and of larger ones, but no smaller ones: their bits would change.
         """
         self._objective = objective
         self._most = most
@@ -204,7 +205,8 @@ class SharedObjective(Generic[A]):
         try:
             results = self._batch(group)
         except MemoryExhaustedError:
-            self._most_pixels = one.kind.pixels * size / 2
+            tried = one.kind.pixels * size
+            self._most_pixels = tried - 1 if self._padded else tried / 2
             return False
         except Exception as error:
             for request in group:

@@ -49,7 +49,7 @@ class EngineSpec:
             self.dream.terms, self.weights, self.precision, self.guide, compiled=compiled
         )
         said = {"compiler": self.compiler} if compiled else {}
-        return Engine(objective, TensorFlowArrays(said))
+        return Engine(objective, TensorFlowArrays(said, tf32=self.precision == "tf32"))
 
 
 class Worker(Generic[A]):

@@ -50,6 +50,13 @@ class Kinds:
         """Whether workers on that node are not wanted."""
         return self.wanted is not None and self._label(node) != self.wanted
 
+    @property
+    def asked_for(self) -> str:
+        """What is asked of nodes beside their resources, for who waits for one in vain."""
+        if self.wanted is None:
+            return ""
+        return f" on a node of {self.wanted} (any other with --same-kind never)"
+
     def tell_left_out(self, node: str) -> None:
         """A worker on that node is let go."""
         label = self._label(node) or "no kind"

@@ -308,7 +308,8 @@ class WorkerPool:
     def _lacking(self) -> str:
         free, nodes = answers.free_resources(), answers.nodes()
         return (
-            f"no worker came up in {self._wait:.0f} seconds: each takes {self._needs}, and the "
+            f"no worker came up in {self._wait:.0f} seconds: each takes {self._needs}"
+            f"{self._kinds.asked_for}, and the "
             f"cluster has {free.get('CPU', 0):g} CPUs and {free.get('GPU', 0):g} GPUs free on "
             f"{len(nodes)} node{'s' * (len(nodes) != 1)}; add nodes, end what else runs there, "
             "or give another --threads, --gpus-per-worker or a longer --wait"

@@ -25,13 +25,14 @@ NUMBER = tf.TensorSpec([], tf.float32)
 class TensorFlowArrays:
     """See `dreamray.engine.interfaces.ArrayBackend`. Several threads may use it at a time."""
 
-    def __init__(self, said: Mapping[str, Any] = {}) -> None:
-        """`said` is told in `about` as well."""
+    def __init__(self, said: Mapping[str, Any] = {}, *, tf32: bool = False) -> None:
+        """`said` is told in `about` as well; `tf32`: gradients are computed with that."""
         self._said = dict(said)
+        self._tf32 = tf32
 
     def about(self) -> Mapping[str, Any]:
         """See `dreamray.model.device_identity.describe_process`."""
-        return describe_process() | self._said
+        return describe_process(tf32=self._tf32) | self._said
 
     def load(self, array: Raster) -> tf.Tensor:
         """Copy an array to the device."""

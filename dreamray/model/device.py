@@ -97,13 +97,13 @@ def start_tensorflow(threads: int | None = None, kernels: Kernels = "reproducibl
         if options.get_intra_op_parallelism_threads() != wanted:
             options.set_intra_op_parallelism_threads(wanted)
             options.set_inter_op_parallelism_threads(wanted)
-            _prepare_cards()
     except RuntimeError:
         if threads not in (None, used_threads()):
             raise RequestError(
                 f"threads: TensorFlow already runs in this process, not with {threads} threads; "
                 "leave the number out, or dream before anything else uses TensorFlow"
             ) from None
+    _prepare_cards()
     if kernels == "reproducible":
         _kernels.make_reproducible()
     allow_tf32(False)
@@ -111,11 +111,13 @@ def start_tensorflow(threads: int | None = None, kernels: Kernels = "reproducibl
 
 
 def _prepare_cards() -> None:
+    """Also where TensorFlow runs already: how it takes memory is settled then, bits are not."""
     import tensorflow as tf
 
     cards = tf.config.list_physical_devices("GPU")
-    for card in cards:
-        tf.config.experimental.set_memory_growth(card, True)
+    with contextlib.suppress(RuntimeError):
+        for card in cards:
+            tf.config.experimental.set_memory_growth(card, True)
     if cards:
         # Else what else is in a graph decides how convolutions see their arrays, and so the bits.
         tf.config.optimizer.set_experimental_options({"layout_optimizer": False})

@@ -16,9 +16,10 @@ from dreamray.model.device import are_kernels_reproducible, used_threads
 from dreamray.model.processor import this_processor
 
 
-def describe_process() -> dict[str, Any]:
+def describe_process(*, tf32: bool = False) -> dict[str, Any]:
     """The device and software of this process, whose TensorFlow is imported already.
 
+    `tf32` is what gradients are computed with: the process's switch is set for each anew.
     On a graphics card the processor beside it is left out: what it computes for a picture, NumPy
     and SciPy round in the same way everywhere.
     """
@@ -30,16 +31,15 @@ def describe_process() -> dict[str, Any]:
         "determinism": "on" if are_kernels_reproducible() else "off",
     }
     if cards:
-        return about | _describe_card(cards[0])
+        return about | _describe_card(cards[0], tf32)
     processor = this_processor()
     return about | {"processor": processor.name, "instructions": processor.instructions}
 
 
-def _describe_card(card: Any) -> dict[str, Any]:
+def _describe_card(card: Any, tf32: bool) -> dict[str, Any]:
     details = tf.config.experimental.get_device_details(card)
     capability = details.get("compute_capability")
     told = first_card()
-    tf32 = tf.config.experimental.tensor_float_32_execution_enabled()
     return {
         "device": f"GPU {details.get('device_name', 'unknown')}",
         "compute_capability": ".".join(map(str, capability)) if capability else "unknown",

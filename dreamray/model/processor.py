@@ -23,7 +23,7 @@ _X86 = (
 
 _ARM = (("NEON with bfloat16", {"bf16"}), ("NEON", {"asimd"}))
 
-_FAST = {"AMX with bfloat16", "AVX-512 with bfloat16"}
+_FAST = {"AVX-512 with bfloat16"}
 _EVEN = {"AVX2"}
 """Where it was measured: see docs/performance.md."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dreamray.base.errors import MemoryExhaustedError
+from dreamray.bulk.feeding import Feeding
 from dreamray.bulk.record import Record, State
 from dreamray.bulk.task import Outcome, Task
 from dreamray.engine.activity import Activity
@@ -58,6 +59,9 @@ class SetTools:
 
     threads: int | None = None
     in_hand: int = 3
+
+    def feeding(self) -> Feeding:
+        return Feeding(self.in_hand)
 
     def runner(self, activity: Activity) -> SetTools:
         return self

@@ -43,8 +43,8 @@ def measure_pytorch(
         try:
             found = make(replace(trial, kind="pytorch", precisions=(precision,)))
         except TrialFailedError as error:
-            warn.append(f"PyTorch: {error}")
-            return
+            warn.append(f"PyTorch in {precision}: {error}")
+            continue
         yield from (StepTime(precision=precision, **one) for one in found["steps"])
 
 

@@ -38,8 +38,9 @@ class TrialProcess:
             text=True,
         )
         assert self._process.stdin is not None
-        self._process.stdin.write(trial.to_json())
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # It has ended: `result` says why.
+            self._process.stdin.write(trial.to_json())
+            self._process.stdin.close()
         self._process.stdin = None  # `communicate` would flush it.
 
     def result(self) -> dict[str, Any]:

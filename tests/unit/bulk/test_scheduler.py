@@ -26,6 +26,7 @@ from dreamray.bulk import bulk_planner, job, reporting, retry_queue
 from dreamray.bulk import scheduler as run_module
 from dreamray.bulk import task_store as ledger_module
 from dreamray.bulk.bulk_events import BulkEvent, BulkProgress, PictureDone
+from dreamray.bulk.feeding import Feeding
 from dreamray.bulk.job import BulkOptions, dream_set
 from dreamray.bulk.manifest import Manifest
 from dreamray.bulk.record import Record, State
@@ -729,11 +730,12 @@ class TestTryingAgain:
 class Answering:
     """In place of `SetTools`, for threads that answer as they are told to."""
 
-    in_hand = 2
-
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self.studios = self.stops = 0
+
+    def feeding(self) -> Feeding:
+        return Feeding(2)
 
     def runner(self) -> Answering:
         self.studios += 1

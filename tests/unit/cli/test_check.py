@@ -43,5 +43,7 @@ def test_a_sound_one_ends_with_0_and_gives_json(run: Run, monkeypatch: pytest.Mo
     assert {one["promise"] for one in report["findings"]} >= {"same bits, float32"}
 
 
-def test_what_is_not_allowed_is_refused(run: Run) -> None:
-    assert run("check", "--threads", "none").code == 2
+@pytest.mark.parametrize("wrong", [("--threads", "none"), ("--storage", "gopher://dreams")])
+def test_what_is_not_allowed_is_refused(run: Run, wrong: tuple[str, str]) -> None:
+    """Before anything is tried: it is no promise that is broken."""
+    assert run("check", *wrong).code == 2

@@ -375,6 +375,20 @@ class TestPadded:
             found = self.share(plain, 4, images, most_pixels=most_pixels)
             assert found == [[expected(image) for image in own] for own in images]
 
+    def test_a_shape_that_memory_is_out_for_changes_no_smaller_one(self) -> None:
+        """A picture's bits would depend on which others are in its set."""
+
+        class Small(BatchingEngine):
+            def padded_gradients(self, windows: Any, *more: Any) -> Any:
+                if next(iter(windows.values())).shape[0] > 20:
+                    raise MemoryExhaustedError("memory ran out")
+                return super().padded_gradients(windows, *more)
+
+        large, small = steps(2, 4, 31, 21)[0], steps(2, 4)[1]
+        found = self.share(Small(), 4, [large, small])
+        assert found[0] == [expected(image) for image in large]
+        assert found[1] == [self.expected(image, 1, 4) for image in small]
+
 
 class TestCancel:
     def test_ends_those_that_wait_and_all_later_calls(self) -> None:

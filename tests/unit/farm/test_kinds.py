@@ -35,6 +35,7 @@ def of(*workers: tuple[str, Mapping[str, Any]], pinned: bool = True, **more: str
 def test_the_first_ones_label_is_wanted_of_all_others() -> None:
     kinds, told = of(("a", L4))
     assert kinds.wanted == "l4"
+    assert kinds.asked_for == " on a node of l4 (any other with --same-kind never)"
     assert [node for node in NODES if kinds.is_other(node)] == ["c", "bare"]
     assert told == []
 
@@ -43,6 +44,7 @@ def test_the_first_ones_label_is_wanted_of_all_others() -> None:
 def test_any_is_wanted_unless_pinned_to_a_label(workers: list[Any]) -> None:
     kinds, _ = of(*workers, pinned=workers[0][0] == "bare")
     assert kinds.wanted is None
+    assert kinds.asked_for == ""
     assert not any(map(kinds.is_other, NODES))
 
 
@@ -67,7 +69,7 @@ def test_in_what_a_worker_differs_is_told_once() -> None:
 def test_what_a_precision_costs_on_the_first_ones_kind_is_told() -> None:
     _, told = of(*[("a", {"instructions": "AVX2"})] * 2, precision="bfloat16")
     assert len(told) == 1
-    assert "twice as long" in told[0]
+    assert "about as long as float32" in told[0]
 
 
 def test_differences_name_what_one_has_and_the_other_has_not() -> None:

@@ -53,6 +53,20 @@ def test_kernels_give_the_same_bits_unless_fast_ones_are_asked_for() -> None:
     assert python(code.format("fast")).stdout == "False False False 1024\n"
 
 
+def test_layouts_of_arrays_on_a_card_are_left_alone() -> None:
+    """As the bits depend on it: also where TensorFlow runs already."""
+    code = (
+        "import tensorflow as tf; from dreamray.model.device import start_tensorflow\n"
+        "tf.constant(1) + 1\n"
+        "tf.config.list_physical_devices = lambda kind: ['a card'] if kind == 'GPU' else []\n"
+        "def settled(card, on): raise RuntimeError('initialized')\n"
+        "tf.config.experimental.set_memory_growth = settled\n"
+        "start_tensorflow()\n"
+        "print(tf.config.optimizer.get_experimental_options()['layout_optimizer'])"
+    )
+    assert python(code).stdout == "False\n"
+
+
 def test_what_native_code_writes_is_shown_if_the_import_fails() -> None:
     ended = python(
         "import os\n"

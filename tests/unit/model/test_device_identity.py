@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ tf = pytest.importorskip("tensorflow")
 
 from dreamray.base.geometry import Shape  # noqa: E402
 from dreamray.model import device_identity as identity  # noqa: E402
+from dreamray.model.arithmetic import TensorFlowArrays  # noqa: E402
 from dreamray.model.cuda import Card  # noqa: E402
 from dreamray.model.device import allow_tf32, start_tensorflow  # noqa: E402
 from dreamray.raster.chunked import ChunkGrid  # noqa: E402
@@ -27,14 +29,16 @@ def started() -> None:
     start_tensorflow()
 
 
-def on_card(monkeypatch: pytest.MonkeyPatch, card: Card | None = CARD) -> dict[str, Any]:
+def on_card(
+    monkeypatch: pytest.MonkeyPatch, card: Card | None = CARD, *, tf32: bool = False
+) -> Mapping[str, Any]:
     """What a process with a card says; TensorFlow knows the card's name and generation."""
     details = {"device_name": "NVIDIA H100", "compute_capability": (9, 0)}
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [SimpleNamespace()])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda card: details)
     monkeypatch.setattr(identity, "first_card", lambda: card)
     monkeypatch.setattr(identity, "cudnn_version", lambda built_for: "9.5.1")
-    return identity.describe_process()
+    return TensorFlowArrays(tf32=tf32).about()
 
 
 def test_a_processor_says_what_its_bits_depend_on() -> None:
@@ -49,7 +53,7 @@ def test_a_processor_says_what_its_bits_depend_on() -> None:
 
 
 def test_a_card_says_what_its_bits_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    about = on_card(monkeypatch)
+    about = dict(on_card(monkeypatch))
     assert about.pop("threads") == identity.used_threads()
     assert about == {
         "device": "GPU NVIDIA H100",
@@ -69,10 +73,12 @@ def test_a_driver_that_tells_nothing_leaves_the_rest(monkeypatch: pytest.MonkeyP
     assert about["compute_capability"] == "9.0"
 
 
-def test_rounded_products_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    allow_tf32(True)
+@pytest.mark.parametrize(("tf32", "told"), [(True, "on"), (False, "off")])
+def test_rounded_products_are_told(monkeypatch: pytest.MonkeyPatch, tf32: bool, told: str) -> None:
+    """As the engine has them, whatever another one in this process has set last."""
+    allow_tf32(not tf32)
     try:
-        assert on_card(monkeypatch)["tf32"] == "on"
+        assert on_card(monkeypatch, tf32=tf32)["tf32"] == told
     finally:
         allow_tf32(False)
 

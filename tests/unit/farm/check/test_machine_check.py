@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import platform
+import sys
+import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,6 +109,20 @@ def test_products_that_are_rounded_break_one(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.slow
+def test_products_are_rounded_as_the_engine_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else an engine in float32 that leaves TF32 on, as TensorFlow does, would not be seen."""
+    tf = pytest.importorskip("tensorflow")
+    from dreamray.model.device import allow_tf32
+
+    monkeypatch.setattr(Trial, "make_engine", lambda self, precision: allow_tf32(True))
+    try:
+        assert trial.try_products(Trial("products"))["error"] < promises.SHARP
+        assert tf.config.experimental.tensor_float_32_execution_enabled()
+    finally:
+        allow_tf32(False)
+
+
+@pytest.mark.slow
 def test_a_process_may_be_kept_from_cards() -> None:
     tried = Trial("steps", sides=(128,), steps=1, engine=engine("tells_cards"), card=False)
     assert make(tried)["about"]["cards"] == ""
@@ -194,6 +210,38 @@ def test_what_matrices_take_of_memory_is_no_steps(monkeypatch: pytest.MonkeyPatc
     (step,) = trial.try_speed(Trial("speed", sides=(128,), engine=engine("sound")))["steps"]
     assert step["peak"] == 1 << 20
     assert max(held) == 1 << 40
+
+
+def test_pytorch_is_measured_until_memory_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And whatever keeps its compiler from it; if nothing goes, it is said."""
+
+    def make_step(side: int, precision: str, compiled: bool, threads: int) -> Any:
+        if compiled:
+            raise RuntimeError("no compiler")
+        if side > 256 or precision == "tf32":
+            raise MemoryError(f"out of memory in {precision}")
+        return lambda: 0.0
+
+    here = types.SimpleNamespace(make_step=make_step)
+    monkeypatch.setitem(sys.modules, "dreamray.farm.check.torch_step", here)
+    monkeypatch.setattr(speeds.importlib.util, "find_spec", lambda name: True)
+
+    def try_here(given: Trial) -> dict[str, Any]:
+        try:
+            return trial.try_pytorch(given)
+        except MemoryError as error:
+            raise TrialFailedError(str(error)) from None
+
+    monkeypatch.setattr(speeds, "make", try_here)
+    told: list[str] = []
+    tried = Trial("speed", sides=(128, 256, 512), threads=1)
+    found = speeds.measure_pytorch(tried, ["float32", "tf32", "bfloat16"], told)
+    assert [(one.program, one.precision, one.side) for one in found] == [
+        ("PyTorch, eager", precision, side)
+        for precision in ("float32", "bfloat16")
+        for side in (128, 256)
+    ]
+    assert told == ["PyTorch in tf32: out of memory in tf32"]
 
 
 @pytest.mark.parametrize(
