@@ -615,7 +615,7 @@ class TestCommands:
 
     def test_plan_tells_the_layers(self, run: Run, picture: Path) -> None:
         out = run("plan", picture, "--weights", "bestiary", "--no-probe")[1]
-        assert re.search(r"^layers mixed0=2 mixed1\[3\]=0\.5$", out, re.MULTILINE)
+        assert re.search(r"^layers mixed0=2 mixed1\[3\]=0\.5, in float32$", out, re.MULTILINE)
         out = run("plan", picture, "--no-probe")[1]
         assert re.search(r"^layers mixed2=0\.2 .*mixed5=1\.5$", out, re.MULTILINE)
         assert re.search(r"^note: weights auto: .*mixed0=2 mixed1\[3\]=0\.5$", out, re.MULTILINE)

@@ -73,7 +73,7 @@ def make(temporary: Path, source: Path, out: Path) -> None:
     begin(temporary)
     changed: Any = (loader, job)
     changed[0].load = lambda source, warn: PLAIN
-    changed[1].EngineSpec = lambda dream, *_: PlainTools(dream)
+    changed[1].EngineSpec = lambda dream, *_, **more: PlainTools(dream)
     dream = Dream(layers={"mixed0": 1.0}, octaves=1, iterations=1)
     dream_set(str(source), str(out), dream, execution=Execution(threads=1))
 
