@@ -62,6 +62,7 @@ def check(
     from dreamray.farm.check.findings import last_words
     from dreamray.farm.check.machine_check import CheckOptions
     from dreamray.settings.execution import Execution
+    from dreamray.storage import locate_folder
 
     given: dict[str, Any] = {
         "threads": threads,
@@ -72,6 +73,10 @@ def check(
     }
     execution = Execution(**{name: value for name, value in given.items() if value is not None})
     options = CheckOptions(short, storage, execution.threads, execution.kernels)
+    if storage is not None:  # A mistyped one is told before minutes of work.
+        folder = locate_folder(storage)
+        if execution.address is None:
+            folder.check_writable()
 
     def progress(text: str) -> None:
         if not quiet:
