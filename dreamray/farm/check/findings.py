@@ -22,7 +22,7 @@ class Finding:
     told: str
     """What was seen, in one line."""
     ours: bool = True
-    """Whether it is dreamray's to keep: what a storage refuses is not."""
+    """Whether it is dreamray's to keep: a storage that refuses, or a full cluster, is not."""
 
     @property
     def verdict(self) -> str:
@@ -121,9 +121,9 @@ def last_words(reports: Mapping[str, MachineReport]) -> str:
     if not broken:
         return f"all {tried} promises hold"
     if not any(one.ours for one in broken):
+        rest = "; ".join(one.told for one in broken)
         return (
-            f"{tried - len(broken)} of {tried} promises hold, the storage could not be tried: "
-            f"{broken[0].told}"
+            f"{tried - len(broken)} of {tried} promises hold, the rest could not be tried: {rest}"
         )
     return (
         f"{len(broken)} of {tried} promises do not hold: dreamray's results are not to be relied "

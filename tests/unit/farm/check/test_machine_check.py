@@ -187,7 +187,7 @@ def test_a_storage_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None
     assert finding.holds is False
     assert "\n" not in finding.told
     words = last_words({"x": MachineReport(findings=[Finding("a", True, ""), finding])})
-    assert words.startswith("1 of 2 promises hold, the storage could not be tried: ")
+    assert words.startswith("1 of 2 promises hold, the rest could not be tried: ")
     assert findings.ISSUES not in words
 
 
