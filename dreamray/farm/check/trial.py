@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import math
 import os
 import statistics
 import sys
@@ -302,8 +303,9 @@ def _timed(call: Callable[[], object]) -> float:
 
 
 def distance(one: Raster, other: Raster) -> float:
-    """Relative to the second one, as L2."""
-    return float(np.linalg.norm(one - other) / max(float(np.linalg.norm(other)), 1e-30))
+    """Relative to the second one, as L2; infinite where either has what is no number."""
+    found = float(np.linalg.norm(one - other) / max(float(np.linalg.norm(other)), 1e-30))
+    return found if math.isfinite(found) else math.inf
 
 
 _KINDS: dict[str, Callable[[Trial], dict[str, Any]]] = {

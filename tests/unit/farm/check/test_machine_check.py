@@ -101,6 +101,16 @@ def test_tiles_that_are_not_exact_break_a_promise(check: Check) -> None:
     assert [one.promise for one in report.broken] == ["exact tiles, float32"]
 
 
+def test_gradients_that_are_no_numbers_break_one_in_each_precision() -> None:
+    found = trial.try_exactness(
+        Trial("exactness", ("float32", "bfloat16"), (192,), engine=engine("numberless"))
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(promises, "make", lambda trial: found)
+        tried = list(promises.try_exactness(Trial("exactness"), ("float32", "bfloat16")))
+    assert [one.holds for one in tried] == [False, False]
+
+
 def test_a_card_has_the_gradient_of_the_processor_beside_it(check: Check) -> None:
     report = check("card", short=True)
     assert [one.promise for one in report.findings][2] == "the processor's gradient"
