@@ -257,7 +257,7 @@ class TaskRunner:
             opened = self._open_masks(task.dream, original.shape, folder, builder)
             builder.enter(WAIT)
             store = CheckpointStore(folder, {})
-            dreamt, metadata = self._dream(task, original, store, builder, opened)
+            dreamt, metadata = self._dream(task, original, digest, store, builder, opened)
             builder.enter("store")
             if task.thumbnails is not None:  # Before the result: it is complete with them.
                 before = NormalizedRaster(original.colour)
@@ -293,6 +293,7 @@ class TaskRunner:
         self,
         task: Task,
         original: Source,
+        digest: str,
         store: CheckpointStore,
         builder: OutcomeBuilder,
         masks: Masks,
@@ -302,7 +303,7 @@ class TaskRunner:
             builder.enter(NETWORK)
             network = self._network(task.dream)
             builder.enter("dream")
-            placed = network.objective.at(int(original.sha256[:8], 16))
+            placed = network.objective.at(int(digest[:8], 16))
             watched = WatchedObjective(placed, self._activity, task.output)
             renderer = Renderer(
                 task.dream,

@@ -72,9 +72,11 @@ def check(
         "kernels": "fast" if fast else None,
     }
     execution = Execution(**{name: value for name, value in given.items() if value is not None})
-    if storage is not None:  # What names no place breaks no promise.
-        locate_folder(storage)
     options = CheckOptions(short, storage, execution.threads, execution.kernels)
+    if storage is not None:  # A mistyped one is told before minutes of work.
+        folder = locate_folder(storage)
+        if execution.address is None:
+            folder.check_writable()
 
     def progress(text: str) -> None:
         if not quiet:

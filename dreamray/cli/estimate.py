@@ -19,7 +19,7 @@ from dreamray.engine.tile_executor import LocalTileExecutor
 from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.model.architecture import CONVOLUTIONS, convolution_flops, kernel_shape
 from dreamray.model.cuda import usable_card
-from dreamray.model.processor import about_bfloat16, this_processor
+from dreamray.model.processor import about_bfloat16, remark_on, this_processor
 from dreamray.model.weights.arrays import Weights
 from dreamray.pictures import decode
 from dreamray.pictures.ingest import file_shape
@@ -122,7 +122,8 @@ def who_computes(execution: Execution) -> str | None:
     card = usable_card()
     if card is None:
         processor = this_processor()
-        return f"processor: {processor.name}; {about_bfloat16(processor.instructions)}"
+        told = remark_on(execution.precision, processor._asdict())
+        return f"processor: {processor.name}; {told or about_bfloat16(processor.instructions)}"
     return (
         f"graphics card: {card.name}, compute capability {card.compute_capability}, "
         f"{show_size(card.memory)}"

@@ -28,7 +28,7 @@ _SOON = 180.0
 """Seconds for strips from node to node, and for processes to come up there."""
 
 _LIMIT = 3600.0
-"""Seconds that a node's check may take, beside the wait for room there."""
+"""Seconds that a node's check may take, once there is room for it."""
 
 
 def visit_kinds(
@@ -46,20 +46,17 @@ def visit_kinds(
             f"no node that is up has {needs}, as a worker takes: start one, or give another "
             "--threads or --gpus-per-worker"
         )
-    check: Any = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, max_retries=0)(_check_here)
+    checker: Any = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(_Checker)
     options = replace(options, threads=needs.cpus)
     for kind, node in kinds.items():
         tell(f"a node of {kind}")
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ref = check.options(scheduling_strategy=there).remote(options)
+        worker = checker.options(scheduling_strategy=there).remote()
         host = node.get("NodeManagerHostname") or node["NodeID"]
         try:
-            yield f"{kind} ({host})", ray.get(ref, timeout=execution.wait + _LIMIT)
-        except (GetTimeoutError, RayError) as error:
-            ray.cancel(ref, force=True)
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            finding = Finding("check", False, f"{host}: {lines[-1].strip()[:200]}")
-            yield f"{kind} ({host})", MachineReport(findings=[finding]).to_json()
+            yield f"{kind} ({host})", _visit(worker, options, host, execution.wait)
+        finally:
+            ray.kill(worker)
     if len(nodes) > 1:
         tell("exchange from node to node")
         between = MachineReport(findings=[exchange_between(nodes, needs.cpus)])
@@ -90,6 +87,23 @@ def exchange_between(nodes: Sequence[Mapping[str, Any]], cpus: float) -> Finding
         return judge_strips(lines[-1].strip()[:200], 0.0, "")
     finally:
         ray.kill(listener)
+
+
+def _visit(worker: Any, options: CheckOptions, host: str, wait: int) -> Mapping[str, Any]:
+    """What a worker found, once there was room for it, or why it found nothing."""
+    room = True
+    try:
+        ready, _ = ray.wait([worker.ready.remote()], timeout=wait)
+        if ready:
+            found: Mapping[str, Any] = ray.get(worker.check.remote(options), timeout=_LIMIT)
+            return found
+        room = False
+        told = f"no room for a worker within {wait} s; free some, or give more with --wait"
+    except (GetTimeoutError, RayError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        told = lines[-1].strip()[:200]
+    finding = Finding("check", False, f"{host}: {told}", ours=room)
+    return MachineReport(findings=[finding]).to_json()
 
 
 class _Listener:
@@ -131,8 +145,14 @@ def one_of_each(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, An
     return found
 
 
-def _check_here(options: CheckOptions) -> dict[str, Any]:
-    prepare(options.threads)
-    report = check_machine(options)
-    report.machine["host"] = socket.gethostname()
-    return report.to_json()
+class _Checker:
+    """A worker that checks its node."""
+
+    def ready(self) -> None:
+        """There is room for it."""
+
+    def check(self, options: CheckOptions) -> dict[str, Any]:
+        prepare(options.threads)
+        report = check_machine(options)
+        report.machine["host"] = socket.gethostname()
+        return report.to_json()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,10 @@ def test_a_node_is_checked_and_says_where(monkeypatch: pytest.MonkeyPatch, tmp_p
         between = exchange_between(answers.nodes() * 2, 0.5)
         with pytest.raises(DreamrayError, match="no node that is up has 999 CPUs"):
             next(visit_kinds(options, execution.replace(threads=999), lambda text: None))
+        ((_, full),) = _visit_while_all_is_in_use(options, execution)
+    (finding,) = MachineReport.from_json(full).findings
+    assert "no room for a worker within 1 s" in finding.told
+    assert not finding.ours
     assert between.holds, between.told
     assert "from node to node" in between.told
     report = MachineReport.from_json(found)
@@ -40,3 +46,22 @@ def test_a_node_is_checked_and_says_where(monkeypatch: pytest.MonkeyPatch, tmp_p
         "exchange of workers": True,
         "storage": True,
     }
+
+
+def _visit_while_all_is_in_use(
+    options: CheckOptions, execution: Execution
+) -> list[tuple[str, Mapping[str, Any]]]:
+    import ray
+
+    from dreamray.farm.visits import visit_kinds
+
+    class Holder:
+        def ready(self) -> None:
+            """All processors are its own."""
+
+    holder: Any = ray.remote(num_cpus=ray.cluster_resources()["CPU"])(Holder).remote()
+    ray.get(holder.ready.remote())
+    try:
+        return list(visit_kinds(options, execution.replace(wait=1), lambda text: None))
+    finally:
+        ray.kill(holder)

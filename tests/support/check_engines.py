@@ -85,3 +85,17 @@ def tells_cards(trial: Trial, precision: str) -> Any:
 
 def missing(trial: Trial, precision: str) -> Any:
     raise RuntimeError("no such library")
+
+
+class _Numberless(PlainEngine):
+    """Its gradient has what is no number."""
+
+    def gradient(
+        self, window: Raster, owned: npt.NDArray[np.int32], per_cell: Raster
+    ) -> tuple[float, Raster]:
+        loss, gradient = super().gradient(window, owned, per_cell)
+        return loss, gradient * np.float32("nan")
+
+
+def numberless(trial: Trial, precision: str) -> Any:
+    return _Numberless("mixed0")

@@ -21,6 +21,8 @@ class Finding:
     """None if it could not be tried."""
     told: str
     """What was seen, in one line."""
+    ours: bool = True
+    """Whether it is dreamray's to keep: a storage that refuses, or a full cluster, is not."""
 
     @property
     def verdict(self) -> str:
@@ -114,11 +116,16 @@ def _step_table(steps: list[StepTime]) -> Iterator[str]:
 
 def last_words(reports: Mapping[str, MachineReport]) -> str:
     """How it ended, in one line, and what to do."""
-    broken = sum(len(one.broken) for one in reports.values())
+    broken = [finding for one in reports.values() for finding in one.broken]
     tried = sum(1 for r in reports.values() for one in r.findings if one.holds is not None)
     if not broken:
         return f"all {tried} promises hold"
+    if not any(one.ours for one in broken):
+        rest = "; ".join(one.told for one in broken)
+        return (
+            f"{tried - len(broken)} of {tried} promises hold, the rest could not be tried: {rest}"
+        )
     return (
-        f"{broken} of {tried} promises do not hold: dreamray's results are not to be relied on "
-        f"there; please report it, with what `dreamray check --json` prints, at {ISSUES}"
+        f"{len(broken)} of {tried} promises do not hold: dreamray's results are not to be relied "
+        f"on there; please report it, with what `dreamray check --json` prints, at {ISSUES}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -67,7 +68,7 @@ def try_exactness(trial: Trial, precisions: Sequence[Precision]) -> Iterator[Fin
         allowed = EXACT if precision == "float32" else max(EXACT, found["rounding"][precision])
         yield Finding(
             f"exact tiles, {precision}",
-            error <= allowed,
+            error <= allowed and math.isfinite(error),
             f"relative error of the gradient {error:.1e}, allowed {allowed:.1e}",
         )
 

@@ -16,8 +16,9 @@ from dreamray.base.errors import DreamrayError
 from dreamray.base.messages import shown
 from dreamray.engine.lockstep.wire import Head, Key, Kind, pack, unpack
 from dreamray.farm.check.findings import Finding
+from dreamray.farm.check.trial_process import python
 from dreamray.farm.zeromq import Endpoint, Exchange, RunKeys, ports_of_machine
-from dreamray.storage import locate_folder
+from dreamray.storage import LocalFolder, locate_folder
 
 WHOLE = "whole"
 """What the receiver tells of strips that are as they were sent."""
@@ -88,11 +89,17 @@ def listen() -> None:
 
 
 def try_storage(place: str) -> Finding:
-    """Whether a folder or prefix gives back what it was given, and lists and guards it."""
+    """Whether a folder or prefix gives back what it was given, and lists and guards it.
+
+    Nothing stays there; nor does the folder, if it was not there before.
+    """
     promise = "storage"
     data = np.random.default_rng(0).bytes(_STRIP)
     try:
-        folder = locate_folder(place).folder(f".dreamray-check-{secrets.token_hex(8)}")
+        base = locate_folder(place)
+        base.check_writable()
+        made = isinstance(base, LocalFolder) and not base.exists()
+        folder = base.folder(f".dreamray-check-{secrets.token_hex(8)}")
         try:
             file = folder.file("strip")
             begun = time.perf_counter()
@@ -112,8 +119,10 @@ def try_storage(place: str) -> Finding:
                 wrong.append("files are replaced whatever they hold")
         finally:
             folder.remove()
+            if made:
+                base.remove_if_empty()
     except DreamrayError as error:
-        return Finding(promise, False, str(error))
+        return Finding(promise, False, str(error), ours=False)
     rates = (_STRIP / 1e6 / max(seconds, 1e-9) for seconds in (written - begun, read - written))
     told = "written with {:,.0f} MB/s, read with {:,.0f} MB/s, listed, guarded".format(*rates)
     return Finding(promise, not wrong, f"{shown(place)}: {'; '.join(wrong) or told}")
@@ -125,7 +134,7 @@ class _Listener:
     def __init__(self, keys: RunKeys) -> None:
         code = "from dreamray.farm.check.round_trips import listen; listen()"
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            python(code), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.told = ""
         """The last line."""

@@ -1,8 +1,6 @@
 """What one fresh process does in a check.
 
-    python -m dreamray.farm.check.trial < TRIAL
-
-reads a `Trial` as JSON, and writes what came of it as one line of JSON.
+Its first argument is a `Trial` as JSON; it writes what came of it as one line of JSON.
 """
 
 from __future__ import annotations
@@ -10,8 +8,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import math
+import os
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -307,8 +308,9 @@ def _timed(call: Callable[[], object]) -> float:
 
 
 def distance(one: Raster, other: Raster) -> float:
-    """Relative to the second one, as L2."""
-    return float(np.linalg.norm(one - other) / max(float(np.linalg.norm(other)), 1e-30))
+    """Relative to the second one, as L2; infinite where either has what is no number."""
+    found = float(np.linalg.norm(one - other) / max(float(np.linalg.norm(other)), 1e-30))
+    return found if math.isfinite(found) else math.inf
 
 
 _KINDS: dict[str, Callable[[Trial], dict[str, Any]]] = {
@@ -322,10 +324,13 @@ _KINDS: dict[str, Callable[[Trial], dict[str, Any]]] = {
 
 
 def main() -> None:
-    """Do what standard input says."""
-    trial = Trial.from_json(sys.stdin.read())
+    """Do what the first argument says, as long as somebody holds standard input."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    trial = Trial.from_json(sys.argv[1])
     print(json.dumps(_KINDS[trial.kind](trial)), flush=True)
 
 
-if __name__ == "__main__":
-    main()
+def _end_with_parent() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)

@@ -26,22 +26,24 @@ class TrialProcess:
     """One trial on its way. Close it."""
 
     def __init__(self, trial: Trial) -> None:
-        """Start it."""
+        """Start it. Raises TrialFailedError."""
         self._trial = trial
         hidden = {} if trial.card else {"CUDA_VISIBLE_DEVICES": ""}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "dreamray.farm.check.trial"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **hidden},
-            text=True,
-        )
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # It has ended: `result` says why.
-            self._process.stdin.write(trial.to_json())
-            self._process.stdin.close()
-        self._process.stdin = None  # `communicate` would flush it.
+        try:
+            self._process = subprocess.Popen(
+                python("from dreamray.farm.check.trial import main; main()", trial.to_json()),
+                stdin=subprocess.PIPE,  # It ends where this process does, however that ends.
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **hidden},
+                text=True,
+                errors="replace",
+            )
+        except OSError as error:
+            raise TrialFailedError(
+                f"no process to try {trial.kind} could be started: {error.strerror}"
+            ) from None
+        self._lifeline, self._process.stdin = self._process.stdin, None
 
     def result(self) -> dict[str, Any]:
         """What came of it. Raises TrialFailedError."""
@@ -56,9 +58,14 @@ class TrialProcess:
         try:
             found: dict[str, Any] = json.loads(out.splitlines()[-1])
         except (IndexError, ValueError):
-            lines = err.strip().splitlines() or [f"exit code {self._process.returncode}"]
+            lines = err.strip().splitlines()
+            why = f"exit code {self._process.returncode}"
+            if self._process.returncode < 0:
+                why = f"ended by signal {-self._process.returncode}, as where memory is out"
+            elif lines:
+                why = shown(lines[-1])[:200]
             raise TrialFailedError(
-                f"the process that tries {self._trial.kind} failed: {shown(lines[-1])[:200]}"
+                f"the process that tries {self._trial.kind} failed: {why}"
             ) from None
         return found
 
@@ -67,6 +74,16 @@ class TrialProcess:
         if self._process.poll() is None:
             self._process.kill()
             self._process.communicate()
+        if self._lifeline is not None:
+            self._lifeline.close()
+
+
+def python(code: str, *arguments: str) -> list[str]:
+    """The command of a process that finds modules where this one does, and nowhere else.
+
+    Not in the current folder, which may have a `random.py`; and where Ray has put them.
+    """
+    return [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}", *arguments]
 
 
 def make(trial: Trial) -> dict[str, Any]:

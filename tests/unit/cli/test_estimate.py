@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dreamray.base.geometry import Shape
 from dreamray.cli import estimate
 from dreamray.model.architecture import convolution_flops
+from dreamray.model.processor import Processor
 from dreamray.plan.planner import Planner
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
@@ -40,3 +43,15 @@ def test_windows_grow_until_a_step_takes_a_moment(
     assert speed <= tera * 1.001e12
     if len(sides) > 2:
         assert speed > 0.5 * tera * 1e12
+
+
+@pytest.mark.parametrize(
+    ("precision", "words"),
+    [("float32", "bfloat16 takes about as long"), ("tf32", "tf32 is float32 on a processor")],
+)
+def test_what_a_precision_means_on_this_processor_is_told(
+    monkeypatch: pytest.MonkeyPatch, precision: Any, words: str
+) -> None:
+    monkeypatch.setattr(estimate, "usable_card", lambda: None)
+    monkeypatch.setattr(estimate, "this_processor", lambda: Processor("one", "AVX2"))
+    assert words in str(estimate.who_computes(Execution(precision=precision)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import subprocess
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -12,7 +13,15 @@ from typing import Any
 
 import pytest
 
-from dreamray.farm.check import findings, machine_check, promises, round_trips, speeds, trial
+from dreamray.farm.check import (
+    findings,
+    machine_check,
+    promises,
+    round_trips,
+    speeds,
+    trial,
+    trial_process,
+)
 from dreamray.farm.check.findings import Finding, MachineReport, StepTime, last_words
 from dreamray.farm.check.machine_check import CheckOptions, check_machine
 from dreamray.farm.check.trial import Trial
@@ -93,6 +102,16 @@ def test_tiles_that_are_not_exact_break_a_promise(check: Check) -> None:
     assert [one.promise for one in report.broken] == ["exact tiles, float32"]
 
 
+def test_gradients_that_are_no_numbers_break_one_in_each_precision() -> None:
+    found = trial.try_exactness(
+        Trial("exactness", ("float32", "bfloat16"), (192,), engine=engine("numberless"))
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(promises, "make", lambda trial: found)
+        tried = list(promises.try_exactness(Trial("exactness"), ("float32", "bfloat16")))
+    assert [one.holds for one in tried] == [False, False]
+
+
 def test_a_card_has_the_gradient_of_the_processor_beside_it(check: Check) -> None:
     report = check("card", short=True)
     assert [one.promise for one in report.findings][2] == "the processor's gradient"
@@ -161,9 +180,11 @@ def test_strips_reach_another_process() -> None:
 
 
 def test_a_storage_gives_back_what_it_was_given(tmp_path: Path) -> None:
-    finding = round_trips.try_storage(str(tmp_path))
-    assert finding.holds, finding.told
-    assert list(tmp_path.iterdir()) == []
+    """And nothing stays there, not even a folder that was not there before."""
+    for place in tmp_path, tmp_path / "new":
+        finding = round_trips.try_storage(str(place))
+        assert finding.holds, finding.told
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -190,6 +211,44 @@ def test_a_storage_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None
     finding = round_trips.try_storage(str(tmp_path / "file" / "below"))
     assert finding.holds is False
     assert "\n" not in finding.told
+    words = last_words({"x": MachineReport(findings=[Finding("a", True, ""), finding])})
+    assert words.startswith("1 of 2 promises hold, the rest could not be tried: ")
+    assert findings.ISSUES not in words
+
+
+@pytest.mark.parametrize(("killed_by", "words"), [(9, "ended by signal 9"), (0, "exit code 0")])
+def test_a_process_that_ends_without_a_word_is_told_by_how_it_ended(
+    monkeypatch: pytest.MonkeyPatch, killed_by: int, words: str
+) -> None:
+    code = f"import os; {killed_by} and os.kill(os.getpid(), {killed_by})"
+    monkeypatch.setattr(trial_process, "python", lambda *given: [sys.executable, "-S", "-c", code])
+    with pytest.raises(TrialFailedError, match=words):
+        make(Trial("steps"))
+
+
+def test_a_process_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial_process, "python", lambda *given: ["/no/such/python"])
+    with pytest.raises(TrialFailedError, match="could be started: No such file"):
+        make(Trial("steps"))
+
+
+def test_other_processes_find_modules_where_this_one_does(tmp_path: Path) -> None:
+    """Not in the current folder, whatever lies there."""
+    (tmp_path / "random.py").write_text("raise SystemExit('of the current folder')")
+    command = trial_process.python("import random; print(*sys.argv[1:])", "one")
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("one\n", "")
+
+
+def test_a_process_ends_where_the_one_that_asked_does() -> None:
+    """However that ends: what held its standard input is gone."""
+    code = "import time; from dreamray.farm.check import trial; "
+    code += "trial._KINDS['steps'] = lambda trial: time.sleep(600); trial.main()"
+    command = trial_process.python(code, Trial("steps").to_json())
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(60) == 1
 
 
 def test_windows_that_take_more_than_planned_break_a_promise() -> None:
