@@ -33,7 +33,10 @@ class Cluster:
     """A Ray of this test's own, that commands are sent to by its address."""
 
     def __init__(self, folder: Path, processors: int = 6, **environment: str) -> None:
-        """`environment`: what its workers have beside that of this process."""
+        """`environment`: what its workers have beside that of this process.
+
+        Its node has a label of its kind, which workers in place of lost ones are pinned to.
+        """
         self.environment = {
             **os.environ,
             **environment,
@@ -46,7 +49,7 @@ class Cluster:
             port = free.getsockname()[1]
         self.address = f"127.0.0.1:{port}"
         command = [program("ray"), "start", "--head", "--block", f"--port={port}"]
-        command += [f"--num-cpus={processors}"]
+        command += [f"--num-cpus={processors}", "--labels=dreamray.io/kind=ours"]
         command += ["--node-ip-address=127.0.0.1", "--include-dashboard=false", *BARE_HEAD]
         command += ["--object-store-memory=300000000", "--disable-usage-stats"]
         self._log = folder / "ray.log"
