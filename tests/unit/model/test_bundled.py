@@ -617,7 +617,7 @@ class TestCommands:
         out = run("plan", picture, "--weights", "bestiary", "--no-probe")[1]
         assert re.search(r"^layers mixed0=2 mixed1\[3\]=0\.5, in float32$", out, re.MULTILINE)
         out = run("plan", picture, "--no-probe")[1]
-        assert re.search(r"^layers mixed2=0\.2 .*mixed5=1\.5$", out, re.MULTILINE)
+        assert re.search(r"^layers mixed2=0\.2 .*mixed5=1\.5, in float32$", out, re.MULTILINE)
         assert re.search(r"^note: weights auto: .*mixed0=2 mixed1\[3\]=0\.5$", out, re.MULTILINE)
 
     def test_sweep_varies_the_dream_with_these_layers(
