@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from dreamray.base.messages import show_size
 from dreamray.farm.check.findings import Finding, StepTime
-from dreamray.farm.check.trial import Trial
+from dreamray.farm.check.trial import COMPILED, EAGER, Trial
 from dreamray.farm.check.trial_process import TrialFailedError, make
 from dreamray.model.layers import Precision
 
 SIDES = (256, 512, 1024, 2048, 4096)
 """Until a step takes long, or memory is out."""
+
+_PATIENCE = 240.0
+"""Seconds for PyTorch in a precision: its compiler takes minutes for some on a processor."""
 
 _EVEN = 1.1
 """A ratio of times that may be chance."""
@@ -39,11 +43,11 @@ def measure_pytorch(
     if not all(importlib.util.find_spec(name) for name in ("torch", "torchvision")):
         warn.append("PyTorch and torchvision are not installed: steps are compared with nobody's")
         return
-    for precision in precisions:
+    for precision, kind in itertools.product(precisions, (EAGER, COMPILED)):
         try:
-            found = make(replace(trial, kind="pytorch", precisions=(precision,)))
+            found = make(replace(trial, kind=kind, precisions=(precision,)), _PATIENCE)
         except TrialFailedError as error:
-            warn.append(f"PyTorch in {precision}: {error}")
+            warn.append(f"{kind}, in {precision}: {error}")
             continue
         yield from (StepTime(precision=precision, **one) for one in found["steps"])
 

@@ -43,6 +43,7 @@ _BLOCK = 512
 _FAR = 100.0
 """A step so long that the picture before it is lost in rounding: what is left is the gradient."""
 _MATRIX = 3072
+EAGER, COMPILED = "PyTorch, eager", "PyTorch, compiled"
 _REPEATS = 4
 
 
@@ -51,7 +52,7 @@ class Trial:
     """What is to be done, in which precision, and how large."""
 
     kind: str
-    """steps, exactness, gradient, products, speed or pytorch."""
+    """steps, exactness, gradient, products, speed, EAGER or COMPILED."""
     precisions: tuple[Precision, ...] = ("float32",)
     sides: tuple[int, ...] = (320,)
     """Of square pictures, in pixels."""
@@ -209,7 +210,7 @@ def try_speed(trial: Trial) -> dict[str, Any]:
 
 
 def try_pytorch(trial: Trial) -> dict[str, Any]:
-    """Seconds of a step in PyTorch, eager and compiled, by size.
+    """Seconds of a step in PyTorch, eager or compiled, by size.
 
     Until one fails, as for a lack of memory or of a compiler: raises what it does if none goes.
     """
@@ -217,22 +218,21 @@ def try_pytorch(trial: Trial) -> dict[str, Any]:
     from dreamray.model.device import available_threads
 
     (precision,) = trial.precisions
+    threads, compiled = trial.threads or available_threads(), trial.kind == COMPILED
     steps: list[dict[str, Any]] = []
-    for compiled in (False, True):
-        for side in trial.sides:
-            try:
-                step = make_step(side, precision, compiled, trial.threads or available_threads())
-                step()
-                seconds = statistics.median(_timed(step) for _ in range(_REPEATS))
-            except Exception:  # Whatever a compiler raises.
-                if not steps:
-                    raise
-                break
-            rate = convolution_flops(Dream().layer_names, side, side) / seconds
-            name = f"PyTorch, {'compiled' if compiled else 'eager'}"
-            steps.append({"program": name, "side": side, "seconds": seconds, "rate": rate})
-            if seconds > trial.enough:
-                break
+    for side in trial.sides:
+        try:
+            step = make_step(side, precision, compiled, threads)
+            step()
+            seconds = statistics.median(_timed(step) for _ in range(_REPEATS))
+        except Exception:  # Whatever a compiler raises.
+            if not steps:
+                raise
+            break
+        rate = convolution_flops(Dream().layer_names, side, side) / seconds
+        steps.append({"program": trial.kind, "side": side, "seconds": seconds, "rate": rate})
+        if seconds > trial.enough:
+            break
     return {"steps": steps}
 
 
@@ -319,7 +319,8 @@ _KINDS: dict[str, Callable[[Trial], dict[str, Any]]] = {
     "gradient": try_gradient,
     "products": try_products,
     "speed": try_speed,
-    "pytorch": try_pytorch,
+    EAGER: try_pytorch,
+    COMPILED: try_pytorch,
 }
 
 

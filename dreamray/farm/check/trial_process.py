@@ -45,13 +45,13 @@ class TrialProcess:
             ) from None
         self._lifeline, self._process.stdin = self._process.stdin, None
 
-    def result(self) -> dict[str, Any]:
-        """What came of it. Raises TrialFailedError."""
+    def result(self, limit: float = LIMIT) -> dict[str, Any]:
+        """What came of it within so many seconds. Raises TrialFailedError."""
         try:
-            out, err = self._process.communicate(timeout=LIMIT)
+            out, err = self._process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             raise TrialFailedError(
-                f"the process that tries {self._trial.kind} did not end in {LIMIT:.0f} s"
+                f"the process that tries {self._trial.kind} did not end in {limit:.0f} s"
             ) from None
         finally:
             self.close()
@@ -86,9 +86,9 @@ def python(code: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}", *arguments]
 
 
-def make(trial: Trial) -> dict[str, Any]:
-    """Make a trial in a process of its own. Raises TrialFailedError."""
-    return TrialProcess(trial).result()
+def make(trial: Trial, limit: float = LIMIT) -> dict[str, Any]:
+    """Make a trial in a process of its own, in so many seconds. Raises TrialFailedError."""
+    return TrialProcess(trial).result(limit)
 
 
 def make_at_once(trials: Sequence[Trial]) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ def engine(name: str) -> str:
 def check(monkeypatch: pytest.MonkeyPatch) -> Check:
     """A check of an engine of `check_engines`, in this process: others take seconds to start."""
 
-    def try_here(given: Trial) -> dict[str, Any]:
+    def try_here(given: Trial, limit: float = 0.0) -> dict[str, Any]:
         try:
             found = trial._KINDS[given.kind](Trial.from_json(given.to_json()))
             return dict(json.loads(json.dumps(found)))
@@ -272,35 +272,37 @@ def test_what_matrices_take_of_memory_is_no_steps(monkeypatch: pytest.MonkeyPatc
 
 
 def test_pytorch_is_measured_until_memory_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And whatever keeps its compiler from it; if nothing goes, it is said."""
+    """And whatever keeps its compiler from it; what does not go at all is said."""
 
     def make_step(side: int, precision: str, compiled: bool, threads: int) -> Any:
         if compiled:
             raise RuntimeError("no compiler")
-        if side > 256 or precision == "tf32":
-            raise MemoryError(f"out of memory in {precision}")
+        if side > 256:
+            raise MemoryError
         return lambda: 0.0
 
     here = types.SimpleNamespace(make_step=make_step)
     monkeypatch.setitem(sys.modules, "dreamray.farm.check.torch_step", here)
     monkeypatch.setattr(speeds.importlib.util, "find_spec", lambda name: True)
 
-    def try_here(given: Trial) -> dict[str, Any]:
+    def try_here(given: Trial, limit: float) -> dict[str, Any]:
         try:
-            return trial.try_pytorch(given)
-        except MemoryError as error:
+            return trial._KINDS[given.kind](given)
+        except RuntimeError as error:
             raise TrialFailedError(str(error)) from None
 
     monkeypatch.setattr(speeds, "make", try_here)
     told: list[str] = []
     tried = Trial("speed", sides=(128, 256, 512), threads=1)
-    found = speeds.measure_pytorch(tried, ["float32", "tf32", "bfloat16"], told)
+    found = speeds.measure_pytorch(tried, ["float32", "bfloat16"], told)
     assert [(one.program, one.precision, one.side) for one in found] == [
         ("PyTorch, eager", precision, side)
         for precision in ("float32", "bfloat16")
         for side in (128, 256)
     ]
-    assert told == ["PyTorch in tf32: out of memory in tf32"]
+    assert told == [
+        f"PyTorch, compiled, in {precision}: no compiler" for precision in ("float32", "bfloat16")
+    ]
 
 
 @pytest.mark.parametrize(
