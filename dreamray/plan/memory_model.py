@@ -27,6 +27,9 @@ KEPT = 1.2
 WINDOW_PIXEL = 56
 """Bytes for each pixel of a window, whatever the precision: picture, gradient, scratch."""
 
+SUB_PIXEL = 64
+"""Bytes for each pixel of a window in bfloat16: gradients of strided convolutions to sub-pixels."""
+
 OCTAVE_PIXEL = 24
 """Bytes for each pixel of an octave's tiles that are held: image and gradient."""
 
@@ -156,6 +159,7 @@ def _network_pixel(layers: tuple[str, ...], precision: str, beside: float, chann
     found = _BYTES[precision] * _kept_activations(layers)
     # Read, joined to the picture, and taken apart again.
     given = 12 * (1 + channels) if channels else 0
+    given += SUB_PIXEL if precision == "bfloat16" else 0
     return given + max(KEPT * found, found + beside)
 
 

@@ -126,6 +126,6 @@ def last_words(reports: Mapping[str, MachineReport]) -> str:
             f"{tried - len(broken)} of {tried} promises hold, the rest could not be tried: {rest}"
         )
     return (
-        f"{len(broken)} of {tried} promises do not hold: dreamray's results are not to be relied "
-        f"on there; please report it, with what `dreamray check --json` prints, at {ISSUES}"
+        f"{len(broken)} of {tried} promises do not hold: do not rely on them there, and please "
+        f"report it, with what `dreamray check --json` prints, at {ISSUES}"
     )

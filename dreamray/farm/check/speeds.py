@@ -16,6 +16,9 @@ from dreamray.model.layers import Precision
 SIDES = (256, 512, 1024, 2048, 4096)
 """Until a step takes long, or memory is out."""
 
+_SLACK = 1.1
+"""Memory at the peak, to what is planned: of one step it differs by 8 % from run to run."""
+
 _PATIENCE = 240.0
 """Seconds for PyTorch in a precision: its compiler takes minutes for some on a processor."""
 
@@ -53,7 +56,7 @@ def measure_pytorch(
 
 
 def compare_memory(steps: Sequence[StepTime]) -> Finding:
-    """Whether windows took no more memory than the plan counts with."""
+    """Whether windows took no more memory than the plan counts with, but for chance."""
     known = [(one.peak / one.predicted, one) for one in steps if one.peak and one.predicted]
     if not known:
         return Finding("memory as planned", None, "no step was measured")
@@ -62,8 +65,8 @@ def compare_memory(steps: Sequence[StepTime]) -> Finding:
     assert worst.predicted is not None
     return Finding(
         "memory as planned",
-        share <= 1,
-        f"at the most {share:.0%} of it: {show_size(worst.peak)} of "
+        share <= _SLACK,
+        f"at the most {share:.0%} of it, allowed {_SLACK:.0%}: {show_size(worst.peak)} of "
         f"{show_size(worst.predicted)} for {worst.side}x{worst.side} in {worst.precision}",
     )
 

@@ -43,6 +43,8 @@ _BLOCK = 512
 _FAR = 100.0
 """A step so long that the picture before it is lost in rounding: what is left is the gradient."""
 _MATRIX = 3072
+_LONG = 60.0
+"""Seconds after which PyTorch compiles for no larger size."""
 EAGER, COMPILED = "PyTorch, eager", "PyTorch, compiled"
 _REPEATS = 4
 
@@ -220,6 +222,7 @@ def try_pytorch(trial: Trial) -> dict[str, Any]:
     (precision,) = trial.precisions
     threads, compiled = trial.threads or available_threads(), trial.kind == COMPILED
     steps: list[dict[str, Any]] = []
+    begun = time.monotonic()
     for side in trial.sides:
         try:
             step = make_step(side, precision, compiled, threads)
@@ -231,7 +234,7 @@ def try_pytorch(trial: Trial) -> dict[str, Any]:
             break
         rate = convolution_flops(Dream().layer_names, side, side) / seconds
         steps.append({"program": trial.kind, "side": side, "seconds": seconds, "rate": rate})
-        if seconds > trial.enough:
+        if seconds > trial.enough or time.monotonic() - begun > _LONG:
             break
     return {"steps": steps}
 
