@@ -11,8 +11,8 @@ DEMO := out/lake-dream.png
 # with the fewest tests come last, and they are the longest.
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# What starts a Ray looks at all of Ray's processes, so it runs alone.
-WITH_RAY := -m ray tests/ray tests/rehearsal
+# What starts a Ray looks at all of Ray's processes, so two of them run apart from each other.
+WITH_RAY := "$(BIN)/pytest -m ray tests/ray" "$(BIN)/pytest -m ray tests/rehearsal"
 
 # In a Kubernetes most of the time goes by waiting.
 ON_KUBERNETES := --numprocesses 3 --dist loadfile --no-loadscope-reorder -m kubernetes tests/kubernetes
@@ -34,13 +34,13 @@ demo: $(INSTALLED)  ## a dream of the example picture
 
 test: $(DEVELOPED)  ## all tests but those on Kubernetes
 	$(BIN)/pytest $(PARALLEL) -m "not ray and not kubernetes"
-	$(BIN)/pytest $(WITH_RAY)
+	.ci/apart $(WITH_RAY)
 
 test-fast: $(DEVELOPED)  ## the unit tests but for the slow ones, in two minutes
 	$(BIN)/pytest $(PARALLEL) -m "not slow" tests/unit
 
 test-ray: $(DEVELOPED)  ## the tests that start a Ray
-	$(BIN)/pytest $(WITH_RAY)
+	.ci/apart $(WITH_RAY)
 
 test-chart: $(DEVELOPED)  ## the tests of the Helm chart
 	$(BIN)/pytest $(PARALLEL) -m chart tests/chart
