@@ -14,8 +14,10 @@ PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # What starts a Ray looks at all of Ray's processes, so two of them run apart from each other.
 WITH_RAY := "$(BIN)/pytest -m ray tests/ray" "$(BIN)/pytest -m ray tests/rehearsal"
 
-# In a Kubernetes most of the time goes by waiting.
-ON_KUBERNETES := --numprocesses 3 --dist loadfile --no-loadscope-reorder -m kubernetes tests/kubernetes
+# In a Kubernetes most of the time goes by waiting. The files that take longest are begun first.
+LONGEST := tests/kubernetes/test_losses.py tests/kubernetes/test_schedules.py
+ON_KUBERNETES := --numprocesses 3 --dist loadfile --no-loadscope-reorder -m kubernetes \
+  $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/kubernetes/test_*.py))
 
 SHELL_SCRIPTS := $(shell grep --directories=skip --files-with-matches --max-count=1 '^\#!/usr/bin/env bash\|^\# shellcheck shell=bash' .ci/* cluster/kubernetes/*)
 

@@ -19,6 +19,7 @@ import dreamray
 from dreamray.base import errors
 from dreamray.bulk import bulk_events
 from dreamray.engine import events
+from dreamray.model import device
 from dreamray.model.weights import loader
 from tests.support.places import PROJECT
 
@@ -146,7 +147,9 @@ def test_the_examples_run_one_after_the_other(
     monkeypatch.setattr(loader, "load", lambda source, warn: load(source))
     monkeypatch.chdir(tmp_path)
     session: dict[str, Any] = {"__name__": "session"}
-    for number, example in enumerate(EXAMPLES, 1):
+    # A process keeps the threads that it has computed with, here in whatever tests came before.
+    had = f"threads={device.used_threads()}"
+    for number, example in enumerate((text.replace("threads=1", had) for text in EXAMPLES), 1):
         exec(compile(example, f"docs/api.md, example {number}", "exec"), session)
     shown = capsys.readouterr().out
     foretold = re.findall(r"^ *print\(.*\)  # (.*)$", "\n".join(EXAMPLES), re.M)
