@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -13,9 +11,10 @@ import numpy as np
 from dreamray.base.geometry import Raster, Shape
 from dreamray.base.messages import duration, plural, show_size, shown
 from dreamray.cli.merge import MergedSettings
-from dreamray.engine.ascent import Octave, Step
+from dreamray.engine.ascent import Octave
 from dreamray.engine.halo_exchange import helping, helping_most
 from dreamray.engine.tile_executor import LocalTileExecutor
+from dreamray.engine.timing import step_seconds
 from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.model.architecture import CONVOLUTIONS, convolution_flops, kernel_shape
 from dreamray.model.cuda import usable_card
@@ -100,19 +99,13 @@ def measure_speed(plan: PicturePlan, dream: Dream, execution: Execution) -> floa
 
 
 def _step_seconds(executor: LocalTileExecutor, dream: Dream, side: int) -> float:
-    """Median of a few steps on a square, after a first one that prepares them."""
+    """Of a step on a square."""
     plan = plan_tiles(Shape(side, side), dream.layer_names)
     probe = dream.replace(iterations=1 + _PROBE_STEPS, max_loss=None)
-    seconds, started = [], time.perf_counter()
     noise = _noise(side)
     channels = [noise] * dream.compares + [np.ones_like(noise[..., :1])] * len(dream.parts)
     beside = ArrayRaster(np.concatenate(channels, axis=2)) if channels else None
-    for told in executor.dream(Octave(plan, ArrayRaster(noise), probe, beside=beside)):
-        if not isinstance(told, Step):
-            break
-        seconds.append(time.perf_counter() - started)
-        started = time.perf_counter()
-    return statistics.median(seconds[1:])
+    return step_seconds(executor, Octave(plan, ArrayRaster(noise), probe, beside=beside))
 
 
 def who_computes(execution: Execution) -> str | None:

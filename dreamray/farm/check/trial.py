@@ -22,9 +22,10 @@ import numpy as np
 
 from dreamray.base.errors import MemoryExhaustedError
 from dreamray.base.geometry import Raster, Region, Shape
-from dreamray.engine.ascent import Octave, Step
+from dreamray.engine.ascent import Octave
 from dreamray.engine.interfaces import Engine
 from dreamray.engine.tile_executor import LocalTileExecutor
+from dreamray.engine.timing import step_seconds
 from dreamray.engine.worker import EngineSpec, Worker
 from dreamray.model.architecture import convolution_flops
 from dreamray.model.device import Kernels, keep_freed_memory
@@ -245,14 +246,10 @@ def _layers(engine: Engine[Any]) -> tuple[str, ...]:
 
 
 def _step_seconds(engine: Engine[Any], plan: TilePlan, image: Raster) -> float:
-    """The median of some steps, after one that prepares them."""
+    """Of some steps."""
     dream = Dream(iterations=1 + _REPEATS, max_loss=None)
-    seconds, begun = [], time.perf_counter()
-    for told in LocalTileExecutor(Worker(engine)).dream(Octave(plan, ArrayRaster(image), dream)):
-        if isinstance(told, Step):
-            seconds.append(time.perf_counter() - begun)
-            begun = time.perf_counter()
-    return statistics.median(seconds[1:])
+    executor = LocalTileExecutor(Worker(engine))
+    return step_seconds(executor, Octave(plan, ArrayRaster(image), dream))
 
 
 def _matrix_rate(precision: Precision) -> float | None:
