@@ -72,3 +72,9 @@ def free_resources() -> Mapping[str, float]:
 def draining_nodes() -> frozenset[str]:
     """See `ray_compat.draining_nodes`."""
     return within("list its nodes", ray_compat.draining_nodes)
+
+
+def last_line(error: Exception) -> str:
+    """Ray's errors end with what was raised."""
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip()[:200] if lines else type(error).__name__

@@ -272,7 +272,7 @@ class WorkerPool:
             self._kinds.welcome(worker.node, worker.about)
         except RayError as error:
             self.lose(worker)
-            self._note_failed_start(_last_line(error))
+            self._note_failed_start(answers.last_line(error))
 
     def _note_failed_start(self, why: str) -> None:
         self._failed_starts += 1
@@ -314,9 +314,3 @@ class WorkerPool:
             f"{len(nodes)} node{'s' * (len(nodes) != 1)}; add nodes, end what else runs there, "
             "or give another --threads, --gpus-per-worker or a longer --wait"
         )
-
-
-def _last_line(error: Exception) -> str:
-    """Ray's errors end with what was raised."""
-    lines = str(error).strip().splitlines()
-    return lines[-1].strip()[:200] if lines else type(error).__name__

@@ -83,8 +83,7 @@ def exchange_between(nodes: Sequence[Mapping[str, Any]], cpus: float) -> Finding
         )
         return judge_strips(ray.get(told, timeout=_SOON), seconds, "from node to node")
     except (GetTimeoutError, RayError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        return judge_strips(lines[-1].strip()[:200], 0.0, "")
+        return judge_strips(answers.last_line(error), 0.0, "")
     finally:
         ray.kill(listener)
 
@@ -100,8 +99,7 @@ def _visit(worker: Any, options: CheckOptions, host: str, wait: int) -> Mapping[
         room = False
         told = f"no room for a worker within {wait} s; free some, or give more with --wait"
     except (GetTimeoutError, RayError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        told = lines[-1].strip()[:200]
+        told = answers.last_line(error)
     finding = Finding("check", False, f"{host}: {told}", ours=room)
     return MachineReport(findings=[finding]).to_json()
 
