@@ -39,6 +39,7 @@ class Card:
     driver: str
 
 
+@functools.cache
 def first_card(load: Load = ctypes.CDLL) -> Card | None:
     """The card that computes by default; None where there is no driver, or no card for us."""
     try:
