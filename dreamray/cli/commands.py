@@ -333,15 +333,20 @@ def presets(
     Those in the folder $DREAMRAY_PRESETS, files NAME.yaml, go before the package's, of which
     docs/presets.md has pictures.
     """
-    from dreamray.settings.named_presets import PAGE, every_preset, read_preset
+    from dreamray.base.errors import RequestError
+    from dreamray.settings.named_presets import PAGE, preset_names, read_preset
 
     if name is not None:
         say(read_preset(name).text.rstrip())
         return
-    every = list(every_preset())
-    width = max(len(preset.name) for preset in every)
-    for preset in every:
-        say(f"{preset.name:<{width}}  {preset.about}".rstrip())
+    names = preset_names()
+    width = max(map(len, names))
+    for one in names:
+        try:
+            about = read_preset(one).about
+        except RequestError as error:  # One of the user's own; the others are there all the same.
+            about = str(error)
+        say(f"{one:<{width}}  {about}".rstrip())
     say(f"Pictures of them: {PAGE}")
 
 

@@ -71,13 +71,13 @@ def read_preset(name: str) -> Preset:
         if _NAME.fullmatch(name) and file.exists():
             return _read(name, file)
     raise RequestError(
-        f"preset {brief(name)}: there is none of this name; there are {', '.join(_names())}"
+        f"preset {brief(name)}: there is none of this name; there are {', '.join(preset_names())}"
     )
 
 
 def every_preset() -> Iterator[Preset]:
     """All of them, by their names. Raises as `read_preset`."""
-    return map(read_preset, _names())
+    return map(read_preset, preset_names())
 
 
 def _folders() -> list[LocalFolder]:
@@ -85,7 +85,8 @@ def _folders() -> list[LocalFolder]:
     return [*([LocalFolder(Path(own).expanduser())] if own else []), LocalFolder(_OURS)]
 
 
-def _names() -> list[str]:
+def preset_names() -> list[str]:
+    """Names of all of them, sorted. Raises RequestError where the user's own folder is not there."""
     found = set[str]()
     for folder in _folders():
         if not folder.exists():

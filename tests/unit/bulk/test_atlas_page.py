@@ -122,6 +122,11 @@ def test_an_address_with_a_channel_opens_there(browser: Any, page: str) -> None:
     comes_to(browser, PLATES[0], 31)
 
 
+def test_an_address_that_is_none_is_looked_for_as_it_stands(browser: Any, page: str) -> None:
+    browser.open(f"{page}#50%")
+    browser.until(f"window.OpenSeadragon && {SAID} === 'not here; there is mixed0, mean(mixed1)'")
+
+
 def test_a_click_names_the_channel_and_stays_there(opened: Any) -> None:
     before = opened.ask(MIDDLE)
     x, y = middle_of(PLATES[0], 57)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dreamray.base.errors import RequestError
+from dreamray.cli.commands import presets
 from dreamray.cli.merge import merge_settings
 from dreamray.render.sweep import parse_experiments
 from dreamray.settings.dream import Dream
@@ -87,6 +88,16 @@ class TestOwn:
     ) -> None:
         (own / "bad.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
         refused("bad", "preset bad", "bad.yaml", words)
+
+    def test_one_that_is_wrong_hides_no_other(
+        self, own: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (own / "bad.yaml").write_text("step: [")
+        presets()
+        *listed, _ = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in listed] == sorted({*OURS, "bad"})
+        (told,) = [line for line in listed if line.startswith("bad ")]
+        assert "is not YAML" in told
 
     def test_need_their_folder(self, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(FOLDER, str(own / "absent"))
