@@ -4,7 +4,8 @@
 |---|---|
 | `job` | a whole run, from the lease to the report |
 | `request` | what is asked for, and when a run gives up |
-| `sources`, `lists`, `naming`, `entry` | the pictures asked for, and their results' names |
+| `sources`, `lists`, `left_out` | the pictures asked for, and those that are not |
+| `naming`, `clashes`, `entry` | their results' names, and who has one |
 | `bulk_planner`, `task_store` | what is asked for, what is there, and so what is to be done |
 | `scheduler`, `retry_queue` | handing out, trying again, recording |
 | `task`, `task_runner` | one picture, and a process that makes several at a time |

@@ -2,8 +2,8 @@
 
 | module | |
 |---|---|
-| `plan` | which channels, and so which dreams: a list of a set's entries |
+| `plates` | which channels, and so which dreams: a list of a set's entries |
 | `layout` | where each of them lies in the picture, with labels |
 | `picture` | the picture as rows, of which a few are held at a time |
-| `job` | a whole run: the set, and the Deep Zoom of it |
+| `atlas_job` | a whole run: the set, and the Deep Zoom of it |
 """

@@ -1,0 +1,44 @@
+"""The map of the code: docs/architecture.md and the packages' docstrings name what is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.places import PROJECT
+
+PACKAGE = PROJECT / "dreamray"
+PAGE = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_places_that_are_there() -> None:
+    named = set(re.findall(r"`((?:[a-z_]+/)+[a-z_*{},]*(?:\.[a-z]+)?)`", PAGE))
+    assert len(named) > 80
+    for place in named:
+        for one in spelled_out(place):
+            inside = one.removeprefix("dreamray/")
+            assert any(PACKAGE.glob(inside)), f"architecture.md names {one}"
+
+
+def spelled_out(place: str) -> list[str]:
+    """A place as patterns of `Path.glob`, which knows no {a,b}."""
+    before, _, rest = place.partition("{")
+    if not rest:
+        return [place]
+    choices, _, after = rest.partition("}")
+    return [before + choice + after for choice in choices.split(",")]
+
+
+@pytest.mark.parametrize(
+    "file", sorted(PACKAGE.rglob("__init__.py")), ids=lambda file: file.parent.name
+)
+def test_a_package_that_lists_modules_names_all_of_them(file: Path) -> None:
+    said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    rows = re.findall(r"^(?:\| (`.*?) \||- (`.*?):)", said, re.MULTILINE)
+    listed = set(re.findall(r"`(\w+)`", " ".join(map("".join, rows))))
+    there = {path.stem for path in file.parent.glob("[!_]*") if path.name.endswith(".py")}
+    there |= {path.parent.name for path in file.parent.glob("*/__init__.py")}
+    assert not listed or listed == there
