@@ -181,7 +181,8 @@ def test_the_example_of_the_environment_has_all_that_is_asked_for_and_no_secrets
 
 
 def test_the_s3_server_is_that_of_the_tests() -> None:
-    version = re.search(r"^version=(\S+)$", (PROJECT / ".ci" / "s3-server").read_text(), re.M)
+    modules = (CLUSTER / "kubernetes" / "go" / "go.mod").read_text()
+    version = re.search(r"\bversity/versitygw (\S+)$", modules, re.M)
     assert version
     assert SERVICES["s3"]["image"].endswith(f":{version[1]}")
 

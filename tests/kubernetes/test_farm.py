@@ -124,13 +124,6 @@ class TestPolicies:
             assert twin.reaches(farm.head().address, [GCS]) == {GCS}
 
 
-def test_the_chart_tests_itself(farm: Farm) -> None:
-    """`helm test`, as operations.md says: a dream as a job, and a short check."""
-    said = farm.helm("test", farm.name, "--logs", "--timeout", "12m").stdout
-    assert "/tmp/dream.png: 96x96" in said
-    assert "promises hold" in said
-
-
 def is_new(pod: Pod) -> bool:
     """Whether a worker is of the changed group."""
     return pod.manifest["spec"].get("nodeSelector") == {"pool": "no"}

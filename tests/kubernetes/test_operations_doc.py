@@ -164,7 +164,9 @@ def first(shell: Shell, installed: str) -> str:
 
 
 def test_the_farm_is_installed_and_tests_itself(installed: str) -> None:
+    """By a dream as a job, and a short check."""
     assert "/tmp/dream.png: 96x96" in installed
+    assert "promises hold" in installed
 
 
 def test_the_first_job(shell: Shell, first: str, kubernetes: Kubernetes, tmp_path: Path) -> None:

@@ -149,5 +149,5 @@ def test_the_clusters_go_when_the_jobs_are_over(place: Farm) -> None:
     for job in (BULK, HUGE):
         end(place, job)
         nodes = f"--selector=dreamray/cluster={job.name},ray.io/cluster"
-        place.kubectl("wait", "--for=delete", "pod", nodes, "--timeout=240s", timeout=270)
+        place.wait_until_gone(nodes)
     assert place.get("rayclusters") == []

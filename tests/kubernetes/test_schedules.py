@@ -102,11 +102,6 @@ def by_the_clock(farm: Farm) -> list[str]:
     return [name for name in names if name.startswith(f"{farm.name}-clock-")]
 
 
-def gone(farm: Farm, selection: str) -> None:
-    """Wait until there are no such pods."""
-    farm.kubectl("wait", "--for=delete", "pod", selection, "--timeout=240s", timeout=270)
-
-
 @pytest.fixture(scope="module")
 def clock(farm: Farm) -> Run:
     """The first run by the clock, from before its time until its workers are gone."""
@@ -120,7 +115,7 @@ def clock(farm: Farm) -> Run:
     # What has a head of its own, or needs no worker, does not have to wait for those to go.
     for name in ("own", "lost", "empty"):
         farm.start_schedule(name, f"{name}-now")
-    gone(farm, WORKERS)
+    farm.wait_until_gone(WORKERS)
     made = [moment(pod.manifest["metadata"]["creationTimestamp"]) for pod in workers]
     ready = [
         moment(condition["lastTransitionTime"])
@@ -250,7 +245,7 @@ class TestClusterOfItsOwn:
         found = buckets / "dreams" / "own" / "own.png"
         assert found.read_bytes() == (tmp_path / "own.png").read_bytes()
         cluster = farm.get("rayjob", "own-now-ray")["status"]["rayClusterName"]
-        gone(farm, f"--selector=ray.io/cluster={cluster}")
+        farm.wait_until_gone(f"--selector=ray.io/cluster={cluster}")
         # The RayJob stays, to be looked at, until its Job goes.
         farm.kubectl("delete", "job", "own-now")
         farm.kubectl("wait", "--for=delete", "rayjob/own-now-ray", "--timeout=60s")
@@ -281,7 +276,7 @@ class TestClusterOfItsOwn:
         (cluster,) = until("a cluster", 120, clusters)
         farm.kubectl("delete", "job", "own-cut")
         until("the end of the cluster", 120, lambda: not clusters())
-        gone(farm, f"--selector=ray.io/cluster={cluster}")
+        farm.wait_until_gone(f"--selector=ray.io/cluster={cluster}")
 
 
 class TestOutOfReach:
@@ -309,7 +304,7 @@ class TestOutOfReach:
         """For as long as it is to be waited for, as often as `retries` says."""
         suspended = '--patch={"spec": {"suspend": true}}'
         farm.kubectl("patch", "raycluster", farm.name, "--type=merge", suspended)
-        gone(farm, "--selector=ray.io/cluster=dreamray,ray.io/node-type=head")
+        farm.wait_until_gone("--selector=ray.io/cluster=dreamray,ray.io/node-type=head")
         farm.start_schedule("empty", "away")
         assert farm.wait_for_job("away") == UNREACHABLE
         assert "did not answer for" in farm.job_log("away")

@@ -294,6 +294,10 @@ class Farm:
 
         return until(f"{number} workers", POD_SECONDS, there)
 
+    def wait_until_gone(self, selection: str) -> None:
+        """Wait until there are no such pods any more."""
+        self.kubectl("wait", "--for=delete", "pod", selection, "--timeout=240s", timeout=270)
+
     @contextmanager
     def stranger(self, namespace: str, labels: Mapping[str, str] | None = None) -> Iterator[Pod]:
         """A pod with our image that only sleeps, in a namespace, with labels if any."""
