@@ -86,7 +86,7 @@ def _folders() -> list[LocalFolder]:
 
 
 def preset_names() -> list[str]:
-    """Names of all of them, sorted. Raises RequestError where the user's own folder is not there."""
+    """Names of all, sorted. Raises RequestError where the user's own folder is not there."""
     found = set[str]()
     for folder in _folders():
         if not folder.exists():
