@@ -12,7 +12,7 @@ from tests.support.commands import run, until
 from tests.support.kubernetes import SCRIPTS, Farm, Kubernetes, Manifest, apply, delete
 
 QUEUE = "dreams"
-ROOM = {"cpu": "900m", "memory": "16Gi"}
+ROOM = {"cpu": "800m", "memory": "16Gi"}
 """For one of the two runs at a time, with its worker."""
 SETTINGS = {"threads": 1, "memory": "1GiB", "iterations": 4, "octaves": 1, "workers": "1:1"}
 
