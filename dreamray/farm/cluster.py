@@ -160,8 +160,8 @@ def _start(execution: Execution) -> None:
         )
     except Exception as error:
         raise DreamrayError(
-            f"Ray does not start on this machine ({_line(error)}); see {_logs()}, or leave "
-            "--workers out to dream in this process"
+            f"Ray does not start on this machine ({_line(error)}); see {ray_compat.logs()}, or "
+            "leave --workers out to dream in this process"
         ) from None
 
 
@@ -207,12 +207,6 @@ def threads_of_local(execution: Execution) -> int:
     """Threads of each worker on this machine: the processors, shared out."""
     most = execution.workers.most if execution.workers else 1
     return execution.threads or max(1, available_threads() // most)
-
-
-def _logs() -> str:
-    """The folder where Ray says what it did last."""
-    base = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # As Ray asks.
-    return f"{base}/ray/session_latest/logs"
 
 
 def _in_main_thread() -> bool:

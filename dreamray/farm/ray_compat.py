@@ -25,6 +25,16 @@ LOOPBACK: dict[str, Any] = {"_node_ip_address": "127.0.0.1"}
 _log = logging.getLogger(__name__)
 
 
+def logs() -> str:
+    """The folder where a Ray of this machine says what it did last."""
+    try:
+        utils: Any = importlib.import_module("ray._common.utils")
+        folder = utils.get_default_ray_temp_dir()
+    except (ImportError, AttributeError):
+        folder = "/tmp/ray"
+    return f"{folder}/session_latest/logs"
+
+
 def reread_token() -> None:
     """Let a Ray that was imported already take note of the token in the environment.
 

@@ -72,8 +72,7 @@ def jobs(farm: Farm) -> dict[str, Manifest]:
     farm.start_schedule("elastic", "elastic-now")
     until("the elastic run", 120, lambda: state(farm, "elastic-now") == "Running")
     farm.start_schedule("fixed", "fixed-now")
-    until("the other run", 120, lambda: state(farm, "fixed-now"))
-    assert state(farm, "fixed-now") == "Suspended"
+    until("the other run's wait", 120, lambda: state(farm, "fixed-now") == "Suspended")
     for name in ("elastic-now", "fixed-now"):
         assert farm.wait_for_job(name) == 0, farm.job_log(name)
     return {name: farm.get("rayjob", f"{name}-ray") for name in ("elastic-now", "fixed-now")}

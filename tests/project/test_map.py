@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,7 @@ PAGE = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
 def test_the_page_names_places_that_are_there() -> None:
-    named = set(re.findall(r"`((?:[a-z_]+/)+[a-z_*{},]*(?:\.[a-z]+)?)`", PAGE))
+    named = set(re.findall(r"`((?:[a-z0-9_]+/)+[a-z0-9_*{},]*(?:\.[a-z]+)?)`", PAGE))
     assert len(named) > 80
     for place in named:
         for one in spelled_out(place):
@@ -33,12 +32,13 @@ def spelled_out(place: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "file", sorted(PACKAGE.rglob("__init__.py")), ids=lambda file: file.parent.name
+    "package", ["bulk", "bulk/atlas", "engine/lockstep", "farm/check", "pictures"]
 )
-def test_a_package_that_lists_modules_names_all_of_them(file: Path) -> None:
-    said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+def test_a_package_that_lists_modules_names_all_of_them(package: str) -> None:
+    folder = PACKAGE / package
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
     rows = re.findall(r"^(?:\| (`.*?) \||- (`.*?):)", said, re.MULTILINE)
     listed = set(re.findall(r"`(\w+)`", " ".join(map("".join, rows))))
-    there = {path.stem for path in file.parent.glob("[!_]*") if path.name.endswith(".py")}
-    there |= {path.parent.name for path in file.parent.glob("*/__init__.py")}
-    assert not listed or listed == there
+    there = {path.stem for path in folder.glob("[!_]*.py")}
+    there |= {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert listed == there

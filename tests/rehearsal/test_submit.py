@@ -1,7 +1,6 @@
 """The chart's submitter against a real Ray: it follows a job to its end, whatever happens.
 
-How runs end that are stopped, too late, out of reach, or forgotten by a new head is seen on
-Kubernetes.
+How runs end that are stopped, too late or out of reach is seen on Kubernetes.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hosts import Hosts, hosts_unavailable
+from tests.support.hosts import Host, Hosts, hosts_unavailable
 from tests.support.places import PROJECT
 
 pytestmark = pytest.mark.ray
@@ -28,9 +27,13 @@ def farm() -> Iterator[Hosts]:
     if reason := hosts_unavailable():
         pytest.skip(reason)
     with Hosts(2) as two:
-        two[0].start_head(dashboard=True)
-        two[0].wait_for_ray()
+        start_head(two[0])
         yield two
+
+
+def start_head(host: Host) -> None:
+    host.start_head(dashboard=True)
+    host.wait_for_ray()
 
 
 def submit(hosts: Hosts, name: str, *command: str) -> subprocess.Popen[str]:
@@ -107,3 +110,19 @@ def test_a_lost_connection_loses_no_line_and_repeats_none(farm: Hosts, tmp_path:
     farm[0].restore()
     code, log, said = end(process)
     assert (code, lines_of(log)) == (SUCCEEDED, numbered(25)), said
+
+
+def test_a_job_that_a_new_head_has_forgotten_is_submitted_again(
+    farm: Hosts, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    process = submit(farm, "forgotten", *counting(mark, 20))
+    wait_for(mark)
+    for running in farm[0].processes():
+        running.kill()
+    start_head(farm[0])
+    code, log, said = end(process)
+    assert code == SUCCEEDED, said
+    assert mark.read_text() == 2 * "begun\n"
+    assert lines_of(log)[-20:] == numbered(20)
+    assert "submitting it again" in said

@@ -56,3 +56,8 @@ def test_it_knows_the_processes_that_it_has_started() -> None:
     assert hasattr(worker, "_global_node")
     assert "self.all_processes" in inspect.getsource(node.Node.__init__)
     assert callable(worker.shutdown)
+
+
+def test_its_logs_lie_where_its_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", "/somewhere")
+    assert ray_compat.logs() == "/somewhere/ray/session_latest/logs"
