@@ -32,7 +32,12 @@ from dreamray.model.weights import loader
 from dreamray.pictures.encoding import Format
 from dreamray.render.default_layers import settle_layers
 from dreamray.render.guide import open_guide
-from dreamray.render.named_pictures import check_masks, read_pictures, settle_pictures
+from dreamray.render.named_pictures import (
+    check_masks,
+    look_at_held_masks,
+    read_pictures,
+    settle_pictures,
+)
 from dreamray.render.workspace import WORK
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
@@ -109,6 +114,7 @@ def dream_entries(
     asked = settle_pictures(dream or Dream())
     named = read_pictures(asked)
     open_guide(asked, named)  # What is wrong with it is so for all.
+    look_at_held_masks(asked, named)
     listed = is_list(source)  # Those of a list may have masks and layers of their own.
     if asked.names_layers and not listed:
         check_masks(asked)

@@ -95,27 +95,49 @@ def look_at_masks(dream: Dream, source: Location) -> None:
     masks = dream.named_masks
     if not masks or not isinstance(source, LocalFile):
         return
-    picture = _header_shape(source)
+    picture = _header_shape(source) if _can_be_looked_at(source) else None
     for named in masks.values():
         place = locate(named.picture)
-        if isinstance(place, LocalFile):
-            try:
-                mask = _header_shape(place)
-            except PictureError as error:
-                raise RequestError(f"the mask: {error}") from None
+        if isinstance(place, LocalFile) and _can_be_looked_at(place):
+            mask = _mask_shape(place)
             if mask and picture:
                 check_aspect(named, mask, picture)
 
 
-def _header_shape(place: LocalFile) -> Shape | None:
-    """What a picture's header tells; None where it may not be looked at yet.
+def look_at_held_masks(dream: Dream, held: Mapping[str, bytes]) -> None:
+    """Raise RequestError for a mask that is no picture, as far as its header tells.
 
-    It may have been brought in already, and be gone; a pipe can be read but once.
+    Of a settled dream: `held` has the bytes by their digests, as `read_pictures` gives them.
     """
-    if not place.exists() or place.path.is_fifo():
-        return None
+    for named in dream.named_masks.values():
+        _mask_shape(_place_of(named, held))
+
+
+def _can_be_looked_at(place: LocalFile) -> bool:
+    """It may have been brought in already, and be gone; a pipe can be read but once."""
+    return place.exists() and not place.path.is_fifo()
+
+
+def _header_shape(place: Location) -> Shape | None:
+    """What a picture's header tells, if it tells that."""
     with place.as_local_file() as path:
         return ingest.upright_shape(path, shown(place.name))
+
+
+def _mask_shape(place: Location) -> Shape | None:
+    try:
+        return _header_shape(place)
+    except PictureError as error:
+        raise RequestError(f"the mask: {error}") from None
+
+
+def _place_of(named: NamedPicture, held: Mapping[str, bytes]) -> Location:
+    """Where its bytes are: in `held`, or where it was named."""
+    place = locate(named.picture)
+    if data := held.get(named.content):
+        place = MemoryFolder().file(place.name)
+        place.write(data)
+    return place
 
 
 def _folder_of(setting: str) -> str:
@@ -135,12 +157,8 @@ def _open_mask(
     source = ingest.open_source(folder)
     if source is None or source.sha256 != named.sha256:
         folder.remove()
-        place = locate(named.picture)
-        if data := held.get(named.content):
-            place = MemoryFolder().file(place.name)
-            place.write(data)
         try:
-            source = ingest.ingest(place, folder, warn=warn)
+            source = ingest.ingest(_place_of(named, held), folder, warn=warn)
         except PictureError as error:
             raise RequestError(f"the mask: {error}") from None
         _check_digest(setting, named, source.sha256)

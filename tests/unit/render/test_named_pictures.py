@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from dreamray import dream_set
 from dreamray.base.errors import NotFoundError, RequestError
 from dreamray.base.geometry import Shape
 from dreamray.cli.merge import merge_settings
@@ -313,6 +314,18 @@ class TestMasksOfTerms:
             with pytest.raises(RequestError, match="a mask of 90x120 does not fit"):
                 render_picture(source, str(tmp_path / "out.png"), one)
         look_at_masks(Dream(mask=tall), locate(str(lying)))
+
+    def test_that_are_no_pictures_end_a_set_before_anything_is_loaded(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("dreamray.model.weights.loader.load", pytest.fail)
+        (tmp_path / "in").mkdir()
+        draw(tmp_path / "in" / "a.png")
+        (tmp_path / "mask.png").write_text("no picture")
+        dream = Dream(**SETTINGS, mask=str(tmp_path / "mask.png"))
+        with pytest.raises(RequestError, match=r"the mask: .*mask\.png is none of JPEG"):
+            dream_set(str(tmp_path / "in"), str(tmp_path / "out"), dream)
+        assert not (tmp_path / "out").exists()
 
 
 def test_a_look_at_masks_leaves_alone_what_can_be_read_but_once(tmp_path: Path) -> None:
