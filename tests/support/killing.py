@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from tests.support.processes import FRESH
 
 _CHANGES = {
     "os.chmod",
@@ -37,14 +38,6 @@ def run_until(number: int, work: Callable[..., object], *arguments: object) -> b
         return False
     assert process.exitcode == _ENDED, "it failed: see above"
     return True
-
-
-FRESH = multiprocessing.get_context("forkserver")
-"""Copies of a process that has no threads, as libvips' do not go along into a copy.
-
-They have the environment of the first of them.
-"""
-FRESH.set_forkserver_preload(["tests.unit.render.test_kills", "tests.unit.render.test_two_at_once"])
 
 
 def _work_until(number: int, work: Callable[..., object], arguments: Iterable[object]) -> None:

@@ -20,8 +20,9 @@ from dreamray.render.files import render_picture
 from dreamray.render.renderer import Renderer
 from dreamray.settings.dream import Dream
 from dreamray.settings.execution import Execution
-from tests.support.killing import FRESH, contents
+from tests.support.killing import contents
 from tests.support.plain_engine import PlainEngine
+from tests.support.processes import FRESH
 from tests.unit.bulk.test_task_runner import PLAIN
 from tests.unit.render.test_kills import draw
 

@@ -5,7 +5,6 @@ The S3 server of this machine is a real one where `DREAMRAY_S3_SERVER` says wher
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 import random
@@ -30,10 +29,7 @@ from dreamray.storage import (
     locate,
     locate_folder,
 )
-
-# Its processes start in milliseconds, and share no thread and no lock with the tests.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["pytest", "dreamray.storage.s3_client"])
+from tests.support.processes import FRESH
 
 ODD_NAMES = (
     "two words.png",
@@ -450,11 +446,11 @@ def together(root: Folder, number: int, work: Work, rounds: range) -> list[list[
     if isinstance(root, MemoryFolder):
         with ThreadPoolExecutor(number) as threads:
             return list(threads.map(lambda who: work(root, who, rounds), range(number)))
-    ready, pipes, processes = PROCESSES.Barrier(number), [], []
+    ready, pipes, processes = FRESH.Barrier(number), [], []
     for who in range(number):
-        ours, theirs = PROCESSES.Pipe()
+        ours, theirs = FRESH.Pipe()
         task = (theirs, ready, dict(os.environ), work, str(root), who, rounds)
-        processes.append(PROCESSES.Process(target=_do, args=task))
+        processes.append(FRESH.Process(target=_do, args=task))
         processes[-1].start()
         theirs.close()
         pipes.append(ours)
@@ -491,9 +487,9 @@ def test_a_process_that_is_killed_leaves_all_or_nothing(
         pytest.skip("it is read while it makes the last change, as no storage may be")
     moments = random.Random(call)
     for _ in range(4):
-        ours, theirs = PROCESSES.Pipe()
+        ours, theirs = FRESH.Pipe()
         task = (theirs, dict(os.environ), call, str(root), tmp_path / "made")
-        process = PROCESSES.Process(target=_write_on, args=task)
+        process = FRESH.Process(target=_write_on, args=task)
         process.start()
         theirs.close()
         ours.recv()

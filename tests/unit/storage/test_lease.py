@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
 import os
 import signal
 import threading
@@ -23,13 +22,12 @@ from dreamray.base.errors import DreamrayError, RequestError, StorageError
 from dreamray.storage import Folder, MemoryFolder, locate_folder
 from dreamray.storage.lease import NAME, Lease, hold_lease
 from dreamray.storage.lease_holder import Holder
-
-# Its processes start in milliseconds, and share no thread and no lock with the tests.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["pytest", "dreamray.storage.s3_client", "dreamray.storage.lease"])
+from tests.support.processes import FRESH
 
 # Far apart, so that a busy machine does not make the living look dead.
 QUICK = {"every": 0.1, "dead_after": 3.0}
+# Where that is waited for. A tenth of it or so is what a request may take.
+BRISK = {"every": 0.1, "dead_after": 1.2}
 ELSEWHERE = replace(Holder.me(), host="elsewhere", boot="another", owner="dead")
 
 
@@ -62,9 +60,9 @@ def stored(folder: Folder) -> dict[str, Any]:
 @contextmanager
 def another(folder: Folder, every: float = 0.1, dead_after: float = 3.0) -> Iterator[Other]:
     """A process that holds the lease of the folder."""
-    ours, theirs = PROCESSES.Pipe()
+    ours, theirs = FRESH.Pipe()
     task = (theirs, dict(os.environ), str(folder), every, dead_after)
-    process = PROCESSES.Process(target=_hold, args=task)
+    process = FRESH.Process(target=_hold, args=task)
     process.start()
     theirs.close()
     other = Other(process, ours)
@@ -284,10 +282,10 @@ class TestTheDead:
         assert (len(got), len(refused)) == (1, 1)
 
     def test_a_suspended_process_loses_it_and_notices(self, shared: Folder) -> None:
-        with another(shared, dead_after=0.3) as other:
+        with another(shared, **BRISK) as other:
             other.gets(signal.SIGSTOP)
             time.sleep(0.1)  # A renewal may be on its way.
-            with hold_lease(shared, silent, every=0.1, dead_after=0.3) as mine:
+            with hold_lease(shared, silent, **BRISK) as mine:
                 other.gets(signal.SIGCONT)
                 text = other.asked("check")
                 assert text.startswith(f"{shared}: another run (host ")
@@ -299,9 +297,9 @@ class TestTheDead:
                 assert stored(shared)["pid"] == os.getpid(), "it removes only its own"
 
     def test_a_suspended_process_keeps_it_if_nobody_came(self, shared: Folder) -> None:
-        with another(shared, dead_after=0.2) as other:
+        with another(shared, **BRISK) as other:
             other.gets(signal.SIGSTOP)
-            time.sleep(0.3)
+            time.sleep(1.3)
             other.gets(signal.SIGCONT)
             assert other.asked("check") == "mine"
 
