@@ -17,6 +17,7 @@ import yaml
 
 from dreamray.cli import app
 from tests.support import chart
+from tests.support.cluster_pictures import dream
 from tests.support.monitoring import alerts, metric_names, panels, watched
 from tests.support.places import PROJECT
 
@@ -173,6 +174,16 @@ def test_helm_takes_its_options(command: list[str]) -> None:
     """Its help has them."""
     known = set(re.findall(r"--[\w-]+", chart.helm(command[1], "--help").stdout))
     assert {word for word in command if word.startswith("--")} <= known
+
+
+def test_the_first_dream_of_the_small_kubernetes_has_the_memory_that_it_needs() -> None:
+    """With the weights that the farm has there."""
+    page = "cluster/kubernetes/README.md"
+    (render,) = [words for words in commands("dreamray", page) if words[1] == "render"]
+    _, _, source, _, *options = render
+    assert source == "s3://pictures/lake.png"
+    options = [option for option in options if not option.startswith("--workers")]
+    dream("plan", PROJECT / "examples" / "lake.png", "--no-probe", *options)
 
 
 def test_commands_are_found() -> None:

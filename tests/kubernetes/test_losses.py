@@ -5,7 +5,6 @@ Whatever is lost, the bytes are those of one process on this machine.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.checkpoints import checkpoint_of
 from tests.support.cluster_pictures import put, remove
 from tests.support.commands import Lines, run, until
 from tests.support.kubernetes import LENT, VALUES, Farm, Kubernetes, Pod
@@ -164,13 +164,6 @@ def drained() -> Iterator[None]:
         run("kubectl", "uncordon", NODE)
 
 
-def steps_kept(buckets: Path) -> int:
-    """Steps of the octave under way that the scheduled run has stored."""
-    (record,) = (buckets / "dreams" / ".dreamray").glob("losses-head.png-*/job.json")
-    checkpoint: dict[str, int] = json.loads(record.read_text())["checkpoint"]
-    return checkpoint["step"]
-
-
 def test_a_scheduled_run_outlives_a_drained_node_and_the_head(
     kubernetes: Kubernetes, farm: Farm, tmp_path: Path
 ) -> None:
@@ -182,7 +175,12 @@ def test_a_scheduled_run_outlives_a_drained_node_and_the_head(
         log.read_until(LAST_OCTAVE)
         with drained():
             log.read_until("a node is about to leave: going on without it")
-            until("the checkpoint of the leave", 60, lambda: steps_kept(kubernetes.buckets))
+            work = kubernetes.buckets / "dreams" / ".dreamray"
+            until(
+                "the checkpoint of the leave",
+                60,
+                lambda: checkpoint_of(work, "losses-head.png")["step"],
+            )
             farm.kubectl("delete", "pod", before.name, "--force", "--grace-period=0")
             deleted = time.monotonic()
             log.read_until("the cluster was started anew and has forgotten head-lost")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from tests.support.checkpoints import checkpoint_of
 from tests.support.likeness import relative_error
 from tests.support.places import PROJECT
 from tests.support.ray_cluster import Cluster, plain_dreamray, program
@@ -174,8 +174,7 @@ class TestFailures:
         command.read_until("octave 2/2: ")
         assert command.kill(signal.SIGTERM) == 130
         assert not command.output.exists()
-        record = next((folder / ".dreamray").glob("*/job.json"))
-        assert json.loads(record.read_text())["checkpoint"]["octave"] == 1
+        assert checkpoint_of(folder / ".dreamray", "interrupted.png")["octave"] == 1
         again = self.start(folder, "interrupted.png", 1, cluster)
         again.read_until("going on from octave 2")
         assert again.finish() == local

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import pytest
 from PIL import Image
 
 from tests.support import namespaces
+from tests.support.checkpoints import checkpoint_of
 from tests.support.hosts import Host, Hosts, hosts_unavailable
 from tests.support.places import PROJECT
 from tests.support.ray_cluster import plain_dreamray, program
@@ -84,9 +84,7 @@ class Farm:
 
     def checkpoint(self, output: str) -> dict[str, int]:
         """How far the work on an output is."""
-        (record,) = self.bucket.glob(f"work/{output}-*/job.json")
-        checkpoint: dict[str, int] = json.loads(record.read_text())["checkpoint"]
-        return checkpoint
+        return checkpoint_of(self.bucket / "work", output)
 
     def wait_for_octave(self, output: str, octave: int, timeout: float = 240) -> None:
         """Until the work on an output has come to a checkpoint in the octave."""
