@@ -1,8 +1,9 @@
 """What runs on a real Ray export, scraped as the chart's PodMonitor has it done.
 
 A head and a worker with a pretended GPU on rehearsed hosts. A set is dreamt, of which one picture
-is none and during which a worker is killed; then a picture in tiles by two workers. All the while
-both nodes are scraped, and promtool answers what dashboard and alert rules ask.
+is none and during which a worker is killed; then a picture in tiles by two workers, until that has
+been reported. All the while both nodes are scraped, and promtool answers what dashboard and alert
+rules ask.
 """
 
 from __future__ import annotations
@@ -125,6 +126,11 @@ def nobody_works(scrape: Scrape) -> bool:
     return not any(value for gauge in GAUGES for value in values(scrape, gauge))
 
 
+def steps(scrape: Scrape) -> float:
+    """How many steps of huge pictures were made."""
+    return sum(values(scrape, "ray_dreamray_step_seconds_bucket", le="+Inf"))
+
+
 def idle_gpus(scrape: Scrape) -> list[float]:
     """How many GPUs each node has that nobody uses."""
     return values(scrape, "ray_resources", Name="GPU", State="AVAILABLE")
@@ -231,7 +237,7 @@ def everything() -> list[Query]:
 
 @pytest.fixture(scope="module")
 def history(cluster: tuple[Hosts, Watched], tmp_path_factory: pytest.TempPathFactory) -> History:
-    """A set with a bad picture and a killed worker, then a picture in tiles by two workers."""
+    """A set with a bad picture and a killed worker, then some of a picture in tiles by two."""
     hosts, watched = cluster
     folder = tmp_path_factory.mktemp("watched")
     (folder / "in").mkdir()
@@ -256,10 +262,20 @@ def history(cluster: tuple[Hosts, Watched], tmp_path_factory: pytest.TempPathFac
     after_set = len(watched.scrapes) - 1
 
     two = ["--tile=64", "--gpus-per-worker=0.5", "--workers=2"]
-    run = start(hosts[0], "render", folder / "in" / "0.png", folder / "0.png", *DREAM, *two)
-    watched.until(lambda _: run.poll() is not None, timeout=120)
-    said = run.communicate()[0]
-    assert run.returncode == 0, said
+    endless = ["--max-loss=none", "--iterations=100000"]
+    run = start(
+        hosts[0], "render", folder / "in" / "0.png", folder / "0.png", *DREAM, *two, *endless
+    )
+
+    def reported(_: Scrape) -> bool:
+        """Whether it has made a rate, for which steps have to be in two reports; or has ended."""
+        counts = {steps(scrape) for scrape in watched.scrapes}
+        return len(counts - {0}) >= 2 or run.poll() is not None
+
+    watched.until(reported, timeout=120)
+    run.terminate()
+    said = run.communicate(timeout=60)[0]
+    assert run.returncode == 130, said
     watched.until(nobody_works)
     return History(watched.scrapes, idle, waiting, after_set)
 
